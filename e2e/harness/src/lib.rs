@@ -1,0 +1,1 @@
+//! Starts real Shoal processes for tests and takes them down again.

@@ -1,0 +1,1 @@
+//! The ledgered load: producers and consumers that account for every message.

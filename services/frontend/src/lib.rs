@@ -1,0 +1,1 @@
+//! The stateless edge: REST in, commands to any host of the queue's cluster out.

@@ -1,0 +1,1 @@
+//! One host of a cluster: a thin driver around the replication engine, the queues and the log.

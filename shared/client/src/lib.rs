@@ -1,0 +1,1 @@
+//! The Rust client: producers and consumers over REST.

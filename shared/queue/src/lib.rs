@@ -1,0 +1,1 @@
+//! All queues of one cluster as a pure state machine: position and command in, outcome out.

@@ -1,0 +1,1 @@
+//! What every Shoal process needs: configuration, telemetry, tasks, shutdown, the admin port.

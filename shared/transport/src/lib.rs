@@ -1,0 +1,1 @@
+//! Framed, pipelined connections between hosts and from frontends and the manager to hosts.

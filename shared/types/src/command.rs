@@ -1,0 +1,199 @@
+//! The commands that a cluster executes, in one order, on every host alike.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    HostId, Incarnation, Micros, PartitionId, PartitionSettings, Receipt, RequestId, Revision, Ts,
+};
+
+/// A command with what makes it safe to repeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The same over all attempts of one client operation. [`RequestId`] 0 marks a host's own
+    /// commands (ticks, cancelled waiters), which are idempotent and not remembered.
+    pub id: RequestId,
+    /// In cluster time; a command that executes later does nothing and says so. The result is
+    /// remembered until then. At most [`crate::limits::DEADLINE_AHEAD_MAX`] ahead.
+    pub deadline: Ts,
+    /// Which host's client waits for the answer. Set by the coordinator, not by the frontend.
+    pub origin: Origin,
+    /// What to do.
+    pub command: Command,
+}
+
+/// One life of one host.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Origin {
+    /// The host.
+    pub host: HostId,
+    /// Which start of its process.
+    pub incarnation: Incarnation,
+}
+
+/// What can be asked of a cluster's queues.
+///
+/// The variants' order is the wire and log format: add at the end only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Manager: make a partition, or do nothing if it is there with this or a later revision.
+    CreatePartition {
+        /// The new partition.
+        partition: PartitionId,
+        /// Its behaviour.
+        settings: PartitionSettings,
+        /// Fence: compared with the revision kept in the partition.
+        revision: Revision,
+    },
+    /// Manager: change a partition's behaviour. Messages keep the delay they were sent with.
+    ConfigurePartition {
+        /// Which partition.
+        partition: PartitionId,
+        /// The new behaviour.
+        settings: PartitionSettings,
+        /// Fence.
+        revision: Revision,
+    },
+    /// Manager: drop a partition with all its messages. Its id is never used again.
+    DeletePartition {
+        /// Which partition.
+        partition: PartitionId,
+        /// Fence.
+        revision: Revision,
+    },
+    /// Number and keep messages. The bodies travel beside the command, one per item, in order.
+    Send {
+        /// Where to.
+        partition: PartitionId,
+        /// The messages, in order; at most [`crate::limits::SEND_BATCH_MAX`].
+        items: Vec<SendItem>,
+    },
+    /// Lease messages, smallest number first.
+    Receive {
+        /// Where from.
+        partition: PartitionId,
+        /// At most so many; 1 to [`crate::limits::RECEIVE_BATCH_MAX`].
+        max: u16,
+        /// How long the lease lasts, if not as the partition says.
+        visibility: Option<Micros>,
+        /// If nothing is ready: wait until then (cluster time) instead of answering empty.
+        wait_until: Option<Ts>,
+        /// A repeated receive with the same key gives the same messages again, while their leases last.
+        attempt: Option<AttemptKey>,
+        /// Lease and delete in one command: at most once. A message whose answer gets lost is gone.
+        auto_ack: bool,
+    },
+    /// Delete leased messages. Idempotent.
+    Acknowledge {
+        /// Where they lie.
+        partition: PartitionId,
+        /// Which leases of which messages.
+        receipts: Vec<Receipt>,
+    },
+    /// Let leases end later (extend) or earlier.
+    ChangeVisibility {
+        /// Where they lie.
+        partition: PartitionId,
+        /// Each with its own new end.
+        changes: Vec<LeaseChange>,
+    },
+    /// Give messages back: ready again after a delay. They count as received.
+    Release {
+        /// Where they lie.
+        partition: PartitionId,
+        /// Which leases.
+        receipts: Vec<Receipt>,
+        /// 0: at once.
+        delay: Micros,
+    },
+    /// The client was gone before the answer was written: back to ready, not counted as received.
+    Unreceive {
+        /// Where they lie.
+        partition: PartitionId,
+        /// Which leases.
+        receipts: Vec<Receipt>,
+    },
+    /// Delete all messages that were sent before, leased ones included.
+    Purge {
+        /// Which partition.
+        partition: PartitionId,
+    },
+    /// The client of a waiting receive is gone: forget the waiter. Messages that it was given in the
+    /// meantime go back as by `Unreceive`.
+    CancelWaiter {
+        /// Where it waits.
+        partition: PartitionId,
+        /// The receive's request id.
+        waiter: RequestId,
+    },
+    /// Nothing but time: due work is done up to the entry's timestamp.
+    Tick,
+}
+
+impl Command {
+    /// The partition it is about, if it is about one.
+    #[must_use]
+    pub fn partition(&self) -> Option<PartitionId> {
+        match self {
+            Self::CreatePartition { partition, .. }
+            | Self::ConfigurePartition { partition, .. }
+            | Self::DeletePartition { partition, .. }
+            | Self::Send { partition, .. }
+            | Self::Receive { partition, .. }
+            | Self::Acknowledge { partition, .. }
+            | Self::ChangeVisibility { partition, .. }
+            | Self::Release { partition, .. }
+            | Self::Unreceive { partition, .. }
+            | Self::Purge { partition }
+            | Self::CancelWaiter { partition, .. } => Some(*partition),
+            Self::Tick => None,
+        }
+    }
+}
+
+/// One message of a send, without its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendItem {
+    /// Bytes of the stored form (attributes and body); what counts towards the queue's `max_bytes`.
+    pub size: u32,
+    /// CRC-32C of the stored form, handed to the consumer's side to check what it got.
+    pub crc: u32,
+    /// Not given out before so long after the send, if not as the partition says.
+    pub delay: Option<Micros>,
+    /// Dropped so long after the send, if sooner than the partition's retention.
+    pub ttl: Option<Micros>,
+    /// Message group. FIFO queues need one.
+    pub group: Option<GroupName>,
+    /// Sends with the same key within five minutes are one message.
+    pub deduplication: Option<Deduplication>,
+}
+
+/// A message group's name, 1 to [`crate::limits::GROUP_CHARS_MAX`] characters, checked at the edge.
+pub type GroupName = Arc<str>;
+
+/// Says that two sends are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deduplication {
+    /// Equal keys are the same message.
+    pub key: DedupKey,
+    /// If given and another than that of the first send: a conflict instead of a repetition.
+    pub fingerprint: Option<u64>,
+}
+
+/// The first 16 bytes of the SHA-256 of a deduplication id, content or idempotency key (each with a
+/// prefix of its own, so that they never meet).
+pub type DedupKey = [u8; 16];
+/// As [`DedupKey`], of a receive's attempt id.
+pub type AttemptKey = [u8; 16];
+
+/// A new end for one lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseChange {
+    /// Which lease.
+    pub receipt: Receipt,
+    /// It ends so long after this command's timestamp. 0 gives the message back at once.
+    pub visibility: Micros,
+}

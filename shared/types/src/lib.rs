@@ -1,0 +1,42 @@
+//! The vocabulary of Shoal: ids, times, queue settings, the commands a cluster executes, limits and
+//! error codes.
+//!
+//! Everything that two parts of the system must agree on stands here, so that host, frontend and
+//! manager never import one another. This crate does no I/O and reads no clock.
+
+mod command;
+mod error_code;
+mod id;
+pub mod limits;
+mod message;
+mod outcome;
+mod position;
+mod protocol;
+mod queue_name;
+mod receipt;
+mod route;
+mod settings;
+mod time;
+mod wire;
+
+pub use command::{
+    AttemptKey, Command, DedupKey, Deduplication, GroupName, LeaseChange, Origin, Request, SendItem,
+};
+pub use error_code::{Applied, ErrorCode, Refusal};
+pub use id::{
+    ClusterId, Epoch, HostId, Incarnation, MessageId, PartitionId, QueueId, RequestId, Revision,
+    Sequence, ViewNumber,
+};
+pub use message::{Attribute, Body, MessagePayload, PayloadError};
+pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};
+pub use position::Position;
+pub use protocol::{
+    ClusterMember, ClusterSpec, HostReply, HostRequest, HostState, HostStatus, PartitionCounts,
+    Peeked, Push, Query, QueryReply, ViewSummary,
+};
+pub use queue_name::{QueueName, QueueNameError};
+pub use receipt::{Receipt, ReceiptError};
+pub use route::{ClusterRoute, PartitionRoute, PartitionState, QueueRoute};
+pub use settings::{PartitionSettings, QueueSettings, SettingsError};
+pub use time::{Micros, Mono, Now, Ts};
+pub use wire::{Frame, WireError, decode_frame, decode_frame_prefix, encode_frame, join};

@@ -1,0 +1,72 @@
+//! Every bound that more than one part of the system must know, each with its reason. Bounds of a
+//! single component stand in that component's own `limits.rs`.
+
+use crate::Micros;
+
+/// Characters of a queue name, `.fifo` included (SQS).
+pub const QUEUE_NAME_CHARS_MAX: usize = 80;
+/// Largest message, body and attributes together, in bytes (SQS since 2025: 1 MiB).
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Messages of one send: a batch is executed in one step, and 1,000 items of 1 µs keep that at 1 ms.
+pub const SEND_BATCH_MAX: usize = 1_000;
+/// Bytes of one send, all messages together: one batch stays well below a frame ([`FRAME_BYTES_MAX`]).
+pub const SEND_BATCH_BYTES_MAX: usize = 4 << 20;
+/// Messages of one receive; the reason is that of [`SEND_BATCH_MAX`].
+pub const RECEIVE_BATCH_MAX: usize = 1_000;
+/// Bytes of bodies in one answer to a receive: fewer messages are given rather than a larger answer,
+/// but always at least one.
+pub const RECEIVE_BYTES_MAX: usize = 4 << 20;
+/// Receipts of one acknowledge, extend or release; the reason is that of [`SEND_BATCH_MAX`].
+pub const RECEIPT_BATCH_MAX: usize = 1_000;
+/// Attributes of a message (SQS allows 10; REST is kept the same so that a message fits both).
+pub const ATTRIBUTES_MAX: usize = 10;
+/// Bytes of an attribute's name (SQS).
+pub const ATTRIBUTE_NAME_BYTES_MAX: usize = 256;
+/// Characters of a message group's or deduplication id (SQS).
+pub const GROUP_CHARS_MAX: usize = 128;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+/// Tags of a queue (SQS).
+pub const TAGS_MAX: usize = 50;
+/// Characters of a tag's key (SQS).
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Characters of a tag's value (SQS).
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+
+/// Seconds of a visibility timeout (SQS: 12 hours).
+pub const VISIBILITY_S_MAX: u32 = 43_200;
+/// Seconds of a delay (SQS: 15 minutes).
+pub const DELAY_S_MAX: u32 = 900;
+/// Seconds of retention, from and to (SQS: a minute to 14 days).
+pub const RETENTION_S: std::ops::RangeInclusive<u32> = 60..=1_209_600;
+/// Seconds that a receive may wait (SQS).
+pub const RECEIVE_WAIT_S_MAX: u32 = 20;
+/// `max_message_bytes` of a queue, from and to (SQS).
+pub const QUEUE_MESSAGE_BYTES: std::ops::RangeInclusive<u32> = 1_024..=(1 << 20);
+
+/// Leased messages of a partition at once (SQS: 120,000). Bounds the leases a host keeps in memory.
+pub const LEASED_MAX: usize = 120_000;
+/// How long a deduplication id or attempt id is remembered (SQS: 5 minutes).
+pub const DEDUPLICATION_WINDOW: Micros = 300_000_000;
+/// Deduplication ids of a partition at once: 5 minutes at 3,300 a second, about 64 MB.
+pub const DEDUPLICATION_IDS_MAX: usize = 1_000_000;
+/// Waiters of a partition at once; each is a client's open request.
+pub const WAITERS_MAX: usize = 10_000;
+/// How far ahead a request's deadline may lie: bounds how long its result is remembered.
+pub const DEADLINE_AHEAD_MAX: Micros = 60_000_000;
+/// Remembered requests of a cluster at once: 30,000 a second for the usual 10 s and as much again.
+/// At the bound a host answers "busy" before replicating.
+pub const REMEMBERED_REQUESTS_MAX: usize = 600_000;
+/// Items of due work (expired leases, delays, retention, …) in one entry, so that no command is
+/// O(what is due).
+pub const DUE_ITEMS_PER_ENTRY: usize = 1_000;
+/// Deliveries of one message before its lease counter would repeat; it is then no longer given out
+/// by number alone but waits for its retention to end (a consumer that fails 65,535 times).
+pub const LEASES_PER_MESSAGE_MAX: u16 = u16::MAX;
+
+/// Bytes of one frame between processes: a full batch plus its headers.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
+/// Hosts of a cluster, from and to.
+pub const CLUSTER_HOSTS: std::ops::RangeInclusive<usize> = 1..=5;
+/// A clock further above one's own than this is not adopted, and its owner is suspected.
+pub const MAX_CLOCK_SKEW: Micros = 500_000;

@@ -1,0 +1,90 @@
+//! What executing a command gave.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{GroupName, Receipt, Refusal, Sequence, Ts};
+
+/// Where a body lies in this host's log. Host-local: outside equality, state hash and snapshots, and
+/// never sent to anyone.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct BodyRef {
+    /// The segment's number.
+    pub segment: u32,
+    /// Bytes from the start of the segment's file to the first byte of the stored form.
+    pub offset: u32,
+}
+
+/// The answer to a [`crate::Command`].
+///
+/// The variants' order is the wire format: add at the end only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done; nothing more to say.
+    Done,
+    /// Of a send: one result per item, in order.
+    Sent(Vec<SendResult>),
+    /// Of a receive: the messages, smallest number first. Empty: nothing was ready.
+    Received(Vec<Delivery>),
+    /// Of a receive with `wait_until` that found nothing: a waiter is registered, the answer comes as
+    /// an effect of a later command, or as `Received` without messages when the wait is over.
+    Waiting,
+    /// Of acknowledge, change visibility, release, unreceive: one per receipt, in order.
+    Receipts(Vec<ReceiptResult>),
+    /// Not done, and nothing was applied.
+    Refused(Refusal),
+}
+
+/// What became of one message of a send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SendResult {
+    /// Kept under this number.
+    Accepted(Sequence),
+    /// The same message was sent before (deduplication); this is its number.
+    Duplicate(Sequence),
+    /// The key was used within five minutes with another content.
+    Conflict,
+    /// The queue has as many messages or bytes as it may have. Nothing kept, no number used.
+    Full,
+}
+
+/// A leased message on its way to a consumer. The body travels beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Its number.
+    pub sequence: Sequence,
+    /// What the consumer shows later. With `auto_ack` it is of no use any more.
+    pub receipt: Receipt,
+    /// When it was sent.
+    pub sent_at: Ts,
+    /// When it was first received.
+    pub first_received_at: Ts,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+    /// Its message group.
+    pub group: Option<GroupName>,
+    /// Bytes of the stored form.
+    pub size: u32,
+    /// CRC-32C of the stored form as sent.
+    pub crc: u32,
+    /// Where the body lies on the host that executes.
+    #[serde(skip)]
+    pub body: BodyRef,
+}
+
+/// What became of one receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReceiptResult {
+    /// Done. Of an acknowledge: also if the message was deleted before.
+    Done,
+    /// The message is gone (deleted, expired or purged), so its lease cannot change.
+    Gone,
+    /// The lease ran out and the message was not leased again. A standard queue's acknowledge still
+    /// deletes it then and answers `Done`; a FIFO queue's does not.
+    Expired,
+    /// The message was leased again, to someone else; nothing was done.
+    Superseded,
+    /// The receipt names a message that was never here.
+    Unknown,
+}

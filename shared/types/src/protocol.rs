@@ -1,0 +1,192 @@
+//! What is said on a host's port by frontends and the manager, inside the frames of
+//! `shoal-transport`. (What hosts say among themselves is in `shoal-replication`.)
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ClusterId, HostId, Incarnation, Outcome, PartitionId, Request, Revision, Sequence, Ts,
+    ViewNumber,
+};
+
+/// A request to a host. Bodies of a send travel beside it.
+///
+/// The variants' order is the wire format: add at the end only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostRequest {
+    /// Replicate and execute; answered with [`HostReply::Outcome`].
+    Execute {
+        /// The cluster the caller believes to be talking to; another one refuses with `StaleRoute`.
+        cluster: ClusterId,
+        /// The command.
+        request: Request,
+    },
+    /// Read this host's executed state; may lag behind what was acknowledged elsewhere.
+    Query {
+        /// As for `Execute`.
+        cluster: ClusterId,
+        /// What to read.
+        query: Query,
+    },
+    /// Manager: form a cluster, once. Repeating the same spec is a no-op; another one is refused.
+    Form {
+        /// Who belongs to it.
+        spec: ClusterSpec,
+    },
+    /// How is it? Answered by any host in any state.
+    Status,
+}
+
+/// Reads of a host's own state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// A partition's counts.
+    Counts {
+        /// Which.
+        partition: PartitionId,
+    },
+    /// The first messages, ready ones only, without leasing them. Bodies travel beside the reply.
+    Peek {
+        /// Which.
+        partition: PartitionId,
+        /// At most so many.
+        limit: u16,
+    },
+}
+
+/// The answer to a [`HostRequest`], if it is not a [`crate::Refusal`]. Bodies of delivered or peeked
+/// messages travel beside it, one per message, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostReply {
+    /// Of `Execute`. Never [`Outcome::Waiting`]: the host answers when the wait is over.
+    Outcome(Outcome),
+    /// Of `Query`.
+    Query(QueryReply),
+    /// Of `Form`.
+    Formed,
+    /// Of `Status`.
+    Status(Box<HostStatus>),
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueryReply {
+    /// Of `Counts`.
+    Counts(PartitionCounts),
+    /// Of `Peek`.
+    Peeked(Vec<Peeked>),
+}
+
+/// How many messages are where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PartitionCounts {
+    /// Can be received now.
+    pub ready: u64,
+    /// Leased.
+    pub in_flight: u64,
+    /// Held back until due.
+    pub delayed: u64,
+    /// Bytes of stored form, all of the above.
+    pub bytes: u64,
+    /// When the oldest message was sent.
+    pub oldest_sent_at: Option<Ts>,
+    /// The number the last message got; 0 if there was none.
+    pub last_sequence: Sequence,
+}
+
+/// A message that was looked at, not leased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peeked {
+    /// Its number.
+    pub sequence: Sequence,
+    /// When it was sent.
+    pub sent_at: Ts,
+    /// How often it was received.
+    pub receive_count: u32,
+    /// Its group.
+    pub group: Option<crate::GroupName>,
+    /// CRC-32C of the stored form as sent.
+    pub crc: u32,
+}
+
+/// Who forms a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSpec {
+    /// The new cluster.
+    pub cluster: ClusterId,
+    /// Its hosts; [`crate::limits::CLUSTER_HOSTS`] of them, sorted by id, each once.
+    pub members: Vec<ClusterMember>,
+    /// Fence.
+    pub revision: Revision,
+}
+
+/// A host and where it listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterMember {
+    /// The host.
+    pub host: HostId,
+    /// What others dial: `name:port`.
+    pub address: String,
+}
+
+/// What a host is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostState {
+    /// Belongs to no cluster yet.
+    Unassigned,
+    /// Belongs to one, but does not act in its current view: starting, catching up, or cut off.
+    Joining,
+    /// Acts in the current view and has caught up.
+    Acting,
+}
+
+/// A host's view of itself; also its heartbeat to the manager.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostStatus {
+    /// Who.
+    pub host: HostId,
+    /// Which start of its process.
+    pub incarnation: Incarnation,
+    /// What others dial.
+    pub address: String,
+    /// Where it stands, as its operator said.
+    pub zone: String,
+    /// What it is at the moment.
+    pub state: HostState,
+    /// Its cluster, if it has one.
+    pub cluster: Option<ClusterId>,
+    /// The last view it installed.
+    pub view: ViewSummary,
+    /// Its clock.
+    pub clock: Ts,
+    /// Messages it keeps.
+    pub messages: u64,
+    /// Bytes of bodies it keeps.
+    pub message_bytes: u64,
+    /// Percent of the data volume in use.
+    pub disk_used_percent: u8,
+}
+
+/// A view, as far as others need to know.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ViewSummary {
+    /// Its number; 0 if there is none.
+    pub number: ViewNumber,
+    /// All hosts of the cluster.
+    pub members: Vec<HostId>,
+    /// Those that take commands.
+    pub active: Vec<HostId>,
+}
+
+/// What a host tells connected frontends without being asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Push {
+    /// A view was installed: requests pending at hosts outside `active` are to be sent again elsewhere
+    /// at once, under the same request id.
+    View {
+        /// Of which cluster.
+        cluster: ClusterId,
+        /// The view.
+        view: ViewSummary,
+    },
+}

@@ -1,0 +1,58 @@
+//! Where queues are: what frontends know and follow.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ClusterId, ClusterMember, Epoch, PartitionId, QueueId, QueueName, QueueSettings, Revision,
+};
+
+/// A queue, its settings and its partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueRoute {
+    /// The name users know.
+    pub name: QueueName,
+    /// This life of the name.
+    pub queue: QueueId,
+    /// The settings.
+    pub settings: QueueSettings,
+    /// Oldest epoch first; receives serve them in this order. At present always one.
+    pub partitions: Vec<PartitionRoute>,
+    /// The store's revision of this record.
+    pub revision: Revision,
+    /// When the queue was created, microseconds since 1970 by the manager's clock.
+    pub created_at: crate::Ts,
+}
+
+/// One partition and its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionRoute {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Its generation.
+    pub epoch: Epoch,
+    /// Where it lives.
+    pub cluster: ClusterId,
+    /// What it takes.
+    pub state: PartitionState,
+}
+
+/// What a partition takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionState {
+    /// Sends and receives.
+    Active,
+    /// Being created or deleted: nothing yet, or nothing any more.
+    Pending,
+}
+
+/// A cluster and how to reach its hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRoute {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Its hosts with their addresses as last heard.
+    pub members: Vec<ClusterMember>,
+    /// The store's revision of this record.
+    pub revision: Revision,
+}

@@ -1,0 +1,243 @@
+//! A queue's settings, as users set them, and what of them its partitions must know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Epoch, Micros, QueueName, limits};
+
+/// Settings as the REST API shows them. Missing fields of a creation take the defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Groups strictly in order, each next message only after the previous is deleted. Cannot change.
+    pub fifo: bool,
+    /// Seconds that a received message stays hidden; 0 to 43,200.
+    pub visibility_timeout_s: u32,
+    /// Seconds that a sent message is held back; 0 to 900.
+    pub delay_s: u32,
+    /// Seconds that a message is kept; 60 to 1,209,600.
+    pub retention_s: u32,
+    /// Largest message in bytes, attributes included; 1,024 to 1,048,576.
+    pub max_message_bytes: u32,
+    /// Seconds that a receive waits for a message if it does not say; 0 to 20.
+    pub receive_wait_s: u32,
+    /// FIFO: messages with equal bodies within five minutes are one.
+    pub content_deduplication: bool,
+    /// Sends are refused above so many messages; `null`: no bound but the disk.
+    pub max_messages: Option<u64>,
+    /// Sends are refused above so many bytes; `null`: no bound but the disk.
+    pub max_bytes: Option<u64>,
+    /// Anything a user wants to note down; at most 50.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Default for QueueSettings {
+    /// SQS's defaults.
+    fn default() -> Self {
+        Self {
+            fifo: false,
+            visibility_timeout_s: 30,
+            delay_s: 0,
+            retention_s: 345_600,
+            max_message_bytes: 1 << 20,
+            receive_wait_s: 0,
+            content_deduplication: false,
+            max_messages: None,
+            max_bytes: None,
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
+/// A setting outside its range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct SettingsError {
+    /// The setting's name as users write it.
+    pub field: &'static str,
+    /// What is wrong, with the range.
+    pub why: String,
+}
+
+impl QueueSettings {
+    /// Checks every range, and that `fifo` fits the name.
+    ///
+    /// # Errors
+    /// Names the first field that is wrong.
+    pub fn validate(&self, name: &QueueName) -> Result<(), SettingsError> {
+        fn check(
+            ok: bool,
+            field: &'static str,
+            why: impl FnOnce() -> String,
+        ) -> Result<(), SettingsError> {
+            if ok {
+                Ok(())
+            } else {
+                Err(SettingsError { field, why: why() })
+            }
+        }
+        let at_most = |field, value: u32, max: u32| {
+            check(value <= max, field, || {
+                format!("{value} is not within 0 to {max}")
+            })
+        };
+        let within = |field, value: u32, range: std::ops::RangeInclusive<u32>| {
+            check(range.contains(&value), field, || {
+                format!("{value} is not within {} to {}", range.start(), range.end())
+            })
+        };
+        check(self.fifo == name.is_fifo(), "fifo", || {
+            "a FIFO queue's name ends in .fifo, and only a FIFO queue's".to_owned()
+        })?;
+        at_most(
+            "visibility_timeout_s",
+            self.visibility_timeout_s,
+            limits::VISIBILITY_S_MAX,
+        )?;
+        at_most("delay_s", self.delay_s, limits::DELAY_S_MAX)?;
+        within("retention_s", self.retention_s, limits::RETENTION_S)?;
+        within(
+            "max_message_bytes",
+            self.max_message_bytes,
+            limits::QUEUE_MESSAGE_BYTES,
+        )?;
+        at_most(
+            "receive_wait_s",
+            self.receive_wait_s,
+            limits::RECEIVE_WAIT_S_MAX,
+        )?;
+        check(
+            self.fifo || !self.content_deduplication,
+            "content_deduplication",
+            || "only a FIFO queue has it".to_owned(),
+        )?;
+        check(self.max_messages != Some(0), "max_messages", || {
+            "must be at least 1".to_owned()
+        })?;
+        check(self.max_bytes != Some(0), "max_bytes", || {
+            "must be at least 1".to_owned()
+        })?;
+        check(self.tags.len() <= limits::TAGS_MAX, "tags", || {
+            format!(
+                "{} tags are more than {}",
+                self.tags.len(),
+                limits::TAGS_MAX
+            )
+        })?;
+        for (key, value) in &self.tags {
+            let key_chars = key.chars().count();
+            check(
+                (1..=limits::TAG_KEY_CHARS_MAX).contains(&key_chars),
+                "tags",
+                || {
+                    format!(
+                        "a key has 1 to {} characters, one has {key_chars}",
+                        limits::TAG_KEY_CHARS_MAX
+                    )
+                },
+            )?;
+            check(
+                value.chars().count() <= limits::TAG_VALUE_CHARS_MAX,
+                "tags",
+                || {
+                    format!(
+                        "a value has at most {} characters",
+                        limits::TAG_VALUE_CHARS_MAX
+                    )
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What a partition of this queue must know.
+    #[must_use]
+    pub fn partition(&self, epoch: Epoch) -> PartitionSettings {
+        let micros = |seconds: u32| Micros::from(seconds) * 1_000_000;
+        PartitionSettings {
+            epoch,
+            fifo: self.fifo,
+            visibility: micros(self.visibility_timeout_s),
+            delay: micros(self.delay_s),
+            retention: micros(self.retention_s),
+            max_messages: self.max_messages.unwrap_or(u64::MAX),
+            max_bytes: self.max_bytes.unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// A partition's behaviour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PartitionSettings {
+    /// Upper part of the sequence numbers. Cannot change.
+    pub epoch: Epoch,
+    /// Groups strictly in order. Cannot change.
+    pub fifo: bool,
+    /// How long a lease lasts if the receive does not say.
+    pub visibility: Micros,
+    /// How long a message is held back if the send does not say.
+    pub delay: Micros,
+    /// How long a message is kept.
+    pub retention: Micros,
+    /// Sends are refused above so many messages.
+    pub max_messages: u64,
+    /// Sends are refused above so many bytes of stored form.
+    pub max_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str, change: impl FnOnce(&mut QueueSettings)) -> &'static str {
+        let mut settings = QueueSettings::default();
+        change(&mut settings);
+        settings.validate(&name.parse().unwrap()).unwrap_err().field
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        QueueSettings::default()
+            .validate(&"orders".parse().unwrap())
+            .unwrap();
+        let fifo = QueueSettings {
+            fifo: true,
+            content_deduplication: true,
+            ..Default::default()
+        };
+        fifo.validate(&"orders.fifo".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn each_range_names_its_field() {
+        assert_eq!(refused("a.fifo", |_| ()), "fifo");
+        assert_eq!(refused("a", |s| s.fifo = true), "fifo");
+        assert_eq!(
+            refused("a", |s| s.visibility_timeout_s = 43_201),
+            "visibility_timeout_s"
+        );
+        assert_eq!(refused("a", |s| s.delay_s = 901), "delay_s");
+        assert_eq!(refused("a", |s| s.retention_s = 59), "retention_s");
+        assert_eq!(refused("a", |s| s.retention_s = 1_209_601), "retention_s");
+        assert_eq!(
+            refused("a", |s| s.max_message_bytes = 1_023),
+            "max_message_bytes"
+        );
+        assert_eq!(
+            refused("a", |s| s.max_message_bytes = 1_048_577),
+            "max_message_bytes"
+        );
+        assert_eq!(refused("a", |s| s.receive_wait_s = 21), "receive_wait_s");
+        assert_eq!(
+            refused("a", |s| s.content_deduplication = true),
+            "content_deduplication"
+        );
+        assert_eq!(refused("a", |s| s.max_messages = Some(0)), "max_messages");
+        assert_eq!(refused("a", |s| s.max_bytes = Some(0)), "max_bytes");
+        assert_eq!(
+            refused("a", |s| s.tags = [(String::new(), String::new())].into()),
+            "tags"
+        );
+    }
+}
