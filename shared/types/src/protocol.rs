@@ -104,6 +104,8 @@ pub struct Peeked {
     pub receive_count: u32,
     /// Its group.
     pub group: Option<crate::GroupName>,
+    /// Bytes of the stored form.
+    pub size: u32,
     /// CRC-32C of the stored form as sent.
     pub crc: u32,
 }
