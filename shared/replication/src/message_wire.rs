@@ -1,0 +1,200 @@
+//! The bytes of messages: several to one peer share a frame.
+//!
+//! The head of the frame is the list of the messages without payloads; the payloads are its bodies,
+//! in the order in which their entries stand in the head. The order of the variants here is the
+//! format: add at the end only.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use shoal_types::{HostId, Incarnation, Ts, ViewNumber, decode_frame};
+
+use crate::limits::{ENTRIES_COUNT_MAX, MESSAGES_PER_FRAME_MAX};
+use crate::wire::{EntryHead, frame};
+use crate::{
+    Announced, Asked, Ballot, DecodeError, Entry, Heartbeat, Message, Payload, Reason, View,
+};
+
+#[derive(Serialize, Deserialize)]
+enum Head {
+    Append(EntryHead),
+    Clock(ViewNumber, Announced),
+    Ack(ViewNumber, Option<Announced>, Vec<u64>),
+    Heartbeat(Heartbeat),
+    PreVote(ViewNumber, Reason),
+    PreVoted(ViewNumber),
+    Prepare(ViewNumber, Ballot),
+    Promise {
+        view: ViewNumber,
+        ballot: Ballot,
+        accepted: Option<(Ballot, View)>,
+        durable: Vec<u64>,
+        held: Vec<u64>,
+        clock: Ts,
+        incarnation: Incarnation,
+        wants_out: bool,
+    },
+    Refused(ViewNumber, Ballot),
+    Accept(Ballot, View),
+    Accepted(ViewNumber, Ballot),
+    Install(View),
+    Fetch(ViewNumber, Vec<u64>),
+    Entries(Vec<EntryHead>),
+    Ask(ViewNumber, Asked, Vec<HostId>),
+    Forgotten(Incarnation, ViewNumber),
+}
+
+/// Encodes messages as one frame: a chunk for the heads, then the payloads' own chunks, uncopied.
+///
+/// The caller keeps the sum of the payloads below a frame's limit.
+#[must_use]
+pub fn encode_messages(messages: &[Message]) -> Vec<Bytes> {
+    let mut payloads: Vec<&Payload> = Vec::new();
+    let mut heads = Vec::with_capacity(messages.len());
+    for message in messages {
+        heads.push(head_of(message, &mut payloads));
+    }
+    frame(&heads, &payloads)
+}
+
+/// Decodes what [`encode_messages`] wrote; payloads are slices of `bytes`.
+///
+/// # Errors
+/// If the bytes are no such frame, a list is too long, or a payload is damaged. Nothing of the frame
+/// is to be used then.
+pub fn decode_messages(bytes: Bytes) -> Result<Vec<Message>, DecodeError> {
+    let frame = decode_frame::<Vec<Head>>(bytes)?;
+    at_most("messages", frame.head.len(), MESSAGES_PER_FRAME_MAX)?;
+    let entries = frame.head.iter().map(entries_of).sum();
+    if frame.bodies.len() != entries {
+        let bodies = frame.bodies.len();
+        return Err(DecodeError::Payloads { bodies, entries });
+    }
+    let mut payloads = frame.bodies.into_iter();
+    let heads = frame.head.into_iter();
+    heads.map(|head| message_of(head, &mut payloads)).collect()
+}
+
+fn at_most(what: &'static str, count: usize, max: usize) -> Result<(), DecodeError> {
+    if count <= max {
+        Ok(())
+    } else {
+        Err(DecodeError::TooMany { what, count, max })
+    }
+}
+
+fn entries_of(head: &Head) -> usize {
+    match head {
+        Head::Append(_) => 1,
+        Head::Entries(entries) => entries.len(),
+        _ => 0,
+    }
+}
+
+fn head_of<'m>(message: &'m Message, payloads: &mut Vec<&'m Payload>) -> Head {
+    match message.clone() {
+        Message::Append(_) => {
+            let Message::Append(entry) = message else {
+                unreachable!("a clone is of the same variant")
+            };
+            payloads.push(&entry.payload);
+            Head::Append(EntryHead::of(entry))
+        }
+        Message::Entries(_) => {
+            let Message::Entries(entries) = message else {
+                unreachable!("a clone is of the same variant")
+            };
+            payloads.extend(entries.iter().map(|e| &e.payload));
+            Head::Entries(entries.iter().map(|e| EntryHead::of(e)).collect())
+        }
+        Message::Clock { view, announced } => Head::Clock(view, announced),
+        Message::Ack {
+            view,
+            announced,
+            durable,
+        } => Head::Ack(view, announced, durable),
+        Message::Heartbeat(heartbeat) => Head::Heartbeat(heartbeat),
+        Message::PreVote { view, reason } => Head::PreVote(view, reason),
+        Message::PreVoted { view } => Head::PreVoted(view),
+        Message::Prepare { view, ballot } => Head::Prepare(view, ballot),
+        Message::Promise {
+            view,
+            ballot,
+            accepted,
+            durable,
+            held,
+            clock,
+            incarnation,
+            wants_out,
+        } => Head::Promise {
+            view,
+            ballot,
+            accepted,
+            durable,
+            held,
+            clock,
+            incarnation,
+            wants_out,
+        },
+        Message::Refused { view, rival } => Head::Refused(view, rival),
+        Message::Accept { ballot, value } => Head::Accept(ballot, value),
+        Message::Accepted { view, ballot } => Head::Accepted(view, ballot),
+        Message::Install(view) => Head::Install(view),
+        Message::Fetch { view, have } => Head::Fetch(view, have),
+        Message::Ask { view, asked, hears } => Head::Ask(view, asked, hears),
+        Message::Forgotten { incarnation, view } => Head::Forgotten(incarnation, view),
+    }
+}
+
+fn message_of(
+    head: Head,
+    payloads: &mut impl Iterator<Item = Bytes>,
+) -> Result<Message, DecodeError> {
+    let mut entry = |head: EntryHead| -> Result<Arc<Entry>, DecodeError> {
+        head.with_payload(payloads.next().expect("payloads were counted"))
+    };
+    Ok(match head {
+        Head::Append(head) => Message::Append(entry(head)?),
+        Head::Entries(heads) => {
+            at_most("entries", heads.len(), ENTRIES_COUNT_MAX)?;
+            Message::Entries(heads.into_iter().map(entry).collect::<Result<_, _>>()?)
+        }
+        Head::Clock(view, announced) => Message::Clock { view, announced },
+        Head::Ack(view, announced, durable) => Message::Ack {
+            view,
+            announced,
+            durable,
+        },
+        Head::Heartbeat(heartbeat) => Message::Heartbeat(heartbeat),
+        Head::PreVote(view, reason) => Message::PreVote { view, reason },
+        Head::PreVoted(view) => Message::PreVoted { view },
+        Head::Prepare(view, ballot) => Message::Prepare { view, ballot },
+        Head::Promise {
+            view,
+            ballot,
+            accepted,
+            durable,
+            held,
+            clock,
+            incarnation,
+            wants_out,
+        } => Message::Promise {
+            view,
+            ballot,
+            accepted,
+            durable,
+            held,
+            clock,
+            incarnation,
+            wants_out,
+        },
+        Head::Refused(view, rival) => Message::Refused { view, rival },
+        Head::Accept(ballot, value) => Message::Accept { ballot, value },
+        Head::Accepted(view, ballot) => Message::Accepted { view, ballot },
+        Head::Install(view) => Message::Install(view),
+        Head::Fetch(view, have) => Message::Fetch { view, have },
+        Head::Ask(view, asked, hears) => Message::Ask { view, asked, hears },
+        Head::Forgotten(incarnation, view) => Message::Forgotten { incarnation, view },
+    })
+}
