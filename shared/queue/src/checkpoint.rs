@@ -1,20 +1,133 @@
-//! What a checkpoint stores.
+//! Writing the state: freezing what changed is cheap and happens between entries; encoding it is not
+//! and happens elsewhere.
 
-/// What changed since the last freeze; encoded later and elsewhere.
+use std::sync::Arc;
+
+use shoal_types::Revision;
+
+use crate::attempts::Attempt;
+use crate::chunk::Chunk;
+use crate::deduplication::KeyedSend;
+use crate::machine::Machine;
+use crate::partition::Partition;
+use crate::remains::DeadPiece;
+use crate::remembered::Entry;
+use crate::stored::{Key, MachineRecord, PartitionRecord, encode, encode_chunk};
+use crate::window::Block;
+
+/// What changed since the last freeze, as of this one. It shares chunks and blocks with the machine;
+/// the machine copies those that it changes as long as this lives.
 #[derive(Debug)]
-pub struct Frozen;
+pub struct Frozen {
+    changes: Vec<(Key, Option<Value>)>,
+}
+
+#[derive(Debug)]
+enum Value {
+    Machine(MachineRecord),
+    Partition(PartitionRecord),
+    Chunk(Arc<Chunk>),
+    KeyedSends(Arc<Block<KeyedSend>>),
+    Attempts(Arc<Block<Attempt>>),
+    Remembered(Arc<Block<Entry>>),
+    Deleted(Revision),
+}
 
 impl Frozen {
-    /// Keys with their new values; `None` deletes the key.
+    /// Keys with their new values; `None` deletes the key. To be carried out in one transaction:
+    /// together with all earlier freezes they are the machine's state. Encodes as it goes.
     pub fn into_writes(self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
-        std::iter::empty()
+        self.changes
+            .into_iter()
+            .map(|(key, value)| (key.encode(), value.map(|value| value.encode())))
     }
 }
 
-/// Why stored keys and values are no state of ours.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    /// A key or value that cannot be read.
-    #[error("checkpoint is unreadable: {0}")]
-    Unreadable(String),
+impl Value {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Machine(record) => encode(record),
+            Self::Partition(record) => encode(record),
+            Self::Chunk(chunk) => encode_chunk(chunk),
+            Self::KeyedSends(block) => encode(&**block),
+            Self::Attempts(block) => encode(&**block),
+            Self::Remembered(block) => encode(&**block),
+            Self::Deleted(revision) => encode(revision),
+        }
+    }
+}
+
+impl Machine {
+    /// Takes hold of what changed since the last freeze, between two entries. Every change is part of
+    /// exactly one freeze, so the writes of all freezes must be carried out, in order.
+    pub fn freeze(&mut self) -> Frozen {
+        let mut changes = vec![(
+            Key::Machine,
+            Some(Value::Machine(MachineRecord {
+                executed: self.executed,
+                hash: self.hash.0,
+                deleted_floor: self.deleted.floor(),
+            })),
+        )];
+        self.freeze_dead_pieces(&mut changes);
+        for id in std::mem::take(&mut self.dirty) {
+            match self.partitions.get_mut(&id) {
+                Some(partition) => freeze_partition(partition, &mut changes),
+                None => changes.push((Key::Partition(id), None)),
+            }
+        }
+        for (number, block) in self.remembered.freeze() {
+            changes.push((Key::Remembered(number), block.map(Value::Remembered)));
+        }
+        for (id, revision) in self.deleted.freeze() {
+            changes.push((Key::Deleted(id), revision.map(Value::Deleted)));
+        }
+        Frozen { changes }
+    }
+
+    /// A chunk of a purged partition may have a successor under the same key, so the partition
+    /// decides; all other dead pieces belong to partitions that are gone for good.
+    fn freeze_dead_pieces(&mut self, changes: &mut Vec<(Key, Option<Value>)>) {
+        for piece in std::mem::take(&mut self.dead) {
+            let key = match piece {
+                DeadPiece::Chunk(id, index) => {
+                    if let Some(partition) = self.partitions.get_mut(&id) {
+                        partition.contents.slots.mark(index);
+                        if !partition.dirty {
+                            partition.dirty = true;
+                            self.dirty.push(id);
+                        }
+                        continue;
+                    }
+                    Key::Chunk(id, index)
+                }
+                DeadPiece::KeyedSends(id, number) => Key::KeyedSends(id, number),
+                DeadPiece::Attempts(id, number) => Key::Attempts(id, number),
+            };
+            changes.push((key, None));
+        }
+    }
+}
+
+fn freeze_partition(partition: &mut Partition, changes: &mut Vec<(Key, Option<Value>)>) {
+    let id = partition.id;
+    partition.dirty = false;
+    let record = PartitionRecord {
+        settings: partition.settings,
+        revision: partition.revision,
+        last: partition.last,
+        purged_through: partition.purged_through,
+        messages: partition.contents.messages(),
+        bytes: partition.contents.bytes(),
+    };
+    changes.push((Key::Partition(id), Some(Value::Partition(record))));
+    for (index, chunk) in partition.contents.slots.freeze() {
+        changes.push((Key::Chunk(id, index), chunk.map(Value::Chunk)));
+    }
+    for (number, block) in partition.keyed_sends.window_mut().freeze() {
+        changes.push((Key::KeyedSends(id, number), block.map(Value::KeyedSends)));
+    }
+    for (number, block) in partition.attempts.window_mut().freeze() {
+        changes.push((Key::Attempts(id, number), block.map(Value::Attempts)));
+    }
 }

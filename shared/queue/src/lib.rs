@@ -1,9 +1,59 @@
 //! All queues of one cluster as a pure state machine: position and command in, outcome out.
+//!
+//! Every host of a cluster feeds its [`Machine`] the same entries in the same order and so comes to
+//! the same state, the same answers and the same [`Effect`]s. There is no clock in here, no
+//! randomness and no I/O: time is the executing entry's timestamp, bodies are places in the host's
+//! log ([`shoal_types::BodyRef`]) that the machine carries but never compares.
+//!
+//! To read it, begin with `machine.rs` (entries and queries) and `execute.rs` (what each command
+//! does). Below them:
+//!
+//! | files | what |
+//! |---|---|
+//! | `partition`, `sending`, `receiving`, `receipts`, `due` | one partition and what it does |
+//! | `contents`, `slots`, `chunk`, `bits`, `groups` | its messages, 32 bytes each, and their indexes |
+//! | `window`, `keyed_window`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
+//! | `deleted`, `remains` | what stays of deleted and purged partitions |
+//! | `stored`, `checkpoint`, `restore` | the state on disk |
+//! | `hash`, `full_hash`, `live_bodies`, `memory`, `limits`, `admission` | the rest |
+//!
+//! The promises kept here: numbers without a gap; a lease in one consumer's hands at a time, fenced by
+//! its receipt; nothing delivered after its acknowledged delete; a FIFO group strictly in order; a
+//! request or deduplication id repeated in time changes nothing. No command's cost grows with the
+//! backlog.
 
+mod admission;
+mod attempts;
+mod bits;
 mod checkpoint;
+mod chunk;
+mod contents;
+mod deduplication;
+mod deleted;
+mod due;
 mod effect;
+mod execute;
+mod full_hash;
+mod groups;
+mod hash;
+mod keyed_window;
+mod limits;
+mod live_bodies;
 mod machine;
+mod memory;
+mod partition;
+mod receipts;
+mod receiving;
+mod remains;
+mod remembered;
+mod restore;
+mod sending;
+mod slots;
+mod stored;
+mod waiters;
+mod window;
 
-pub use checkpoint::{Frozen, RestoreError};
+pub use checkpoint::Frozen;
 pub use effect::Effect;
 pub use machine::Machine;
+pub use restore::RestoreError;

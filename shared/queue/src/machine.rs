@@ -1,18 +1,48 @@
-//! The state machine (signatures; the behaviour follows).
+//! The state machine: entries and requests in, outcomes and effects out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use shoal_types::limits::DUE_ITEMS_PER_ENTRY;
 use shoal_types::{
-    BodyRef, Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked, Position,
-    Refusal, Request, Sequence, Ts, ViewNumber,
+    BodyRef, ErrorCode, Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked,
+    Position, Refusal, Request, Sequence, Ts, ViewNumber,
 };
 
-use crate::{Effect, Frozen, RestoreError};
+use crate::Effect;
+use crate::deleted::DeletedPartitions;
+use crate::hash::StateHash;
+use crate::limits::{FORGOTTEN_BLOCKS_PER_ENTRY, FREED_PIECES_PER_ENTRY};
+use crate::live_bodies::LiveBodies;
+use crate::partition::{Partition, Step};
+use crate::remains::{DeadPiece, Remains};
+use crate::remembered::Remembered;
 
 /// All partitions of one cluster.
+///
+/// Every host of the cluster runs one and feeds it the same, in the same order:
+/// [`begin_entry`](Self::begin_entry) for each entry, [`apply`](Self::apply) for each request in it,
+/// [`view_installed`](Self::view_installed) between entries. Outcomes and effects are then the same
+/// everywhere, but for [`BodyRef`]s, which are the executing host's own.
+///
+/// Everything else is a host's own business and changes nothing that others could see: queries,
+/// [`admit`](Self::admit), [`relocate`](Self::relocate), [`freeze`](Self::freeze).
 #[derive(Debug, Default)]
 pub struct Machine {
-    partitions: BTreeMap<PartitionId, PartitionSettings>,
+    pub(crate) executed: Position,
+    pub(crate) hash: StateHash,
+    pub(crate) partitions: BTreeMap<PartitionId, Box<Partition>>,
+    /// The timer index: when each partition has something to do next.
+    pub(crate) schedule: BTreeSet<(Ts, PartitionId)>,
+    pub(crate) remembered: Remembered,
+    pub(crate) deleted: DeletedPartitions,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    // From here on: host-local.
+    pub(crate) bodies: LiveBodies,
+    pub(crate) remains: VecDeque<Remains>,
+    pub(crate) dead: Vec<DeadPiece>,
+    /// Partitions that changed or went since the last freeze.
+    pub(crate) dirty: Vec<PartitionId>,
 }
 
 impl Machine {
@@ -21,103 +51,272 @@ impl Machine {
     pub fn new() -> Self {
         Self::default()
     }
-    /// Starts an entry: time moves to `at.ts` and due work is done.
+
+    /// Starts an entry: time moves to `at.ts`, and what is due by then is done, at most
+    /// [`DUE_ITEMS_PER_ENTRY`] items of it.
     ///
     /// # Panics
-    /// If `at` is not after [`Machine::executed`].
-    pub fn begin_entry(&mut self, _at: Position, _effects: &mut Vec<Effect>) {
-        unimplemented!()
+    /// If `at` is not after [`Machine::executed`], or its time is before.
+    pub fn begin_entry(&mut self, at: Position, effects: &mut Vec<Effect>) {
+        assert!(
+            at > self.executed && at.ts >= self.executed.ts,
+            "positions grow: {at} after {}",
+            self.executed
+        );
+        self.executed = at;
+        self.hash.absorb(&at);
+        let first = effects.len();
+        self.do_due(effects);
+        for _ in 0..FORGOTTEN_BLOCKS_PER_ENTRY {
+            self.remembered.forget_late(at.ts, &mut self.bodies);
+        }
+        self.free_remains();
+        self.absorb_effects(&effects[first..]);
     }
-    /// Executes one request of the entry begun last. `bodies`: one per item of a send, else empty.
+
+    fn do_due(&mut self, effects: &mut Vec<Effect>) {
+        let now = self.executed.ts;
+        let mut budget = DUE_ITEMS_PER_ENTRY;
+        let mut touched = BTreeSet::new();
+        while budget > 0
+            && let Some((at, id)) = self.schedule.first().copied()
+            && at <= now
+        {
+            // Items are done in the order of their times over all partitions: this one's turn ends
+            // where the next one's begins.
+            let next = self.schedule.iter().nth(1);
+            let horizon = next.map_or((now, u64::MAX), |(at, id)| (*at, id.0));
+            let done = self.on_partition(id, effects, |partition, step| {
+                partition.do_due_before(horizon, budget, step)
+            });
+            budget = budget.saturating_sub(done.expect("only partitions that exist are scheduled"));
+            touched.insert(id);
+        }
+        for id in touched {
+            self.on_partition(id, effects, Partition::serve_waiters);
+        }
+    }
+
+    fn free_remains(&mut self) {
+        let mut pieces = FREED_PIECES_PER_ENTRY;
+        while pieces > 0
+            && let Some(remains) = self.remains.front_mut()
+        {
+            let dead = &mut self.dead;
+            let freed = remains.free(pieces, &mut self.bodies, |piece| dead.push(piece));
+            if freed >= pieces {
+                return;
+            }
+            pieces -= freed;
+            self.remains.pop_front();
+        }
+    }
+
+    /// Executes one request of the entry begun last and gives its answer. `bodies`: where this host
+    /// keeps the bodies of a send, one per item; else empty. Answers to other requests that this one
+    /// makes possible are added to `effects`.
+    ///
+    /// # Panics
+    /// If a send has not as many bodies as items.
     pub fn apply(
         &mut self,
-        _request: &Request,
-        _bodies: &[BodyRef],
-        _effects: &mut Vec<Effect>,
+        request: &Request,
+        bodies: &[BodyRef],
+        effects: &mut Vec<Effect>,
     ) -> Outcome {
-        unimplemented!()
+        let first = effects.len();
+        let outcome = self.execute(request, bodies, effects);
+        self.hash.absorb(request);
+        self.hash.absorb(&outcome);
+        self.absorb_effects(&effects[first..]);
+        outcome
     }
-    /// A view was installed: waiters that were given nothing and whose origin is not in `origins` go.
+
+    /// A view was installed, at this place in the order: receives that still wait and whose client is
+    /// at none of `origins` are forgotten, as if they had never been asked.
     pub fn view_installed(
         &mut self,
-        _view: ViewNumber,
-        _origins: &[Origin],
+        view: ViewNumber,
+        origins: &[Origin],
         _effects: &mut Vec<Effect>,
     ) {
-        unimplemented!()
+        self.hash.absorb(&view);
+        let gone: Vec<u64> = self
+            .remembered
+            .waiting()
+            .filter(|position| !origins.contains(&self.remembered.waiter(*position).origin))
+            .collect();
+        for position in gone {
+            self.remove_waiter(position);
+        }
     }
-    /// Cheap checks before a request is replicated.
-    ///
-    /// # Errors
-    /// What the command would be refused with, or that there is no room for it.
-    pub fn admit(&self, _request: &Request, _now: Ts) -> Result<(), Refusal> {
-        unimplemented!()
+
+    /// Forgets a receive that waits.
+    pub(crate) fn remove_waiter(&mut self, position: u64) {
+        let waiter = self.remembered.waiter(position).clone();
+        self.remembered.unremember(position);
+        self.on_partition(waiter.partition, &mut Vec::new(), |partition, _| {
+            partition.waiters.remove(position, waiter.until);
+        });
     }
-    /// When a tick would have something to do.
+
+    /// Runs one step on a partition and brings everything that is kept over all partitions in line
+    /// with it. `None` if there is no such partition.
+    pub(crate) fn on_partition<R>(
+        &mut self,
+        id: PartitionId,
+        effects: &mut Vec<Effect>,
+        act: impl FnOnce(&mut Partition, &mut Step<'_>) -> R,
+    ) -> Option<R> {
+        let partition = self.partitions.get_mut(&id)?;
+        let messages = partition.contents.messages();
+        let bytes = partition.contents.bytes();
+        let mut step = Step {
+            now: self.executed.ts,
+            bodies: &mut self.bodies,
+            remembered: &mut self.remembered,
+            effects,
+        };
+        let result = act(partition, &mut step);
+        self.messages = self.messages - messages + partition.contents.messages();
+        self.bytes = self.bytes - bytes + partition.contents.bytes();
+        let due = partition.first_due().map(|(at, _)| at);
+        if due != partition.scheduled {
+            if let Some(at) = partition.scheduled {
+                self.schedule.remove(&(at, id));
+            }
+            if let Some(at) = due {
+                self.schedule.insert((at, id));
+            }
+            partition.scheduled = due;
+        }
+        if !partition.dirty {
+            partition.dirty = true;
+            self.dirty.push(id);
+        }
+        Some(result)
+    }
+
+    fn absorb_effects(&mut self, effects: &[Effect]) {
+        for Effect::Given {
+            origin,
+            waiter,
+            deliveries,
+        } in effects
+        {
+            self.hash.absorb(&(origin, waiter, deliveries));
+        }
+    }
+
+    /// When an entry would have something to do even without a command: a tick should be proposed
+    /// then. A time in the past means at once.
     #[must_use]
     pub fn next_due(&self) -> Option<Ts> {
-        unimplemented!()
+        let scheduled = self.schedule.first().map(|(at, _)| *at);
+        let forgettable = self.remembered.forgettable_from();
+        let remains = (!self.remains.is_empty()).then_some(self.executed.ts);
+        [scheduled, forgettable, remains]
+            .into_iter()
+            .flatten()
+            .min()
     }
+
     /// The entry begun last.
     #[must_use]
     pub fn executed(&self) -> Position {
-        unimplemented!()
+        self.executed
     }
-    /// How many messages are where.
+
+    /// How many messages are where. `None` if there is no such partition.
     #[must_use]
-    pub fn counts(&self, _partition: PartitionId) -> Option<PartitionCounts> {
-        unimplemented!()
+    pub fn counts(&self, partition: PartitionId) -> Option<PartitionCounts> {
+        self.partitions.get(&partition).map(|p| p.counts())
     }
-    /// The first ready messages, without leasing them.
+
+    /// The first ready messages in the order of their numbers, at most `limit`, without leasing them.
+    /// `None` if there is no such partition.
     #[must_use]
-    pub fn peek(&self, _partition: PartitionId, _limit: usize) -> Option<Vec<(Peeked, BodyRef)>> {
-        unimplemented!()
+    pub fn peek(&self, partition: PartitionId, limit: usize) -> Option<Vec<(Peeked, BodyRef)>> {
+        let partition = self.partitions.get(&partition)?;
+        Some(partition.peek(limit, self.executed.ts))
     }
-    /// All partitions.
+
+    /// All partitions, by id.
     pub fn partitions(&self) -> impl Iterator<Item = (PartitionId, &PartitionSettings)> {
-        self.partitions.iter().map(|(id, settings)| (*id, settings))
+        self.partitions.iter().map(|(id, p)| (*id, &p.settings))
     }
-    /// Messages and bytes of stored form in all partitions.
+
+    /// Messages, and bytes of their stored form, in all partitions.
     #[must_use]
     pub fn totals(&self) -> (u64, u64) {
-        unimplemented!()
+        (self.messages, self.bytes)
     }
-    /// How many live bodies lie in each log segment of this host.
+
+    /// How many bodies that may still be asked for lie in each log segment of this host; segments
+    /// without any are not listed. Purged messages count until they are freed, soon after.
     #[must_use]
     pub fn live_bodies(&self) -> &BTreeMap<u32, u64> {
-        unimplemented!()
+        self.bodies.by_segment()
     }
-    /// Moves a body from `from` to `to`, if it is still at `from`.
+
+    /// Says that a message's body lies at `to` from now on, if it was at `from`. False if the message
+    /// is gone or its body elsewhere; `to` is then not used.
     pub fn relocate(
         &mut self,
-        _partition: PartitionId,
-        _sequence: Sequence,
-        _from: BodyRef,
-        _to: BodyRef,
+        partition: PartitionId,
+        sequence: Sequence,
+        from: BodyRef,
+        to: BodyRef,
     ) -> bool {
-        unimplemented!()
+        let Some(partition) = self.partitions.get_mut(&partition) else {
+            return false;
+        };
+        let number = sequence.number();
+        let at = partition.contents.slots.slot(number).map(|slot| slot.body);
+        if sequence.epoch() != partition.settings.epoch || at != Some(from) {
+            return false;
+        }
+        partition.contents.slots.edit(number, |chunk, offset| {
+            chunk.slot_mut(offset).expect("it was just there").body = to;
+        });
+        if !partition.dirty {
+            partition.dirty = true;
+            self.dirty.push(partition.id);
+        }
+        self.bodies.add(to);
+        self.bodies.remove(from);
+        true
     }
-    /// Rolling hash over positions, commands and outcomes.
+
+    /// Hash over all positions, requests, outcomes and effects so far. Hosts that executed the same
+    /// have the same.
     #[must_use]
     pub fn state_hash(&self) -> u64 {
-        unimplemented!()
+        self.hash.0
     }
-    /// Hash over the whole state without what is local to this host.
+
+    /// Bytes of memory that the state takes, computed from the sizes of its containers.
     #[must_use]
-    pub fn full_hash(&self) -> u64 {
-        unimplemented!()
+    pub fn memory_estimate(&self) -> usize {
+        let partitions: usize = self.partitions.values().map(|p| p.memory()).sum();
+        partitions
+            + crate::memory::tree(self.partitions.len(), 16)
+            + crate::memory::tree(self.schedule.len(), 16)
+            + self.remembered.memory()
+            + self.deleted.memory()
     }
-    /// What changed since the last freeze.
-    pub fn freeze(&mut self) -> Frozen {
-        unimplemented!()
-    }
-    /// Rebuilds a machine from all stored keys and values.
-    ///
-    /// # Errors
-    /// If a key or value cannot be read, or they do not fit together.
-    pub fn restore(
-        _stored: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
-    ) -> Result<Self, RestoreError> {
-        unimplemented!()
+
+    pub(crate) fn known(&self, partition: PartitionId) -> Result<&Partition, Refusal> {
+        if let Some(partition) = self.partitions.get(&partition) {
+            return Ok(partition);
+        }
+        Err(if self.deleted.revision(partition).is_some() {
+            Refusal::not_applied(ErrorCode::QueueNotFound, "the queue was deleted")
+        } else {
+            Refusal::not_applied(
+                ErrorCode::StaleRoute,
+                "this cluster does not have the partition",
+            )
+        })
     }
 }

@@ -1,0 +1,60 @@
+//! A hash over the whole state, for tests and the simulator.
+
+use shoal_types::PartitionId;
+
+use crate::hash::StateHash;
+use crate::machine::Machine;
+use crate::partition::Partition;
+use crate::remembered::Answer;
+
+impl Machine {
+    /// Hash over everything that all hosts have in common: body places, remains of purges and the
+    /// layout in memory are left out. O(state).
+    #[must_use]
+    pub fn full_hash(&self) -> u64 {
+        let mut hash = self.hash;
+        hash.absorb(&(
+            self.executed,
+            self.deleted.floor(),
+            self.messages,
+            self.bytes,
+        ));
+        for (id, partition) in &self.partitions {
+            absorb_partition(*id, partition, &mut hash);
+        }
+        for (_, entry) in self.remembered.iter() {
+            match entry.answer() {
+                Answer::Taken(taken) => {
+                    hash.absorb(&(entry.id(), entry.deadline(), taken.host_independent()));
+                }
+                _ => hash.absorb(entry),
+            }
+        }
+        for deleted in self.deleted.iter() {
+            hash.absorb(&deleted);
+        }
+        hash.0
+    }
+}
+
+fn absorb_partition(id: PartitionId, partition: &Partition, hash: &mut StateHash) {
+    hash.absorb(&(id, partition.settings, partition.revision));
+    hash.absorb(&(partition.last, partition.purged_through));
+    for (number, chunk, offset) in partition.contents.slots.iter() {
+        let slot = chunk.slot(offset).expect("it is live");
+        let sent = (slot.sent_at, slot.size, slot.crc);
+        let received = (slot.lease, slot.receives, slot.given_back);
+        let group = partition.contents.link(number).map(|link| &link.group);
+        hash.absorb(&(number, sent, received, group, chunk.side(offset)));
+        hash.absorb(&chunk.ready().contains(offset));
+    }
+    for (_, send) in partition.keyed_sends.window().iter() {
+        hash.absorb(send);
+    }
+    for (_, attempt) in partition.attempts.window().iter() {
+        hash.absorb(attempt);
+    }
+    let waiting: Vec<u64> = partition.waiters.positions().collect();
+    hash.absorb(&waiting.len());
+    hash.absorb(&partition.first_due().map(|(at, _)| at));
+}

@@ -1,0 +1,141 @@
+//! The message groups of a partition that have messages.
+//!
+//! A group's messages form a list through their [`Link`]s, oldest first, leased and delayed ones
+//! included. In a FIFO queue a group is *available* if none of its messages is leased and its oldest
+//! one is ready; that message is then the only one of the group that a receive may begin with.
+//! Standard queues keep the lists too, but do not look at them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shoal_types::GroupName;
+
+use crate::chunk::Link;
+use crate::slots::Slots;
+
+/// Groups by name; a group without messages is forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    groups: BTreeMap<GroupName, Group>,
+    /// The oldest message of every available group. FIFO only.
+    available: BTreeSet<u64>,
+}
+
+#[derive(Debug)]
+struct Group {
+    oldest: u64,
+    newest: u64,
+    leased: u32,
+    /// `oldest` stands in `available`.
+    available: bool,
+}
+
+impl Groups {
+    /// Where a new message of this group stands. The caller sets the link of its predecessor.
+    pub(crate) fn append(&mut self, name: &GroupName, number: u64) -> Link {
+        // One name for all messages of the group, not one per message.
+        if let Some((name, _)) = self.groups.get_key_value(name) {
+            let group = GroupName::clone(name);
+            let state = self.groups.get_mut(&group).expect("it was just there");
+            let previous = std::mem::replace(&mut state.newest, number);
+            return Link {
+                group,
+                previous,
+                next: 0,
+            };
+        }
+        let state = Group {
+            oldest: number,
+            newest: number,
+            leased: 0,
+            available: false,
+        };
+        self.groups.insert(GroupName::clone(name), state);
+        Link {
+            group: GroupName::clone(name),
+            previous: 0,
+            next: 0,
+        }
+    }
+
+    /// Takes a message that is removed out of its group's list.
+    pub(crate) fn unlink(&mut self, number: u64, link: &Link, slots: &mut Slots) {
+        let group = self.groups.get_mut(&link.group).expect("it has a message");
+        if group.available && group.oldest == number {
+            self.available.remove(&number);
+            group.available = false;
+        }
+        if link.previous == 0 {
+            group.oldest = link.next;
+        } else {
+            slots.edit(link.previous, |chunk, offset| {
+                chunk.link_mut(offset).expect("it is of the group").next = link.next;
+            });
+        }
+        if link.next == 0 {
+            group.newest = link.previous;
+        } else {
+            slots.edit(link.next, |chunk, offset| {
+                chunk.link_mut(offset).expect("it is of the group").previous = link.previous;
+            });
+        }
+        if group.oldest == 0 {
+            self.groups.remove(&link.group);
+        }
+    }
+
+    /// Counts a lease of one of the group's messages.
+    pub(crate) fn leased(&mut self, name: &GroupName) {
+        self.groups.get_mut(name).expect("it has a message").leased += 1;
+    }
+
+    /// Counts the end of one.
+    pub(crate) fn unleased(&mut self, name: &GroupName) {
+        self.groups.get_mut(name).expect("it has a message").leased -= 1;
+    }
+
+    /// After anything about the group or its messages changed: is it available? FIFO only.
+    pub(crate) fn settle(&mut self, name: &GroupName, slots: &Slots) {
+        let Some(group) = self.groups.get_mut(name) else {
+            return;
+        };
+        let available = group.leased == 0 && slots.is_ready(group.oldest);
+        if available != group.available {
+            group.available = available;
+            if available {
+                self.available.insert(group.oldest);
+            } else {
+                self.available.remove(&group.oldest);
+            }
+        }
+    }
+
+    /// The oldest message with which a receive may begin. FIFO only.
+    pub(crate) fn first_available(&self) -> Option<u64> {
+        self.available.first().copied()
+    }
+
+    /// Frees up to `pieces` entries; the number freed is below that when none is left.
+    pub(crate) fn free(&mut self, pieces: usize) -> usize {
+        let mut freed = 0;
+        while freed < pieces {
+            if self.groups.pop_first().is_none() && self.available.pop_first().is_none() {
+                break;
+            }
+            freed += 1;
+        }
+        freed
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        /// An `Arc`'s two counters and what the allocator rounds up.
+        const NAME_OVERHEAD: usize = 24;
+        let names: usize = self
+            .groups
+            .keys()
+            .map(|name| NAME_OVERHEAD + name.len())
+            .sum();
+        names
+            + crate::memory::tree(self.groups.len(), size_of::<(GroupName, Group)>())
+            + crate::memory::tree(self.available.len(), 8)
+    }
+}

@@ -1,0 +1,189 @@
+//! Giving messages out: to a receive at once, or to one that waits as soon as there is something.
+
+use std::collections::BTreeSet;
+
+use shoal_types::limits::{LEASED_MAX, RECEIVE_BYTES_MAX};
+use shoal_types::{Delivery, Outcome, Request, RequestId, Ts};
+
+use crate::Effect;
+use crate::limits::DUE_ITEMS_PER_RECEIVE;
+use crate::live_bodies::LiveBodies;
+use crate::partition::{Partition, Step, leases_of};
+use crate::remembered::{Answer, Waiter, Wanted};
+
+impl Partition {
+    /// Executes a receive that was not seen before, and remembers it.
+    pub(crate) fn receive(
+        &mut self,
+        request: &Request,
+        wanted: Wanted,
+        wait_until: Option<Ts>,
+        step: &mut Step<'_>,
+    ) -> Outcome {
+        // The timer may be behind: what it should have made ready is looked at first, and those who
+        // wait come before who comes now.
+        let mut budget = due_budget(wanted);
+        budget -= self.do_due(budget, step).min(budget);
+        self.serve_waiters(step);
+
+        let repeated = self.repeat_attempt(wanted, step.now);
+        let deliveries = if repeated.is_empty() {
+            let deliveries = self.take(wanted, budget, step.now, step.bodies);
+            self.note_attempt(wanted, &deliveries, step.now);
+            deliveries
+        } else {
+            repeated
+        };
+        if deliveries.is_empty()
+            && let Some(until) = wait_until.map(|until| until.min(request.deadline))
+            && self.may_wait(request.id, until, step.now)
+        {
+            self.wait(request, wanted, until, step);
+            return Outcome::Waiting;
+        }
+        if request.id != RequestId(0) {
+            let answer = self.answer_of(&deliveries, wanted.auto_ack, request.origin);
+            step.remembered
+                .remember(request.id, request.deadline, answer, step.now, step.bodies);
+        }
+        Outcome::Received(deliveries)
+    }
+
+    fn repeat_attempt(&self, wanted: Wanted, now: Ts) -> Vec<Delivery> {
+        match wanted.attempt {
+            Some(key) => self.still_leased(self.attempts.leases(key, now), now),
+            None => Vec::new(),
+        }
+    }
+
+    fn note_attempt(&mut self, wanted: Wanted, deliveries: &[Delivery], now: Ts) {
+        if let Some(key) = wanted.attempt
+            && !wanted.auto_ack
+            && !deliveries.is_empty()
+        {
+            self.attempts.remember(key, leases_of(deliveries), now);
+        }
+    }
+
+    /// A request without an id could not be given its answer later; with too many waiters an empty
+    /// answer at once is the honest one.
+    fn may_wait(&self, id: RequestId, until: Ts, now: Ts) -> bool {
+        id != RequestId(0) && until > now && self.waiters.has_room()
+    }
+
+    fn wait(&mut self, request: &Request, wanted: Wanted, until: Ts, step: &mut Step<'_>) {
+        let waiter = Waiter {
+            partition: self.id,
+            origin: request.origin,
+            until,
+            wanted,
+        };
+        let position = step.remembered.remember(
+            request.id,
+            request.deadline,
+            Answer::Waiting(Box::new(waiter)),
+            step.now,
+            step.bodies,
+        );
+        self.waiters.insert(position, until, wanted.auto_ack);
+    }
+
+    /// Gives what is ready to those who wait, oldest first. Run at the end of everything that may
+    /// have made a message receivable, so whoever waits does so because there is nothing for it.
+    pub(crate) fn serve_waiters(&mut self, step: &mut Step<'_>) {
+        while !self.waiters.is_empty() && self.contents.first_receivable().is_some() {
+            let Some(position) = self.waiters.oldest(self.lease_room() > 0) else {
+                return;
+            };
+            let waiter = step.remembered.waiter(position).clone();
+            let wanted = waiter.wanted;
+            let deliveries = self.take(wanted, due_budget(wanted), step.now, step.bodies);
+            if deliveries.is_empty() {
+                return;
+            }
+            self.note_attempt(wanted, &deliveries, step.now);
+            self.end_wait(position, deliveries, step);
+        }
+    }
+
+    /// Answers a waiting receive.
+    pub(crate) fn end_wait(
+        &mut self,
+        position: u64,
+        deliveries: Vec<Delivery>,
+        step: &mut Step<'_>,
+    ) {
+        let waiter = step.remembered.waiter(position).clone();
+        self.waiters.remove(position, waiter.until);
+        let answer = self.answer_of(&deliveries, waiter.wanted.auto_ack, waiter.origin);
+        let id = step.remembered.answer_waiter(position, answer, step.bodies);
+        step.effects.push(Effect::Given {
+            origin: waiter.origin,
+            waiter: id,
+            deliveries,
+        });
+    }
+
+    fn lease_room(&self) -> usize {
+        LEASED_MAX.saturating_sub(self.contents.leases.len())
+    }
+
+    /// Leases (or deletes at once) up to `max` messages, smallest number first. Messages whose time
+    /// is over and that are met on the way are dropped, up to `budget` of them.
+    fn take(
+        &mut self,
+        wanted: Wanted,
+        mut budget: usize,
+        now: Ts,
+        bodies: &mut LiveBodies,
+    ) -> Vec<Delivery> {
+        let visibility = wanted.visibility.unwrap_or(self.settings.visibility);
+        let mut deliveries = Vec::new();
+        let mut bytes = 0;
+        // The next messages of the FIFO groups that this very receive has locked.
+        let mut followers = BTreeSet::new();
+        while deliveries.len() < usize::from(wanted.max) {
+            let first = self.contents.first_receivable();
+            let Some(number) = first.into_iter().chain(followers.first().copied()).min() else {
+                break;
+            };
+            let follows = followers.contains(&number);
+            if self.is_expired(number, now) {
+                if budget == 0 {
+                    break;
+                }
+                budget -= 1;
+                let next = self.contents.ready_successor(number);
+                self.contents.remove(number, bodies);
+                if follows {
+                    followers.remove(&number);
+                    followers.extend(next);
+                }
+                continue;
+            }
+            if !wanted.auto_ack && self.lease_room() == 0 {
+                break;
+            }
+            let size = self.contents.slots.slot(number).expect("it is ready").size as usize;
+            if !deliveries.is_empty() && bytes + size > RECEIVE_BYTES_MAX {
+                break;
+            }
+            bytes += size;
+            if wanted.auto_ack {
+                self.contents.take(number, now);
+                deliveries.push(self.delivery(number));
+                self.contents.remove(number, bodies);
+            } else {
+                self.contents.lease(number, now, now.after(visibility));
+                deliveries.push(self.delivery(number));
+                followers.remove(&number);
+                followers.extend(self.contents.ready_successor(number));
+            }
+        }
+        deliveries
+    }
+}
+
+fn due_budget(wanted: Wanted) -> usize {
+    usize::from(wanted.max) + DUE_ITEMS_PER_RECEIVE
+}

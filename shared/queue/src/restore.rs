@@ -1,0 +1,178 @@
+//! Reading the state back: what is stored, and everything that follows from it.
+
+use shoal_types::{PartitionId, Revision};
+
+use crate::hash::StateHash;
+use crate::machine::Machine;
+use crate::partition::Partition;
+use crate::remains::DeadPiece;
+use crate::remembered::Answer;
+use crate::stored::{Key, MachineRecord, PartitionRecord, decode, decode_chunk};
+
+/// Why stored keys and values are no state of ours. Nothing of them may be used then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// A key of no known kind, or of a wrong length.
+    #[error("checkpoint has an unknown key {0:02x?}")]
+    Key(Vec<u8>),
+    /// A value that cannot be read.
+    #[error("checkpoint value of key {key:02x?} is unreadable: {reason}")]
+    Value {
+        /// Whose value.
+        key: Vec<u8>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Values that do not fit together.
+    #[error("checkpoint contradicts itself: {0}")]
+    Inconsistent(String),
+}
+
+impl Machine {
+    /// Rebuilds a machine from all stored keys and values, in any order. None at all give a new
+    /// machine.
+    ///
+    /// # Errors
+    /// If a key or value cannot be read, or they do not fit together.
+    pub fn restore(
+        stored: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<Self, RestoreError> {
+        let mut pieces = stored
+            .into_iter()
+            .map(|(key, value)| match Key::decode(&key) {
+                Some(key) => Ok((key, value)),
+                None => Err(RestoreError::Key(key)),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        // By kind, and within a kind ascending: a partition comes before its messages.
+        pieces.sort_unstable_by_key(|(key, _)| *key);
+        if let Some((first, _)) = pieces.first()
+            && *first != Key::Machine
+        {
+            let what = "the machine's own record is missing";
+            return Err(RestoreError::Inconsistent(what.to_owned()));
+        }
+        let mut machine = Self::new();
+        let mut expected = Vec::new();
+        for (key, value) in pieces {
+            let read = machine.restore_piece(key, &value, &mut expected);
+            read.map_err(|reason| RestoreError::Value {
+                key: key.encode(),
+                reason,
+            })?;
+        }
+        machine
+            .derive(&expected)
+            .map_err(RestoreError::Inconsistent)?;
+        Ok(machine)
+    }
+
+    fn restore_piece(
+        &mut self,
+        key: Key,
+        value: &[u8],
+        expected: &mut Vec<(PartitionId, PartitionRecord)>,
+    ) -> Result<(), String> {
+        match key {
+            Key::Machine => {
+                let record: MachineRecord = decode(value)?;
+                self.executed = record.executed;
+                self.hash = StateHash(record.hash);
+                self.deleted.restore_floor(record.deleted_floor);
+            }
+            Key::Partition(id) => {
+                let record: PartitionRecord = decode(value)?;
+                let mut partition = Partition::new(id, record.settings, record.revision);
+                partition.last = record.last;
+                partition.purged_through = record.purged_through;
+                self.partitions.insert(id, Box::new(partition));
+                expected.push((id, record));
+            }
+            Key::Chunk(id, index) => self.restore_chunk(id, index, value)?,
+            Key::KeyedSends(id, number) => match self.partitions.get_mut(&id) {
+                Some(partition) => follows(partition.keyed_sends.restore(number, decode(value)?))?,
+                None => self.dead.push(DeadPiece::KeyedSends(id, number)),
+            },
+            Key::Attempts(id, number) => match self.partitions.get_mut(&id) {
+                Some(partition) => follows(partition.attempts.restore(number, decode(value)?))?,
+                None => self.dead.push(DeadPiece::Attempts(id, number)),
+            },
+            Key::Remembered(number) => {
+                let block = decode(value)?;
+                follows(self.remembered.restore(number, block, &mut self.bodies))?;
+            }
+            Key::Deleted(id) => {
+                let revision: Revision = decode(value)?;
+                self.deleted.restore(id, revision);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_chunk(&mut self, id: PartitionId, index: u64, value: &[u8]) -> Result<(), String> {
+        let Some(partition) = self.partitions.get_mut(&id) else {
+            self.dead.push(DeadPiece::Chunk(id, index));
+            return Ok(());
+        };
+        let mut messages = decode_chunk(index, value)?;
+        let stored = messages.len();
+        messages.retain(|(number, ..)| *number > partition.purged_through);
+        if messages.len() < stored {
+            self.dead.push(DeadPiece::Chunk(id, index));
+        }
+        if messages.iter().any(|(number, ..)| *number > partition.last) {
+            return Err("a message has a number that was not used yet".to_owned());
+        }
+        if partition.settings.fifo && messages.iter().any(|(_, _, group, _)| group.is_none()) {
+            return Err("a FIFO message has no group".to_owned());
+        }
+        let contents = &mut partition.contents;
+        contents.restore_chunk(index, messages, &mut self.bodies);
+        Ok(())
+    }
+
+    /// Rebuilds what is kept over all partitions, and checks what can be checked.
+    fn derive(&mut self, expected: &[(PartitionId, PartitionRecord)]) -> Result<(), String> {
+        for (id, record) in expected {
+            let contents = &self.partitions[id].contents;
+            if (contents.messages(), contents.bytes()) != (record.messages, record.bytes) {
+                return Err(format!(
+                    "partition {id} has {} messages of {} bytes, but {} of {} are stored",
+                    record.messages,
+                    record.bytes,
+                    contents.messages(),
+                    contents.bytes(),
+                ));
+            }
+            self.messages += record.messages;
+            self.bytes += record.bytes;
+        }
+        for position in self.remembered.waiting() {
+            let Answer::Waiting(waiter) = self.remembered.answer(position) else {
+                panic!("waiting receives wait")
+            };
+            let Some(partition) = self.partitions.get_mut(&waiter.partition) else {
+                return Err(format!(
+                    "a receive waits at {}, which is gone",
+                    waiter.partition
+                ));
+            };
+            let takes = waiter.wanted.auto_ack;
+            partition.waiters.insert(position, waiter.until, takes);
+        }
+        for (id, partition) in &mut self.partitions {
+            partition.scheduled = partition.first_due().map(|(at, _)| at);
+            self.schedule
+                .extend(partition.scheduled.map(|at| (at, *id)));
+        }
+        Ok(())
+    }
+}
+
+fn follows(follows: bool) -> Result<(), String> {
+    if follows {
+        Ok(())
+    } else {
+        Err("a block is missing before this one, or it has too many entries".to_owned())
+    }
+}

@@ -1,0 +1,68 @@
+//! Numbering and keeping messages.
+
+use shoal_types::{BodyRef, SendItem, SendResult, Ts};
+
+use crate::chunk::Slot;
+use crate::deduplication::Seen;
+use crate::partition::{Partition, Step};
+
+impl Partition {
+    /// Takes the items in order. An item that is not kept uses no number, so numbers have no gap.
+    pub(crate) fn send(
+        &mut self,
+        items: &[SendItem],
+        bodies: &[BodyRef],
+        step: &mut Step<'_>,
+    ) -> Vec<SendResult> {
+        assert_eq!(items.len(), bodies.len(), "one body per item");
+        let mut send = |(item, body): (&SendItem, &BodyRef)| self.send_one(item, *body, step);
+        items.iter().zip(bodies).map(&mut send).collect()
+    }
+
+    fn send_one(&mut self, item: &SendItem, body: BodyRef, step: &mut Step<'_>) -> SendResult {
+        if let Some(send) = &item.deduplication {
+            match self.keyed_sends.seen(send, step.now) {
+                Seen::Never => {}
+                Seen::As(number) => return SendResult::Duplicate(self.sequence(number)),
+                Seen::Conflict => return SendResult::Conflict,
+            }
+        }
+        if !self.has_room_for(item) {
+            return SendResult::Full;
+        }
+        self.last += 1;
+        let number = self.last;
+        if let Some(send) = &item.deduplication {
+            self.keyed_sends.remember(send, number, step.now);
+        }
+        self.keep(number, item, body, step.now);
+        step.bodies.add(body);
+        SendResult::Accepted(self.sequence(number))
+    }
+
+    /// Whether the partition's limits leave room for one more message of this size.
+    pub(crate) fn has_room_for(&self, item: &SendItem) -> bool {
+        let room_for_key = item.deduplication.is_none() || self.keyed_sends.room() > 0;
+        let bytes = self.contents.bytes().saturating_add(u64::from(item.size));
+        room_for_key
+            && self.contents.messages() < self.settings.max_messages
+            && bytes <= self.settings.max_bytes
+    }
+
+    fn keep(&mut self, number: u64, item: &SendItem, body: BodyRef, now: Ts) {
+        let slot = Slot {
+            sent_at: now,
+            body,
+            size: item.size,
+            crc: item.crc,
+            lease: 0,
+            receives: 0,
+            given_back: false,
+        };
+        let delay = item.delay.unwrap_or(self.settings.delay);
+        let delayed_until = (delay > 0).then(|| now.after(delay));
+        let expires = item.ttl.map(|ttl| now.after(ttl));
+        self.contents
+            .insert(number, slot, item.group.as_ref(), delayed_until, expires);
+    }
+}

@@ -1,0 +1,259 @@
+//! The stored form of the state: keys and values of a checkpoint.
+//!
+//! Every value begins with a version byte; what follows is postcard. A key is its kind and its
+//! numbers, big-endian, so that a store keeps what belongs together side by side.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shoal_types::{BodyRef, GroupName, PartitionId, PartitionSettings, Position, Revision, Ts};
+
+use crate::chunk::{Chunk, Side, Slot};
+use crate::limits::CHUNK_SLOTS;
+
+/// The version of all values. A successor keeps reading this one.
+const VERSION: u8 = 1;
+
+/// The key space. The numbers are on disks: they never change and are never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// `1` → [`MachineRecord`]. Written by every checkpoint.
+    Machine,
+    /// `2 | partition` → [`PartitionRecord`]. Lives as long as the partition.
+    Partition(PartitionId),
+    /// `3 | partition | number / 256` → [`ChunkRecord`]. Lives as long as one of its messages; dead if
+    /// its partition is gone or all its numbers were purged.
+    Chunk(PartitionId, u64),
+    /// `4 | partition | block` → a block of sends with deduplication keys.
+    KeyedSends(PartitionId, u64),
+    /// `5 | partition | block` → a block of receives with attempt keys.
+    Attempts(PartitionId, u64),
+    /// `6 | block` → a block of remembered requests, waiting receives among them.
+    Remembered(u64),
+    /// `7 | partition` → the [`Revision`] at which the partition was deleted.
+    Deleted(PartitionId),
+}
+
+impl Key {
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let (kind, numbers) = match self {
+            Self::Machine => (1, [None, None]),
+            Self::Partition(id) => (2, [Some(id.0), None]),
+            Self::Chunk(id, index) => (3, [Some(id.0), Some(index)]),
+            Self::KeyedSends(id, block) => (4, [Some(id.0), Some(block)]),
+            Self::Attempts(id, block) => (5, [Some(id.0), Some(block)]),
+            Self::Remembered(block) => (6, [Some(block), None]),
+            Self::Deleted(id) => (7, [Some(id.0), None]),
+        };
+        let mut bytes = vec![kind];
+        for number in numbers.into_iter().flatten() {
+            bytes.extend(number.to_be_bytes());
+        }
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, numbers) = bytes.split_first()?;
+        let number = |at: usize| {
+            let bytes = numbers.get(at * 8..at * 8 + 8)?;
+            Some(u64::from_be_bytes(bytes.try_into().expect("8 bytes")))
+        };
+        let key = match kind {
+            1 => Self::Machine,
+            2 => Self::Partition(PartitionId(number(0)?)),
+            3 => Self::Chunk(PartitionId(number(0)?), number(1)?),
+            4 => Self::KeyedSends(PartitionId(number(0)?), number(1)?),
+            5 => Self::Attempts(PartitionId(number(0)?), number(1)?),
+            6 => Self::Remembered(number(0)?),
+            7 => Self::Deleted(PartitionId(number(0)?)),
+            _ => return None,
+        };
+        (key.encode() == bytes).then_some(key)
+    }
+}
+
+/// What belongs to no partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MachineRecord {
+    pub(crate) executed: Position,
+    pub(crate) hash: u64,
+    pub(crate) deleted_floor: Revision,
+}
+
+/// A partition without its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartitionRecord {
+    pub(crate) settings: PartitionSettings,
+    pub(crate) revision: Revision,
+    pub(crate) last: u64,
+    pub(crate) purged_through: u64,
+    /// To check what was read.
+    pub(crate) messages: u64,
+    /// As `messages`.
+    pub(crate) bytes: u64,
+}
+
+/// The messages of a chunk. Indexes and group lists follow from them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ChunkRecord {
+    /// What the messages' times are counted from.
+    base: Ts,
+    groups: Vec<GroupName>,
+    messages: Vec<MessageRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct MessageRecord {
+    offset: u8,
+    /// Microseconds from the record's `base`.
+    sent_after: u64,
+    body: BodyRef,
+    size: u32,
+    crc: u32,
+    lease: u16,
+    receives: u16,
+    given_back: bool,
+    /// An index into the record's `groups`.
+    group: Option<u16>,
+    side: Option<Side>,
+}
+
+/// A message as read from a checkpoint: number, slot, group, side record.
+pub(crate) type StoredMessage = (u64, Slot, Option<GroupName>, Side);
+
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![VERSION]).expect("writing to memory does not fail")
+}
+
+/// The value, or what is wrong with the bytes.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
+            Err(error) => Err(error.to_string()),
+        },
+        Some((version, _)) => Err(format!("version {version} is not known to this release")),
+        None => Err("empty".to_owned()),
+    }
+}
+
+pub(crate) fn encode_chunk(chunk: &Chunk) -> Vec<u8> {
+    let mut record = ChunkRecord {
+        base: Ts::ZERO,
+        groups: Vec::new(),
+        messages: Vec::with_capacity(chunk.live().len()),
+    };
+    for offset in chunk.live().iter() {
+        let slot = chunk.slot(offset).expect("its bit is set");
+        if record.messages.is_empty() {
+            record.base = slot.sent_at;
+        }
+        let group = chunk.link(offset).map(|link| {
+            let groups = &mut record.groups;
+            // Messages of one chunk share names, so the same name is the same allocation.
+            let known = groups
+                .iter()
+                .position(|name| Arc::ptr_eq(name, &link.group));
+            known.unwrap_or_else(|| {
+                groups.push(GroupName::clone(&link.group));
+                groups.len() - 1
+            }) as u16
+        });
+        let side = chunk.side(offset);
+        record.messages.push(MessageRecord {
+            offset,
+            sent_after: slot.sent_at.since(record.base),
+            body: slot.body,
+            size: slot.size,
+            crc: slot.crc,
+            lease: slot.lease,
+            receives: slot.receives,
+            given_back: slot.given_back,
+            group,
+            side: (side != Side::default()).then_some(side),
+        });
+    }
+    encode(&record)
+}
+
+pub(crate) fn decode_chunk(index: u64, bytes: &[u8]) -> Result<Vec<StoredMessage>, String> {
+    let record: ChunkRecord = decode(bytes)?;
+    let ascending = record.messages.is_sorted_by(|a, b| a.offset < b.offset);
+    if !ascending {
+        return Err("messages are not in order".to_owned());
+    }
+    let message = |message: MessageRecord| {
+        let group = match message.group {
+            None => None,
+            Some(at) => Some(
+                record
+                    .groups
+                    .get(usize::from(at))
+                    .cloned()
+                    .ok_or_else(|| "a message's group is missing".to_owned())?,
+            ),
+        };
+        let slot = Slot {
+            sent_at: record.base.after(message.sent_after),
+            body: message.body,
+            size: message.size,
+            crc: message.crc,
+            lease: message.lease,
+            receives: message.receives,
+            given_back: message.given_back,
+        };
+        let number = index * CHUNK_SLOTS + u64::from(message.offset);
+        Ok((number, slot, group, message.side.unwrap_or_default()))
+    };
+    record.messages.into_iter().map(message).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_frozen() {
+        let id = PartitionId(0x0102);
+        let hex = |key: Key| -> String {
+            let bytes = key.encode();
+            assert_eq!(Key::decode(&bytes), Some(key));
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        assert_eq!(hex(Key::Machine), "01");
+        assert_eq!(hex(Key::Partition(id)), "020000000000000102");
+        assert_eq!(hex(Key::Chunk(id, 3)), "0300000000000001020000000000000003");
+        assert_eq!(
+            hex(Key::KeyedSends(id, 3)),
+            "0400000000000001020000000000000003"
+        );
+        assert_eq!(
+            hex(Key::Attempts(id, 3)),
+            "0500000000000001020000000000000003"
+        );
+        assert_eq!(hex(Key::Remembered(3)), "060000000000000003");
+        assert_eq!(hex(Key::Deleted(id)), "070000000000000102");
+    }
+
+    #[test]
+    fn keys_of_other_lengths_or_kinds_are_refused() {
+        for bytes in [&[][..], &[0], &[8], &[1, 0], &[2, 0, 0], &[6; 10]] {
+            assert_eq!(Key::decode(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn values_of_other_versions_or_lengths_are_refused() {
+        let bytes = encode(&Revision(5));
+        assert_eq!(decode(&bytes), Ok(Revision(5)));
+        assert!(decode::<Revision>(&[]).is_err());
+        assert!(decode::<Revision>(&bytes[..1]).is_err());
+        assert!(decode::<Revision>(&[&bytes[..], &[0]].concat()).is_err());
+        assert_eq!(
+            decode::<Revision>(&[9, 5]),
+            Err("version 9 is not known to this release".to_owned())
+        );
+    }
+}

@@ -1,0 +1,703 @@
+//! Goal: the machine does what the model says, whatever is asked in whatever order; two hosts with
+//! different logs stay equal; a host that stops and starts again at any point is the host it was.
+//!
+//! Method: random operations on three machines and the model at once. `hosts[0]` is frozen, reopened
+//! and crashed (restored from its last freeze and fed the rest again) as the operations say,
+//! `hosts[1]` keeps its bodies elsewhere and never stops. Every outcome, effect, count and peek is
+//! compared. A failing case is shrunk and printed; `SHOAL_QUEUE_SEED` and `SHOAL_QUEUE_CASES` vary
+//! what is tried.
+
+mod model;
+
+use std::collections::BTreeMap;
+
+use model::Model;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use shoal_queue::{Effect, Frozen, Machine};
+use shoal_types::{
+    BodyRef, Command, Deduplication, Delivery, Epoch, HostId, Incarnation, LeaseChange, Origin,
+    Outcome, PartitionId, PartitionSettings, Position, Receipt, Refusal, Request, RequestId,
+    Revision, SendItem, SendResult, Sequence, Ts, ViewNumber,
+};
+
+const SECOND: u64 = 1_000_000;
+const OPERATIONS: usize = 200;
+
+/// What happens next. Small numbers pick among what there is at that moment.
+#[derive(Clone, Debug)]
+enum Operation {
+    Create(u8, Settings, i8),
+    Configure(u8, Settings, i8),
+    Delete(u8, i8),
+    Send(u8, Vec<Item>),
+    Receive(u8, Wish),
+    Acknowledge(u8, Vec<Pick>),
+    Change(u8, Vec<(Pick, u8)>),
+    Release(u8, Vec<Pick>, u8),
+    Unreceive(u8, Vec<Pick>),
+    Purge(u8),
+    Tick,
+    /// The nth request from the end once more, from that origin.
+    Repeat(u8, u8),
+    /// The nth receive from the end.
+    Cancel(u8),
+    View(u8),
+    Freeze,
+    Reopen,
+    Crash,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    operation: Operation,
+    /// Time since the step before; none: within the same entry.
+    pause: Option<u64>,
+    origin: u8,
+    /// Seconds.
+    deadline: u8,
+    anonymous: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    delay: u8,
+    retention: u8,
+    limits: u8,
+}
+
+#[derive(Clone, Debug)]
+struct Item {
+    large: bool,
+    delay: u8,
+    ttl: u8,
+    group: u8,
+    key: u8,
+    fingerprint: u8,
+}
+
+#[derive(Clone, Debug)]
+struct Wish {
+    max: u8,
+    visibility: u8,
+    wait: u8,
+    attempt: u8,
+    auto_ack: bool,
+}
+
+/// The nth receipt from the end, perhaps with something wrong about it.
+#[derive(Clone, Debug)]
+struct Pick(u8, u8);
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let p = 0..3u8;
+    let settings = || {
+        (0..8u8, 0..8u8, 0..8u8).prop_map(|(delay, retention, limits)| Settings {
+            delay,
+            retention,
+            limits,
+        })
+    };
+    let item = (any::<u8>(), 0..8u8, 0..8u8, 0..6u8, 0..12u8, 0..4u8).prop_map(
+        |(large, delay, ttl, group, key, fingerprint)| Item {
+            large: large < 6,
+            delay,
+            ttl,
+            group,
+            key,
+            fingerprint,
+        },
+    );
+    let wish = (0..9u8, 0..6u8, 0..6u8, 0..8u8, 0..5u8).prop_map(
+        |(max, visibility, wait, attempt, auto_ack)| Wish {
+            max,
+            visibility,
+            wait,
+            attempt,
+            auto_ack: auto_ack == 0,
+        },
+    );
+    let pick = || (0..12u8, 0..40u8).prop_map(|(back, wrong)| Pick(back, wrong));
+    let picks = move || prop::collection::vec(pick(), 1..5);
+    prop_oneof![
+        2 => (p.clone(), settings(), -1..3i8).prop_map(|(p, s, r)| Operation::Create(p, s, r)),
+        1 => (p.clone(), settings(), -1..3i8).prop_map(|(p, s, r)| Operation::Configure(p, s, r)),
+        1 => (0..12u8, -1..2i8).prop_map(|(p, r)| Operation::Delete(p, r)),
+        24 => (p.clone(), prop::collection::vec(item, 0..6)).prop_map(|(p, i)| Operation::Send(p, i)),
+        28 => (p.clone(), wish).prop_map(|(p, w)| Operation::Receive(p, w)),
+        12 => (p.clone(), picks()).prop_map(|(p, r)| Operation::Acknowledge(p, r)),
+        5 => (p.clone(), prop::collection::vec((pick(), 0..4u8), 1..4))
+            .prop_map(|(p, c)| Operation::Change(p, c)),
+        5 => (p.clone(), picks(), 0..4u8).prop_map(|(p, r, d)| Operation::Release(p, r, d)),
+        4 => (p.clone(), picks()).prop_map(|(p, r)| Operation::Unreceive(p, r)),
+        1 => p.prop_map(Operation::Purge),
+        5 => Just(Operation::Tick),
+        8 => (0..20u8, 0..3u8).prop_map(|(back, origin)| Operation::Repeat(back, origin)),
+        4 => (0..10u8).prop_map(Operation::Cancel),
+        2 => (0..8u8).prop_map(Operation::View),
+        2 => Just(Operation::Freeze),
+        1 => Just(Operation::Reopen),
+        2 => Just(Operation::Crash),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pause = prop_oneof![
+        3 => Just(None),
+        6 => (1..SECOND).prop_map(Some),
+        6 => (1..5u64).prop_map(|s| Some(s * SECOND)),
+        2 => (5..60u64).prop_map(|s| Some(s * SECOND)),
+        1 => (1..10u64).prop_map(|m| Some(m * 60 * SECOND)),
+    ];
+    (operation(), pause, 0..3u8, any::<u8>()).prop_map(|(operation, pause, origin, deadline)| {
+        Step {
+            operation,
+            pause,
+            origin,
+            deadline: if deadline < 8 { 0 } else { deadline % 61 },
+            anonymous: deadline == 255,
+        }
+    })
+}
+
+/// What a host was fed, to feed it again after a crash.
+#[derive(Clone)]
+enum Fed {
+    Begin(Position),
+    Apply(Request, Vec<BodyRef>),
+    View(ViewNumber, Vec<Origin>),
+}
+
+struct Host {
+    machine: Machine,
+    /// Tells this host's body places from the other's.
+    segment_base: u32,
+    bodies: u32,
+    placed: BTreeMap<(PartitionId, Sequence), BodyRef>,
+    stored: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Frozen, but not encoded yet: the machine goes on meanwhile.
+    frozen: Option<Frozen>,
+    fed: Vec<Fed>,
+}
+
+impl Host {
+    fn new(segment_base: u32) -> Self {
+        Self {
+            machine: Machine::new(),
+            segment_base,
+            bodies: 0,
+            placed: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            frozen: None,
+            fed: Vec::new(),
+        }
+    }
+
+    fn feed(&mut self, fed: Fed, effects: &mut Vec<Effect>) -> Option<Outcome> {
+        self.fed.push(fed.clone());
+        feed(&mut self.machine, &fed, effects)
+    }
+
+    fn apply(&mut self, request: &Request, effects: &mut Vec<Effect>) -> Outcome {
+        let count = match &request.command {
+            Command::Send { items, .. } => items.len(),
+            _ => 0,
+        };
+        let bodies: Vec<BodyRef> = (0..count)
+            .map(|_| {
+                self.bodies += 1;
+                BodyRef {
+                    segment: self.segment_base + self.bodies / 7,
+                    offset: self.bodies,
+                }
+            })
+            .collect();
+        let outcome = self
+            .feed(Fed::Apply(request.clone(), bodies.clone()), effects)
+            .unwrap();
+        if let (Outcome::Sent(results), Some(partition)) = (&outcome, request.command.partition()) {
+            for (result, body) in results.iter().zip(bodies) {
+                if let SendResult::Accepted(sequence) = result {
+                    // A repeated request is answered as before; its first body counts.
+                    self.placed.entry((partition, *sequence)).or_insert(body);
+                }
+            }
+        }
+        outcome
+    }
+
+    fn write_frozen(&mut self) {
+        for (key, value) in self.frozen.take().into_iter().flat_map(Frozen::into_writes) {
+            match value {
+                Some(value) => self.stored.insert(key, value),
+                None => self.stored.remove(&key),
+            };
+        }
+    }
+
+    fn freeze(&mut self) {
+        self.write_frozen();
+        self.frozen = Some(self.machine.freeze());
+        self.fed.clear();
+    }
+
+    /// Starts again from what was frozen last.
+    fn restart(&mut self) {
+        let before = self.machine.full_hash();
+        self.write_frozen();
+        self.machine = Machine::restore(self.stored.clone()).unwrap();
+        for fed in &self.fed {
+            feed(&mut self.machine, fed, &mut Vec::new());
+        }
+        assert_eq!(
+            self.machine.full_hash(),
+            before,
+            "a restart changes nothing"
+        );
+    }
+
+    /// Checks the body places in the deliveries, then takes them away: they are this host's own.
+    fn strip(&self, deliveries: &mut [Delivery]) {
+        for delivery in deliveries {
+            let place = &self.placed[&(delivery.receipt.partition, delivery.sequence)];
+            assert_eq!(delivery.body, *place, "{:?}", delivery.sequence);
+            delivery.body = BodyRef::default();
+        }
+    }
+
+    fn strip_all(&self, outcome: &mut Outcome, effects: &mut [Effect]) {
+        if let Outcome::Received(deliveries) = outcome {
+            self.strip(deliveries);
+        }
+        for Effect::Given { deliveries, .. } in effects {
+            self.strip(deliveries);
+        }
+    }
+}
+
+fn feed(machine: &mut Machine, fed: &Fed, effects: &mut Vec<Effect>) -> Option<Outcome> {
+    match fed {
+        Fed::Begin(at) => machine.begin_entry(*at, effects),
+        Fed::Apply(request, bodies) => return Some(machine.apply(request, bodies, effects)),
+        Fed::View(view, origins) => machine.view_installed(*view, origins, effects),
+    }
+    None
+}
+
+/// The three of them side by side.
+struct World {
+    fifo: [bool; 3],
+    hosts: [Host; 2],
+    model: Model,
+    at: Position,
+    requests: Vec<Request>,
+    receipts: Vec<Receipt>,
+    revision: u64,
+    /// The id that each of the three partitions has at the moment; a deleted one gets another.
+    ids: [PartitionId; 3],
+}
+
+impl World {
+    fn new(fifo: [bool; 3]) -> Self {
+        Self {
+            fifo,
+            hosts: [Host::new(0), Host::new(1_000_000)],
+            model: Model::default(),
+            at: Position {
+                view: ViewNumber(1),
+                ts: Ts(1_000 * SECOND),
+                lane: HostId(1),
+            },
+            requests: Vec::new(),
+            receipts: Vec::new(),
+            revision: 10,
+            ids: [PartitionId(0), PartitionId(1), PartitionId(2)],
+        }
+    }
+
+    fn begin(&mut self, pause: u64) {
+        self.at.ts = self.at.ts.after(pause.max(1));
+        let mut expected = Vec::new();
+        self.model.begin_entry(self.at, &mut expected);
+        self.compare(Fed::Begin(self.at), &expected);
+    }
+
+    fn compare(&mut self, fed: Fed, expected: &[Effect]) {
+        for host in &mut self.hosts {
+            let mut effects = Vec::new();
+            host.feed(fed.clone(), &mut effects);
+            host.strip_all(&mut Outcome::Done, &mut effects);
+            assert_eq!(effects, expected);
+        }
+        self.note_receipts(&Outcome::Done, expected);
+    }
+
+    fn note_receipts(&mut self, outcome: &Outcome, effects: &[Effect]) {
+        let received = match outcome {
+            Outcome::Received(deliveries) => deliveries.as_slice(),
+            _ => &[],
+        };
+        let given = effects
+            .iter()
+            .flat_map(|Effect::Given { deliveries, .. }| deliveries);
+        let receipts = received
+            .iter()
+            .chain(given)
+            .map(|delivery| delivery.receipt);
+        self.receipts.extend(receipts);
+    }
+
+    fn request(&mut self, request: Request) {
+        let mut effects = Vec::new();
+        let outcome = self.model.apply(&request, &mut effects);
+        for host in &mut self.hosts {
+            let mut given = Vec::new();
+            let mut answer = host.apply(&request, &mut given);
+            host.strip_all(&mut answer, &mut given);
+            assert_eq!(plain(&answer), plain(&outcome), "{request:?}");
+            assert_eq!(given, effects, "{request:?}");
+        }
+        self.note_receipts(&outcome, &effects);
+        self.requests.push(request);
+    }
+
+    fn take(&mut self, step: &Step) {
+        if let Some(pause) = step.pause {
+            self.begin(pause);
+        }
+        let origin = origin(step.origin);
+        let command = match self.command(&step.operation) {
+            Some(command) => command,
+            None => return self.meddle(&step.operation),
+        };
+        let fresh = RequestId(self.requests.len() as u128 + 1);
+        let ahead = u64::from(step.deadline) * SECOND;
+        self.request(Request {
+            id: if step.anonymous { RequestId(0) } else { fresh },
+            deadline: Ts((self.at.ts.0 + ahead).saturating_sub(u64::from(step.deadline == 0))),
+            origin,
+            command,
+        });
+    }
+
+    /// What is no new request.
+    fn meddle(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Repeat(back, by) => {
+                let Some(at) = self.requests.len().checked_sub(1 + usize::from(*back)) else {
+                    return;
+                };
+                let request = Request {
+                    origin: origin(*by),
+                    ..self.requests[at].clone()
+                };
+                self.request(request);
+            }
+            Operation::View(mask) => {
+                self.at.view = self.at.view.next();
+                let origins: Vec<Origin> = (0..3)
+                    .filter(|n| mask & (1 << n) != 0)
+                    .map(origin)
+                    .collect();
+                self.model.view_installed(&origins);
+                self.compare(Fed::View(self.at.view, origins), &[]);
+                self.begin(1);
+            }
+            Operation::Freeze => self.hosts[0].freeze(),
+            Operation::Reopen => {
+                self.hosts[0].freeze();
+                self.hosts[0].restart();
+            }
+            Operation::Crash => self.hosts[0].restart(),
+            _ => unreachable!("all others are commands"),
+        }
+    }
+
+    fn command(&mut self, operation: &Operation) -> Option<Command> {
+        let id = |p: &u8| self.ids[usize::from(*p) % 3];
+        Some(match operation {
+            Operation::Create(p, settings, newer) => Command::CreatePartition {
+                partition: id(p),
+                settings: self.settings(*p, settings),
+                revision: self.next_revision(*newer),
+            },
+            Operation::Configure(p, settings, newer) => Command::ConfigurePartition {
+                partition: id(p),
+                settings: self.settings(*p, settings),
+                revision: self.next_revision(*newer),
+            },
+            Operation::Delete(p, newer) => {
+                let partition = id(p);
+                let revision = self.next_revision(*newer);
+                if *p < 3 && *newer > 0 {
+                    // Mostly go on with a new one.
+                    self.ids[usize::from(*p)] = PartitionId(partition.0 + 3);
+                }
+                Command::DeletePartition {
+                    partition,
+                    revision,
+                }
+            }
+            Operation::Send(p, items) => Command::Send {
+                partition: id(p),
+                items: items
+                    .iter()
+                    .map(|i| item(i, self.fifo[usize::from(*p)]))
+                    .collect(),
+            },
+            Operation::Receive(p, wish) => Command::Receive {
+                partition: id(p),
+                max: if wish.max == 8 { 100 } else { wish.max.into() },
+                visibility: [None, Some(0), Some(SECOND), Some(3 * SECOND), None, None]
+                    [usize::from(wish.visibility)],
+                wait_until: (wish.wait > 1)
+                    .then(|| self.at.ts.after(u64::from(wish.wait - 2) * 7 * SECOND)),
+                attempt: (wish.attempt < 3).then_some([wish.attempt; 16]),
+                auto_ack: wish.auto_ack,
+            },
+            Operation::Acknowledge(p, picks) => Command::Acknowledge {
+                partition: id(p),
+                receipts: self.receipts(picks),
+            },
+            Operation::Change(p, changes) => Command::ChangeVisibility {
+                partition: id(p),
+                changes: changes
+                    .iter()
+                    .filter_map(|(pick, seconds)| {
+                        Some(LeaseChange {
+                            receipt: self.receipt(pick)?,
+                            visibility: u64::from(*seconds) * SECOND,
+                        })
+                    })
+                    .collect(),
+            },
+            Operation::Release(p, picks, seconds) => Command::Release {
+                partition: id(p),
+                receipts: self.receipts(picks),
+                delay: u64::from(*seconds) * SECOND,
+            },
+            Operation::Unreceive(p, picks) => Command::Unreceive {
+                partition: id(p),
+                receipts: self.receipts(picks),
+            },
+            Operation::Purge(p) => Command::Purge { partition: id(p) },
+            Operation::Tick => Command::Tick,
+            Operation::Cancel(back) => {
+                let receives = self.requests.iter().rev();
+                let receives = receives.filter(|r| matches!(r.command, Command::Receive { .. }));
+                let receive = receives.cycle().nth(usize::from(*back));
+                Command::CancelWaiter {
+                    partition: id(back),
+                    waiter: receive.map_or(RequestId(0), |request| request.id),
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    fn next_revision(&mut self, newer: i8) -> Revision {
+        self.revision = self.revision.saturating_add_signed(newer.into());
+        Revision(self.revision)
+    }
+
+    fn settings(&self, p: u8, settings: &Settings) -> PartitionSettings {
+        let p = usize::from(p) % 3;
+        PartitionSettings {
+            epoch: Epoch(p as u32),
+            fifo: self.fifo[p],
+            visibility: 5 * SECOND,
+            delay: if settings.delay == 7 { 2 * SECOND } else { 0 },
+            retention: [600, 600, 600, 600, 60, 60, 60, 10][usize::from(settings.retention)]
+                * SECOND,
+            max_messages: [u64::MAX, u64::MAX, u64::MAX, u64::MAX, 20, 10, 5, u64::MAX]
+                [usize::from(settings.limits)],
+            max_bytes: if settings.limits == 7 { 500 } else { u64::MAX },
+        }
+    }
+
+    fn receipt(&self, Pick(back, wrong): &Pick) -> Option<Receipt> {
+        let at = self.receipts.len().checked_sub(1 + usize::from(*back))?;
+        let mut receipt = self.receipts[at];
+        match wrong {
+            0 => receipt.lease += 1,
+            1 => receipt.lease -= 1,
+            2 => receipt.sequence.0 += 3,
+            3 => receipt.sequence.0 += 1 << Sequence::NUMBER_BITS,
+            4 => receipt.partition.0 += 1,
+            5 => receipt.sequence.0 -= receipt.sequence.number(),
+            _ => {}
+        }
+        Some(receipt)
+    }
+
+    fn receipts(&self, picks: &[Pick]) -> Vec<Receipt> {
+        picks.iter().filter_map(|pick| self.receipt(pick)).collect()
+    }
+
+    fn check(&self, thoroughly: bool) {
+        let [one, other] = &self.hosts;
+        assert_eq!(one.machine.state_hash(), other.machine.state_hash());
+        if let Some(due) = self.model.next_due() {
+            // Blocks of what is only forgotten may be due before.
+            let earliest = one.machine.next_due().expect("something is due");
+            assert!(earliest <= due);
+        }
+        let mut totals = (0, 0);
+        for id in self.model.partitions() {
+            let counts = self.model.counts(id).unwrap();
+            totals.0 += counts.ready + counts.in_flight + counts.delayed;
+            totals.1 += counts.bytes;
+            assert_eq!(one.machine.counts(id), Some(counts));
+            assert_eq!(other.machine.counts(id), Some(counts));
+            let peeked = one.machine.peek(id, 5).unwrap().into_iter();
+            let peeked: Vec<_> = peeked.map(|(peeked, _)| peeked).collect();
+            assert_eq!(Some(peeked), self.model.peek(id, 5));
+        }
+        assert_eq!(one.machine.totals(), totals);
+        assert!(one.machine.live_bodies().values().sum::<u64>() >= totals.0);
+        if thoroughly {
+            assert_eq!(
+                one.machine.partitions().count(),
+                self.model.partitions().count()
+            );
+            assert_eq!(one.machine.full_hash(), other.machine.full_hash());
+        }
+    }
+
+    /// When everything's time is over nothing is left.
+    fn drain(&mut self) {
+        self.begin(2_000 * SECOND);
+        self.begin(1);
+        assert_eq!(self.hosts[0].machine.totals(), (0, 0));
+        for host in &mut self.hosts {
+            assert!(host.machine.live_bodies().is_empty());
+            host.freeze();
+            host.restart();
+        }
+        self.check(true);
+        assert_eq!(self.hosts[0].stored, self.hosts[1].stored);
+    }
+}
+
+fn origin(n: u8) -> Origin {
+    Origin {
+        host: HostId(n.into()),
+        incarnation: Incarnation(1),
+    }
+}
+
+/// The words of a refusal are for people; the code is what is promised.
+fn plain(outcome: &Outcome) -> Outcome {
+    match outcome {
+        Outcome::Refused(refusal) => Outcome::Refused(Refusal::not_applied(refusal.code, "")),
+        other => other.clone(),
+    }
+}
+
+fn item(item: &Item, fifo: bool) -> SendItem {
+    let group = if fifo { item.group % 5 } else { item.group };
+    // A FIFO message without its group now and then.
+    let grouped = if fifo {
+        item.group < 5 || item.key != 3
+    } else {
+        group < 3
+    };
+    SendItem {
+        size: if item.large {
+            2_500_000
+        } else {
+            10 + u32::from(item.key)
+        },
+        crc: u32::from(item.ttl) << 8 | u32::from(item.delay),
+        delay: [
+            None,
+            None,
+            None,
+            None,
+            None,
+            Some(0),
+            Some(SECOND),
+            Some(4 * SECOND),
+        ][usize::from(item.delay)],
+        ttl: [
+            None,
+            None,
+            None,
+            None,
+            None,
+            Some(0),
+            Some(2 * SECOND),
+            Some(30 * SECOND),
+        ][usize::from(item.ttl)],
+        group: grouped.then(|| ["a", "b", "c", "d", "e", "f"][usize::from(group)].into()),
+        deduplication: (item.key < 4).then_some(Deduplication {
+            key: [item.key; 16],
+            fingerprint: (item.fingerprint > 0).then_some(u64::from(item.fingerprint) / 2),
+        }),
+    }
+}
+
+// Reading the environment is for the person at the keyboard; the test runs the same without.
+#[allow(clippy::disallowed_methods)]
+fn number_from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn agrees(fifo: [bool; 3], salt: u64) {
+    let seed = number_from_environment("SHOAL_QUEUE_SEED", 1);
+    let cases = number_from_environment("SHOAL_QUEUE_CASES", 1_000);
+    println!("SHOAL_QUEUE_SEED={seed} SHOAL_QUEUE_CASES={cases}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&salt.to_le_bytes());
+    let config = Config {
+        cases: u32::try_from(cases).expect("fewer than four billion cases"),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let steps = prop::collection::vec(step(), OPERATIONS);
+    let checked = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
+        let mut world = World::new(fifo);
+        world.begin(1);
+        for p in 0..3 {
+            let all_at_ease = Settings {
+                delay: 0,
+                retention: 0,
+                limits: 0,
+            };
+            let command = Operation::Create(p, all_at_ease, 0);
+            world.take(&Step {
+                operation: command,
+                pause: None,
+                origin: 0,
+                deadline: 60,
+                anonymous: false,
+            });
+        }
+        for (n, step) in steps.iter().enumerate() {
+            world.take(step);
+            world.check(n % 10 == 0);
+        }
+        world.drain();
+        Ok(())
+    });
+    if let Err(failure) = checked {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn standard_queues_agree_with_the_model() {
+    agrees([false; 3], 1);
+}
+
+#[test]
+fn fifo_queues_agree_with_the_model() {
+    agrees([true; 3], 2);
+}
+
+#[test]
+fn queues_of_both_kinds_agree_with_the_model() {
+    agrees([false, true, true], 3);
+}

@@ -1,0 +1,786 @@
+//! What the machine is to do, said a second time in the plainest way: every message in one list,
+//! every question answered by looking at all of it. Shares nothing with the crate but the vocabulary.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shoal_queue::Effect;
+use shoal_types::limits::{
+    DEDUPLICATION_WINDOW, DUE_ITEMS_PER_ENTRY, LEASED_MAX, LEASES_PER_MESSAGE_MAX,
+    RECEIVE_BYTES_MAX, WAITERS_MAX,
+};
+use shoal_types::{
+    AttemptKey, BodyRef, Command, DedupKey, Delivery, ErrorCode, GroupName, LeaseChange, Micros,
+    Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked, Position, Receipt,
+    ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts,
+};
+
+#[derive(Default)]
+pub(crate) struct Model {
+    now: Ts,
+    partitions: BTreeMap<PartitionId, Partition>,
+    deleted: BTreeMap<PartitionId, Revision>,
+    seen: BTreeMap<RequestId, (Ts, Answer)>,
+    /// In the order in which they began to wait.
+    waiters: Vec<Waiter>,
+}
+
+struct Partition {
+    settings: PartitionSettings,
+    revision: Revision,
+    last: u64,
+    /// By number.
+    messages: Vec<Message>,
+    keyed_sends: Vec<(DedupKey, Option<u64>, u64, Ts)>,
+    attempts: Vec<(AttemptKey, Ts, Leases)>,
+}
+
+type Leases = Vec<(u64, u16)>;
+
+#[derive(Clone)]
+struct Message {
+    number: u64,
+    sent_at: Ts,
+    size: u32,
+    crc: u32,
+    group: Option<GroupName>,
+    ttl_ends: Option<Ts>,
+    delayed_until: Option<Ts>,
+    leased_until: Option<Ts>,
+    leases: u16,
+    receives: u32,
+    given_back: bool,
+    first_received_at: Option<Ts>,
+}
+
+enum Answer {
+    Plain(Outcome),
+    Taken(Vec<Delivery>),
+    Leased(PartitionId, Origin, Leases),
+    Waiting,
+}
+
+#[derive(Clone)]
+struct Waiter {
+    id: RequestId,
+    partition: PartitionId,
+    origin: Origin,
+    until: Ts,
+    wanted: Wanted,
+}
+
+#[derive(Clone, Copy)]
+struct Wanted {
+    max: u16,
+    visibility: Option<Micros>,
+    attempt: Option<AttemptKey>,
+    auto_ack: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Lease(u64),
+    Delay(u64),
+    TimeToLive(u64),
+    Retention(u64),
+    Wait(RequestIdByAge),
+}
+
+/// A waiter's place in the list of waiters, and its id.
+type RequestIdByAge = (usize, RequestId);
+
+impl Message {
+    fn ready(&self) -> bool {
+        self.delayed_until.is_none()
+            && self.leased_until.is_none()
+            && self.leases < LEASES_PER_MESSAGE_MAX
+    }
+
+    fn expired(&self, now: Ts, retention: Micros) -> bool {
+        self.sent_at.after(retention) <= now || self.ttl_ends.is_some_and(|end| end <= now)
+    }
+}
+
+impl Partition {
+    fn message(&mut self, number: u64) -> Option<&mut Message> {
+        self.messages.iter_mut().find(|m| m.number == number)
+    }
+
+    fn remove(&mut self, number: u64) {
+        self.messages.retain(|m| m.number != number);
+    }
+
+    fn leased(&self) -> usize {
+        let leased = |m: &&Message| m.leased_until.is_some();
+        self.messages.iter().filter(leased).count()
+    }
+
+    /// What a receive may give next, if it has leased `mine` already.
+    fn next(&self, mine: &BTreeSet<u64>) -> Option<Message> {
+        let may = |m: &&Message| {
+            let earlier_ones_are_mine = || {
+                let same_group = self.messages.iter().filter(|o| o.group == m.group);
+                let mut in_the_way =
+                    same_group.filter(|o| o.number < m.number || o.leased_until.is_some());
+                in_the_way.all(|o| mine.contains(&o.number))
+            };
+            m.ready() && (!self.settings.fifo || earlier_ones_are_mine())
+        };
+        self.messages.iter().find(may).cloned()
+    }
+
+    fn sequence(&self, number: u64) -> Sequence {
+        Sequence::new(self.settings.epoch, number)
+    }
+
+    fn delivery(&self, id: PartitionId, m: &Message) -> Delivery {
+        let sequence = self.sequence(m.number);
+        Delivery {
+            sequence,
+            receipt: Receipt {
+                partition: id,
+                sequence,
+                lease: m.leases,
+            },
+            sent_at: m.sent_at,
+            first_received_at: m.first_received_at.unwrap(),
+            receive_count: m.receives,
+            group: m.group.clone(),
+            size: m.size,
+            crc: m.crc,
+            body: BodyRef::default(),
+        }
+    }
+
+    fn still_leased(&self, id: PartitionId, leases: &Leases, now: Ts) -> Vec<Delivery> {
+        let held = |(number, lease): &(u64, u16)| {
+            self.messages.iter().find(|m| {
+                m.number == *number
+                    && m.leases == *lease
+                    && m.leased_until.is_some_and(|until| until > now)
+                    && !m.expired(now, self.settings.retention)
+            })
+        };
+        let held = leases.iter().filter_map(held);
+        held.map(|m| self.delivery(id, m)).collect()
+    }
+
+    fn take(
+        &mut self,
+        id: PartitionId,
+        wanted: Wanted,
+        mut budget: usize,
+        now: Ts,
+    ) -> Vec<Delivery> {
+        let visibility = wanted.visibility.unwrap_or(self.settings.visibility);
+        let mut deliveries: Vec<Delivery> = Vec::new();
+        let mut mine = BTreeSet::new();
+        while deliveries.len() < wanted.max.into()
+            && let Some(next) = self.next(&mine)
+        {
+            if next.expired(now, self.settings.retention) {
+                if budget == 0 {
+                    break;
+                }
+                budget -= 1;
+                self.remove(next.number);
+                continue;
+            }
+            let bytes: usize = deliveries.iter().map(|d| d.size as usize).sum();
+            let too_large = bytes + next.size as usize > RECEIVE_BYTES_MAX && bytes > 0;
+            let no_room = !wanted.auto_ack && self.leased() >= LEASED_MAX;
+            if too_large || no_room {
+                break;
+            }
+            let message = self.message(next.number).unwrap();
+            message.leases += 1;
+            message.receives += 1;
+            message.given_back = false;
+            message.leased_until = Some(now.after(visibility));
+            message.first_received_at = message.first_received_at.or(Some(now));
+            let message = message.clone();
+            deliveries.push(self.delivery(id, &message));
+            if wanted.auto_ack {
+                self.remove(next.number);
+            } else {
+                mine.insert(next.number);
+            }
+        }
+        if let Some(key) = wanted.attempt
+            && !wanted.auto_ack
+            && !deliveries.is_empty()
+        {
+            self.attempts.push((key, now, leases(&deliveries)));
+        }
+        deliveries
+    }
+
+    fn send(&mut self, item: &SendItem, now: Ts) -> SendResult {
+        if let Some(d) = item.deduplication {
+            let same = |(key, _, _, at): &&(DedupKey, _, _, Ts)| {
+                *key == d.key && now < at.after(DEDUPLICATION_WINDOW)
+            };
+            if let Some((_, fingerprint, number, _)) = self.keyed_sends.iter().find(same) {
+                return match (fingerprint, d.fingerprint) {
+                    (Some(a), Some(b)) if *a != b => SendResult::Conflict,
+                    _ => SendResult::Duplicate(self.sequence(*number)),
+                };
+            }
+        }
+        let bytes: u64 = self.messages.iter().map(|m| u64::from(m.size)).sum();
+        if self.messages.len() as u64 >= self.settings.max_messages
+            || bytes + u64::from(item.size) > self.settings.max_bytes
+        {
+            return SendResult::Full;
+        }
+        self.last += 1;
+        if let Some(d) = item.deduplication {
+            self.keyed_sends
+                .push((d.key, d.fingerprint, self.last, now));
+        }
+        let delay = item.delay.unwrap_or(self.settings.delay);
+        self.messages.push(Message {
+            number: self.last,
+            sent_at: now,
+            size: item.size,
+            crc: item.crc,
+            group: item.group.clone(),
+            ttl_ends: item.ttl.map(|ttl| now.after(ttl)),
+            delayed_until: (delay > 0).then(|| now.after(delay)),
+            leased_until: None,
+            leases: 0,
+            receives: 0,
+            given_back: false,
+            first_received_at: None,
+        });
+        SendResult::Accepted(self.sequence(self.last))
+    }
+
+    /// `Ok`: the lease lasts. `Err(_, true)`: it ran out, so a standard queue still deletes.
+    fn standing(
+        &mut self,
+        id: PartitionId,
+        receipt: &Receipt,
+        now: Ts,
+    ) -> Result<(), (ReceiptResult, bool)> {
+        let number = receipt.sequence.number();
+        if receipt.partition != id
+            || receipt.sequence.epoch() != self.settings.epoch
+            || number == 0
+            || number > self.last
+            || receipt.lease == 0
+        {
+            return Err((ReceiptResult::Unknown, false));
+        }
+        let retention = self.settings.retention;
+        self.messages
+            .retain(|m| m.number != number || !m.expired(now, retention));
+        let Some(m) = self.message(number) else {
+            return Err((ReceiptResult::Gone, false));
+        };
+        if receipt.lease > m.leases {
+            Err((ReceiptResult::Unknown, false))
+        } else if receipt.lease < m.leases {
+            Err((ReceiptResult::Superseded, false))
+        } else if m.leased_until.is_some_and(|until| until > now) {
+            Ok(())
+        } else {
+            Err((ReceiptResult::Expired, !m.given_back))
+        }
+    }
+
+    fn acknowledge(&mut self, id: PartitionId, receipt: &Receipt, now: Ts) -> ReceiptResult {
+        let number = receipt.sequence.number();
+        match self.standing(id, receipt, now) {
+            Ok(()) => self.remove(number),
+            Err((_, true)) if !self.settings.fifo => self.remove(number),
+            Err((ReceiptResult::Gone, _)) => {}
+            Err((why, _)) => return why,
+        }
+        ReceiptResult::Done
+    }
+
+    fn give_back(
+        &mut self,
+        id: PartitionId,
+        receipt: &Receipt,
+        delay: Micros,
+        undo: bool,
+        now: Ts,
+    ) -> ReceiptResult {
+        if let Err((why, _)) = self.standing(id, receipt, now) {
+            return why;
+        }
+        let message = self.message(receipt.sequence.number()).unwrap();
+        message.leased_until = None;
+        message.given_back = true;
+        message.delayed_until = (delay > 0).then(|| now.after(delay));
+        if undo {
+            message.receives -= 1;
+            if message.receives == 0 {
+                message.first_received_at = None;
+            }
+        }
+        ReceiptResult::Done
+    }
+
+    fn change(&mut self, id: PartitionId, change: &LeaseChange, now: Ts) -> ReceiptResult {
+        if change.visibility == 0 {
+            return self.give_back(id, &change.receipt, 0, false, now);
+        }
+        if let Err((why, _)) = self.standing(id, &change.receipt, now) {
+            return why;
+        }
+        let number = change.receipt.sequence.number();
+        self.message(number).unwrap().leased_until = Some(now.after(change.visibility));
+        ReceiptResult::Done
+    }
+}
+
+fn leases(deliveries: &[Delivery]) -> Leases {
+    let lease = |d: &Delivery| (d.sequence.number(), d.receipt.lease);
+    deliveries.iter().map(lease).collect()
+}
+
+impl Model {
+    pub(crate) fn begin_entry(&mut self, at: Position, effects: &mut Vec<Effect>) {
+        self.now = at.ts;
+        let mut touched = BTreeSet::new();
+        for _ in 0..DUE_ITEMS_PER_ENTRY {
+            if let Some((at, partition, due)) = self.due(None)
+                && at <= self.now
+            {
+                self.do_due(partition, due, effects);
+                touched.insert(partition);
+            }
+        }
+        for partition in touched {
+            self.serve_waiters(partition, effects);
+        }
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Ts> {
+        self.due(None).map(|(at, ..)| at)
+    }
+
+    fn due(&self, only: Option<PartitionId>) -> Option<(Ts, PartitionId, Due)> {
+        let mut due = Vec::new();
+        for (id, p) in &self.partitions {
+            if only.is_some_and(|only| only != *id) {
+                continue;
+            }
+            for m in &p.messages {
+                due.extend(m.leased_until.map(|at| (at, *id, Due::Lease(m.number))));
+                due.extend(m.delayed_until.map(|at| (at, *id, Due::Delay(m.number))));
+                due.extend(m.ttl_ends.map(|at| (at, *id, Due::TimeToLive(m.number))));
+                let kept = m.sent_at.after(p.settings.retention);
+                due.push((kept, *id, Due::Retention(m.number)));
+            }
+            for (age, waiter) in self.waiters.iter().enumerate() {
+                if waiter.partition == *id {
+                    due.push((waiter.until, *id, Due::Wait((age, waiter.id))));
+                }
+            }
+        }
+        due.into_iter().min()
+    }
+
+    fn do_due(&mut self, id: PartitionId, due: Due, effects: &mut Vec<Effect>) {
+        let partition = self.partitions.get_mut(&id).unwrap();
+        match due {
+            Due::Lease(number) => partition.message(number).unwrap().leased_until = None,
+            Due::Delay(number) => partition.message(number).unwrap().delayed_until = None,
+            Due::TimeToLive(number) | Due::Retention(number) => partition.remove(number),
+            Due::Wait((_, waiter)) => self.end_wait(waiter, Vec::new(), effects),
+        }
+    }
+
+    fn end_wait(&mut self, id: RequestId, deliveries: Vec<Delivery>, effects: &mut Vec<Effect>) {
+        let age = self.waiters.iter().position(|w| w.id == id).unwrap();
+        let waiter = self.waiters.remove(age);
+        self.note_received(
+            id,
+            waiter.partition,
+            waiter.origin,
+            waiter.wanted,
+            &deliveries,
+        );
+        effects.push(Effect::Given {
+            origin: waiter.origin,
+            waiter: id,
+            deliveries,
+        });
+    }
+
+    fn note_received(
+        &mut self,
+        id: RequestId,
+        partition: PartitionId,
+        origin: Origin,
+        wanted: Wanted,
+        deliveries: &[Delivery],
+    ) {
+        if let Some((_, answer)) = self.seen.get_mut(&id) {
+            *answer = if wanted.auto_ack && !deliveries.is_empty() {
+                Answer::Taken(deliveries.to_vec())
+            } else {
+                Answer::Leased(partition, origin, leases(deliveries))
+            };
+        }
+    }
+
+    fn serve_waiters(&mut self, id: PartitionId, effects: &mut Vec<Effect>) {
+        loop {
+            let Some(partition) = self.partitions.get_mut(&id) else {
+                return;
+            };
+            let may_lease = partition.leased() < LEASED_MAX;
+            let can_serve = |w: &&Waiter| w.partition == id && (may_lease || w.wanted.auto_ack);
+            let Some(waiter) = self.waiters.iter().find(can_serve).cloned() else {
+                return;
+            };
+            let budget = usize::from(waiter.wanted.max) + 16;
+            let deliveries = partition.take(id, waiter.wanted, budget, self.now);
+            if deliveries.is_empty() {
+                return;
+            }
+            self.end_wait(waiter.id, deliveries, effects);
+        }
+    }
+
+    pub(crate) fn view_installed(&mut self, origins: &[Origin]) {
+        let seen = &mut self.seen;
+        self.waiters.retain(|waiter| {
+            let stays = origins.contains(&waiter.origin);
+            if !stays {
+                seen.remove(&waiter.id);
+            }
+            stays
+        });
+    }
+
+    pub(crate) fn apply(&mut self, request: &Request, effects: &mut Vec<Effect>) -> Outcome {
+        let refuse = |code| Outcome::Refused(Refusal::not_applied(code, ""));
+        if self.now > request.deadline {
+            return refuse(ErrorCode::DeadlineExceeded);
+        }
+        if let Some(outcome) = self.answer_again(request) {
+            return outcome;
+        }
+        let outcome = match self.execute(request, effects) {
+            Ok(outcome) => outcome,
+            Err(code) => return refuse(code),
+        };
+        if request.id != RequestId(0) && !matches!(outcome, Outcome::Received(_) | Outcome::Waiting)
+        {
+            let answer = Answer::Plain(outcome.clone());
+            self.seen.insert(request.id, (request.deadline, answer));
+        }
+        outcome
+    }
+
+    fn answer_again(&mut self, request: &Request) -> Option<Outcome> {
+        let now = self.now;
+        let (_, answer) = self
+            .seen
+            .get_mut(&request.id)
+            .filter(|(deadline, _)| now <= *deadline)?;
+        Some(match answer {
+            Answer::Plain(outcome) => outcome.clone(),
+            Answer::Taken(deliveries) => Outcome::Received(deliveries.clone()),
+            Answer::Leased(id, origin, leases) => {
+                *origin = request.origin;
+                let partition = self.partitions.get(id);
+                Outcome::Received(
+                    partition.map_or_else(Vec::new, |p| p.still_leased(*id, leases, now)),
+                )
+            }
+            Answer::Waiting => {
+                let waiter = self.waiters.iter_mut().find(|w| w.id == request.id);
+                waiter.unwrap().origin = request.origin;
+                Outcome::Waiting
+            }
+        })
+    }
+
+    fn known(&mut self, id: PartitionId) -> Result<&mut Partition, ErrorCode> {
+        let code = if self.deleted.contains_key(&id) {
+            ErrorCode::QueueNotFound
+        } else {
+            ErrorCode::StaleRoute
+        };
+        self.partitions.get_mut(&id).ok_or(code)
+    }
+
+    fn execute(
+        &mut self,
+        request: &Request,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Outcome, ErrorCode> {
+        let now = self.now;
+        let receipts = |results: Vec<ReceiptResult>| Outcome::Receipts(results);
+        let outcome = match &request.command {
+            Command::Tick => Outcome::Done,
+            Command::CreatePartition {
+                partition,
+                settings,
+                revision,
+            } => match self.partitions.get(partition) {
+                Some(p) if p.revision >= *revision => Outcome::Done,
+                Some(_) => self.configure(*partition, *settings, *revision)?,
+                None if self.deleted.contains_key(partition) => return Err(ErrorCode::Fenced),
+                None => {
+                    let new = Partition {
+                        settings: *settings,
+                        revision: *revision,
+                        last: 0,
+                        messages: Vec::new(),
+                        keyed_sends: Vec::new(),
+                        attempts: Vec::new(),
+                    };
+                    self.partitions.insert(*partition, new);
+                    Outcome::Done
+                }
+            },
+            Command::ConfigurePartition {
+                partition,
+                settings,
+                revision,
+            } => {
+                self.known(*partition)?;
+                self.configure(*partition, *settings, *revision)?
+            }
+            Command::DeletePartition {
+                partition,
+                revision,
+            } => self.delete(*partition, *revision, effects)?,
+            Command::Purge { partition } => {
+                self.known(*partition)?.messages.clear();
+                Outcome::Done
+            }
+            Command::CancelWaiter { waiter, .. } => {
+                self.cancel_waiter(*waiter, request.origin, effects);
+                Outcome::Done
+            }
+            Command::Send { partition, items } => {
+                let p = self.known(*partition)?;
+                if p.settings.fifo && items.iter().any(|item| item.group.is_none()) {
+                    return Err(ErrorCode::InvalidRequest);
+                }
+                Outcome::Sent(items.iter().map(|item| p.send(item, now)).collect())
+            }
+            Command::Receive {
+                partition,
+                max,
+                visibility,
+                wait_until,
+                attempt,
+                auto_ack,
+            } => {
+                self.known(*partition)?;
+                if *max == 0 || *max > 1_000 {
+                    return Err(ErrorCode::InvalidRequest);
+                }
+                let wanted = Wanted {
+                    max: *max,
+                    visibility: *visibility,
+                    attempt: *attempt,
+                    auto_ack: *auto_ack,
+                };
+                self.receive(*partition, wanted, *wait_until, request, effects)
+            }
+            Command::Acknowledge {
+                partition,
+                receipts: given,
+            } => {
+                let p = self.known(*partition)?;
+                let ack = |receipt| p.acknowledge(*partition, receipt, now);
+                receipts(given.iter().map(ack).collect())
+            }
+            Command::ChangeVisibility { partition, changes } => {
+                let p = self.known(*partition)?;
+                let change = |change| p.change(*partition, change, now);
+                receipts(changes.iter().map(change).collect())
+            }
+            Command::Release {
+                partition,
+                receipts: given,
+                delay,
+            } => {
+                let p = self.known(*partition)?;
+                let release = |receipt| p.give_back(*partition, receipt, *delay, false, now);
+                receipts(given.iter().map(release).collect())
+            }
+            Command::Unreceive {
+                partition,
+                receipts: given,
+            } => {
+                let p = self.known(*partition)?;
+                let undo = |receipt| p.give_back(*partition, receipt, 0, true, now);
+                receipts(given.iter().map(undo).collect())
+            }
+        };
+        if let Some(partition) = request.command.partition() {
+            self.serve_waiters(partition, effects);
+        }
+        Ok(outcome)
+    }
+
+    fn receive(
+        &mut self,
+        id: PartitionId,
+        wanted: Wanted,
+        wait_until: Option<Ts>,
+        request: &Request,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        let now = self.now;
+        let mut budget = usize::from(wanted.max) + 16;
+        while budget > 0
+            && let Some((at, _, due)) = self.due(Some(id))
+            && at <= now
+        {
+            self.do_due(id, due, effects);
+            budget -= 1;
+        }
+        self.serve_waiters(id, effects);
+
+        let partition = self.partitions.get_mut(&id).unwrap();
+        let same_attempt = |(key, at, _): &&(AttemptKey, Ts, Leases)| {
+            Some(*key) == wanted.attempt && now < at.after(DEDUPLICATION_WINDOW)
+        };
+        let mut deliveries = match partition.attempts.iter().rev().find(same_attempt) {
+            Some((_, _, leases)) => partition.still_leased(id, leases, now),
+            None => Vec::new(),
+        };
+        if deliveries.is_empty() {
+            deliveries = partition.take(id, wanted, budget, now);
+        }
+        if request.id != RequestId(0) {
+            self.seen
+                .insert(request.id, (request.deadline, Answer::Waiting));
+        }
+        let until = wait_until.map_or(Ts::ZERO, |until| until.min(request.deadline));
+        let waiting = self.waiters.iter().filter(|w| w.partition == id).count();
+        if deliveries.is_empty()
+            && until > now
+            && request.id != RequestId(0)
+            && waiting < WAITERS_MAX
+        {
+            self.waiters.push(Waiter {
+                id: request.id,
+                partition: id,
+                origin: request.origin,
+                until,
+                wanted,
+            });
+            return Outcome::Waiting;
+        }
+        self.note_received(request.id, id, request.origin, wanted, &deliveries);
+        Outcome::Received(deliveries)
+    }
+
+    fn configure(
+        &mut self,
+        id: PartitionId,
+        settings: PartitionSettings,
+        revision: Revision,
+    ) -> Result<Outcome, ErrorCode> {
+        let p = self.known(id)?;
+        if revision < p.revision {
+            return Err(ErrorCode::Fenced);
+        }
+        if revision > p.revision {
+            if settings.epoch != p.settings.epoch || settings.fifo != p.settings.fifo {
+                return Err(ErrorCode::InvalidRequest);
+            }
+            p.settings = settings;
+            p.revision = revision;
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn delete(
+        &mut self,
+        id: PartitionId,
+        revision: Revision,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Outcome, ErrorCode> {
+        if let Some(p) = self.partitions.get(&id) {
+            if p.revision > revision {
+                return Err(ErrorCode::Fenced);
+            }
+            let waiters = self.waiters.iter().enumerate();
+            let here = waiters.filter(|(_, w)| w.partition == id);
+            let mut here: Vec<_> = here.map(|(age, w)| (w.until, age, w.id)).collect();
+            here.sort_unstable();
+            for (_, _, waiter) in here {
+                self.end_wait(waiter, Vec::new(), effects);
+            }
+            self.partitions.remove(&id);
+        }
+        let deleted = self.deleted.entry(id).or_insert(revision);
+        *deleted = revision.max(*deleted);
+        Ok(Outcome::Done)
+    }
+
+    fn cancel_waiter(&mut self, id: RequestId, origin: Origin, effects: &mut Vec<Effect>) {
+        let now = self.now;
+        match self.seen.get(&id) {
+            Some((deadline, _)) if now > *deadline => {}
+            Some((_, Answer::Waiting)) => {
+                let mine = |w: &Waiter| w.id == id && w.origin == origin;
+                if self.waiters.iter().any(mine) {
+                    self.waiters.retain(|w| !mine(w));
+                    self.seen.remove(&id);
+                }
+            }
+            Some((_, Answer::Leased(partition, told, leases))) if *told == origin => {
+                let partition = *partition;
+                if let Some(p) = self.partitions.get_mut(&partition) {
+                    for delivery in p.still_leased(partition, leases, now) {
+                        p.give_back(partition, &delivery.receipt, 0, true, now);
+                    }
+                }
+                self.seen.remove(&id);
+                self.serve_waiters(partition, effects);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn counts(&self, id: PartitionId) -> Option<PartitionCounts> {
+        let p = self.partitions.get(&id)?;
+        let count = |f: fn(&Message) -> bool| p.messages.iter().filter(|m| f(m)).count() as u64;
+        Some(PartitionCounts {
+            ready: count(|m| m.leased_until.is_none() && m.delayed_until.is_none()),
+            in_flight: count(|m| m.leased_until.is_some()),
+            delayed: count(|m| m.delayed_until.is_some()),
+            bytes: p.messages.iter().map(|m| u64::from(m.size)).sum(),
+            oldest_sent_at: p.messages.first().map(|m| m.sent_at),
+            last_sequence: if p.last == 0 {
+                Sequence(0)
+            } else {
+                p.sequence(p.last)
+            },
+        })
+    }
+
+    pub(crate) fn peek(&self, id: PartitionId, limit: usize) -> Option<Vec<Peeked>> {
+        let p = self.partitions.get(&id)?;
+        let shown = |m: &&Message| m.ready() && !m.expired(self.now, p.settings.retention);
+        let peeked = |m: &Message| Peeked {
+            sequence: p.sequence(m.number),
+            sent_at: m.sent_at,
+            receive_count: m.receives,
+            group: m.group.clone(),
+            size: m.size,
+            crc: m.crc,
+        };
+        let shown = p.messages.iter().filter(shown).take(limit);
+        Some(shown.map(peeked).collect())
+    }
+
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+        self.partitions.keys().copied()
+    }
+}
