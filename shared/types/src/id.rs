@@ -143,6 +143,15 @@ impl fmt::Display for Sequence {
     }
 }
 
+impl std::str::FromStr for Sequence {
+    type Err = std::num::ParseIntError;
+
+    /// Takes the form that `Display` prints.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        s.parse().map(Self)
+    }
+}
+
 impl fmt::Debug for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sequence({}/{})", self.epoch().0, self.number())

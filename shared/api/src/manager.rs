@@ -1,0 +1,171 @@
+//! The manager's API, as hosts, frontends and tools speak it. Its errors are [`crate::Problem`]s.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `POST /v1/hosts/heartbeat` | [`shoal_types::HostStatus`] | [`HeartbeatReply`] |
+//! | `PUT /v1/queues/{q}` | [`shoal_types::QueueSettings`] | 201 or 200 (same settings) [`QueueRoute`], 409 `queue_exists` |
+//! | `PATCH /v1/queues/{q}` | the full new [`shoal_types::QueueSettings`] | 200 [`QueueRoute`] |
+//! | `DELETE /v1/queues/{q}` | | 204 |
+//! | `GET /v1/queues/{q}` | | 200 [`QueueRoute`], 404 `queue_not_found` |
+//! | `GET /v1/queues?prefix&limit&cursor` | | 200 [`RouteList`] |
+//! | `GET /v1/feed?since&wait_s` ([`FeedQuery`]) | | 200 [`Feed`] |
+//! | `GET /v1/clusters` | | 200 `[`[`ClusterInfo`]`]` |
+//! | `GET /v1/hosts` | | 200 `[`[`HostInfo`]`]` |
+
+use serde::{Deserialize, Serialize};
+use shoal_types::{
+    ClusterId, ClusterRoute, ClusterSpec, HostId, HostState, Incarnation, QueueName, QueueRoute,
+    Revision, ViewNumber,
+};
+
+use crate::text;
+
+/// Where hosts report themselves.
+pub const HEARTBEAT_PATH: &str = "/v1/hosts/heartbeat";
+/// Queues, and with `/{name}` one of them.
+pub const QUEUES_PATH: &str = "/v1/queues";
+/// What changed.
+pub const FEED_PATH: &str = "/v1/feed";
+/// All clusters.
+pub const CLUSTERS_PATH: &str = "/v1/clusters";
+/// All hosts.
+pub const HOSTS_PATH: &str = "/v1/hosts";
+
+/// Queues, deletions and clusters in one page of the feed, together: about 5 MB of JSON.
+pub const FEED_PAGE_MAX: usize = 10_000;
+/// Seconds that the feed waits for something new at most.
+pub const FEED_WAIT_S_MAX: u32 = 30;
+
+/// The answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatReply {
+    /// The cluster this host belongs to, with its members' current addresses.
+    pub cluster: Option<ClusterSpec>,
+    /// The store's revision when this was read.
+    pub revision: Revision,
+}
+
+/// What to ask the feed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeedQuery {
+    /// Only what is newer than this.
+    pub since: Revision,
+    /// If nothing is newer: seconds to wait for it, at most [`FEED_WAIT_S_MAX`].
+    pub wait_s: u32,
+}
+
+/// One page of what changed, in the order of revisions.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Feed {
+    /// Up to where this page goes: what to pass as `since` next time.
+    pub revision: Revision,
+    /// True if the next page is there already.
+    pub more: bool,
+    /// Queues that are new or changed.
+    pub queues: Vec<QueueRoute>,
+    /// Names that have no queue as of `revision`. A route with a larger revision is newer than this.
+    pub deleted: Vec<QueueName>,
+    /// Clusters that are new or changed.
+    pub clusters: Vec<ClusterRoute>,
+}
+
+/// One page of queues, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RouteList {
+    /// The queues.
+    pub queues: Vec<QueueRoute>,
+    /// What to pass as `cursor` to get the next page; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A cluster, for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterInfo {
+    /// Which: `c` and hex digits.
+    #[serde(with = "text")]
+    pub cluster: ClusterId,
+    /// Whether it serves.
+    pub state: ClusterState,
+    /// The newest view that one of its hosts reported; 0 before the first.
+    pub view: ViewNumber,
+    /// All its hosts: `h` and hex digits.
+    #[serde(with = "text::list")]
+    pub members: Vec<HostId>,
+    /// Those that take commands in that view.
+    #[serde(with = "text::list")]
+    pub active: Vec<HostId>,
+    /// Queues placed there.
+    pub queues: u64,
+    /// Messages waiting there, leased and delayed ones included.
+    pub messages: u64,
+}
+
+/// Whether a cluster serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterState {
+    /// Decided, but not all its hosts have confirmed it yet.
+    Forming,
+    /// A majority of its hosts acts.
+    Serving,
+    /// Fewer than a majority were heard from lately.
+    Unavailable,
+}
+
+/// A host, for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostInfo {
+    /// Which: `h` and hex digits.
+    #[serde(with = "text")]
+    pub host: HostId,
+    /// What others dial.
+    pub address: String,
+    /// Where it stands, as its operator said.
+    pub zone: String,
+    /// Its cluster, if it has one.
+    #[serde(with = "text::option")]
+    pub cluster: Option<ClusterId>,
+    /// What it said last.
+    pub state: HostState,
+    /// True if it was heard from lately.
+    pub alive: bool,
+    /// Milliseconds since it was heard from.
+    pub heard_ms_ago: u64,
+    /// Which start of its process.
+    pub incarnation: Incarnation,
+    /// The last view it installed.
+    pub view: ViewNumber,
+    /// Messages it keeps.
+    pub messages: u64,
+    /// Bytes of bodies it keeps.
+    pub message_bytes: u64,
+    /// Percent of its data volume in use.
+    pub disk_used_percent: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_text_where_people_read_them() {
+        let cluster = ClusterInfo {
+            cluster: ClusterId(0xc1),
+            state: ClusterState::Serving,
+            view: ViewNumber(3),
+            members: vec![HostId(0xa), HostId(u64::MAX)],
+            active: vec![HostId(0xa)],
+            queues: 1,
+            messages: 2,
+        };
+        let json = serde_json::to_value(&cluster).unwrap();
+        assert_eq!(json["cluster"], "cc1");
+        assert_eq!(json["members"][1], "hffffffffffffffff");
+        assert_eq!(
+            serde_json::from_value::<ClusterInfo>(json).unwrap(),
+            cluster
+        );
+    }
+}
