@@ -69,6 +69,8 @@ pub(crate) struct Chunk {
     pub(crate) dirty: bool,
     live: Bits,
     ready: Bits,
+    /// FIFO only: messages with which a receive may begin, see `groups.rs`.
+    available: Bits,
     packed: bool,
     /// Unless packed: the offset of the first slot.
     first: u8,
@@ -123,6 +125,7 @@ impl Chunk {
         let at = self.index(offset).expect("only live messages are removed");
         self.sides.remove(&offset);
         self.ready.set(offset, false);
+        self.available.set(offset, false);
         let removed = if self.packed {
             let link = if self.links.is_empty() {
                 None
@@ -213,12 +216,20 @@ impl Chunk {
         self.ready.set(offset, ready);
     }
 
+    pub(crate) fn set_available(&mut self, offset: u8, available: bool) {
+        self.available.set(offset, available);
+    }
+
     pub(crate) fn live(&self) -> &Bits {
         &self.live
     }
 
     pub(crate) fn ready(&self) -> &Bits {
         &self.ready
+    }
+
+    pub(crate) fn available(&self) -> &Bits {
+        &self.available
     }
 
     /// Bytes, names of groups not included: they are shared.

@@ -222,7 +222,7 @@ impl Contents {
         if let Some(link) = link {
             self.groups.unlink(number, &link, &mut self.slots);
             if self.fifo {
-                self.groups.settle(&link.group, &self.slots);
+                self.groups.settle(&link.group, &mut self.slots);
             }
         }
     }
@@ -238,7 +238,7 @@ impl Contents {
     /// The message with which a receive begins.
     pub(crate) fn first_receivable(&self) -> Option<u64> {
         if self.fifo {
-            self.groups.first_available()
+            self.slots.first_available()
         } else {
             self.slots.first_ready()
         }
@@ -255,7 +255,15 @@ impl Contents {
         if self.fifo
             && let Some(link) = self.slots.link(number)
         {
-            self.groups.settle(&link.group, &self.slots);
+            let group = GroupName::clone(&link.group);
+            self.groups.settle(&group, &mut self.slots);
+        }
+    }
+
+    /// Finishes a restore.
+    pub(crate) fn derive(&mut self) {
+        if self.fifo {
+            self.groups.derive(&mut self.slots);
         }
     }
 
@@ -306,7 +314,6 @@ impl Contents {
                     }
                 }
             }
-            self.settle_group_of(number);
         }
     }
 

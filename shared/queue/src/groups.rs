@@ -5,7 +5,7 @@
 //! one is ready; that message is then the only one of the group that a receive may begin with.
 //! Standard queues keep the lists too, but do not look at them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use shoal_types::GroupName;
 
@@ -16,8 +16,6 @@ use crate::slots::Slots;
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
     groups: BTreeMap<GroupName, Group>,
-    /// The oldest message of every available group. FIFO only.
-    available: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
@@ -25,8 +23,14 @@ struct Group {
     oldest: u64,
     newest: u64,
     leased: u32,
-    /// `oldest` stands in `available`.
+    /// `oldest` is marked as available in its chunk.
     available: bool,
+}
+
+impl Group {
+    fn is_to_be_available(&self, slots: &Slots) -> bool {
+        self.leased == 0 && slots.is_ready(self.oldest)
+    }
 }
 
 impl Groups {
@@ -57,11 +61,11 @@ impl Groups {
         }
     }
 
-    /// Takes a message that is removed out of its group's list.
+    /// Takes a message that was removed out of its group's list.
     pub(crate) fn unlink(&mut self, number: u64, link: &Link, slots: &mut Slots) {
         let group = self.groups.get_mut(&link.group).expect("it has a message");
-        if group.available && group.oldest == number {
-            self.available.remove(&number);
+        if group.oldest == number {
+            // Its mark went with it.
             group.available = false;
         }
         if link.previous == 0 {
@@ -94,33 +98,31 @@ impl Groups {
     }
 
     /// After anything about the group or its messages changed: is it available? FIFO only.
-    pub(crate) fn settle(&mut self, name: &GroupName, slots: &Slots) {
-        let Some(group) = self.groups.get_mut(name) else {
-            return;
-        };
-        let available = group.leased == 0 && slots.is_ready(group.oldest);
-        if available != group.available {
-            group.available = available;
-            if available {
-                self.available.insert(group.oldest);
-            } else {
-                self.available.remove(&group.oldest);
-            }
+    pub(crate) fn settle(&mut self, name: &GroupName, slots: &mut Slots) {
+        if let Some(group) = self.groups.get_mut(name)
+            && group.available != group.is_to_be_available(slots)
+        {
+            group.available = !group.available;
+            slots.edit(group.oldest, |chunk, offset| {
+                chunk.set_available(offset, group.available);
+            });
         }
     }
 
-    /// The oldest message with which a receive may begin. FIFO only.
-    pub(crate) fn first_available(&self) -> Option<u64> {
-        self.available.first().copied()
+    /// Marks the available groups once all messages of a checkpoint are in. FIFO only.
+    pub(crate) fn derive(&mut self, slots: &mut Slots) {
+        for group in self.groups.values_mut() {
+            group.available = group.is_to_be_available(slots);
+            slots.derive(group.oldest, |chunk, offset| {
+                chunk.set_available(offset, group.available);
+            });
+        }
     }
 
     /// Frees up to `pieces` entries; the number freed is below that when none is left.
     pub(crate) fn free(&mut self, pieces: usize) -> usize {
         let mut freed = 0;
-        while freed < pieces {
-            if self.groups.pop_first().is_none() && self.available.pop_first().is_none() {
-                break;
-            }
+        while freed < pieces && self.groups.pop_first().is_some() {
             freed += 1;
         }
         freed
@@ -134,8 +136,6 @@ impl Groups {
             .keys()
             .map(|name| NAME_OVERHEAD + name.len())
             .sum();
-        names
-            + crate::memory::tree(self.groups.len(), size_of::<(GroupName, Group)>())
-            + crate::memory::tree(self.available.len(), 8)
+        names + crate::memory::tree(self.groups.len(), size_of::<(GroupName, Group)>())
     }
 }

@@ -134,7 +134,9 @@ impl Machine {
     /// Rebuilds what is kept over all partitions, and checks what can be checked.
     fn derive(&mut self, expected: &[(PartitionId, PartitionRecord)]) -> Result<(), String> {
         for (id, record) in expected {
-            let contents = &self.partitions[id].contents;
+            let partition = self.partitions.get_mut(id).expect("it was read");
+            let contents = &mut partition.contents;
+            contents.derive();
             if (contents.messages(), contents.bytes()) != (record.messages, record.bytes) {
                 return Err(format!(
                     "partition {id} has {} messages of {} bytes, but {} of {} are stored",

@@ -12,6 +12,8 @@ pub(crate) struct Slots {
     chunks: BTreeMap<u64, Arc<Chunk>>,
     /// The chunks that have ready messages.
     ready: BTreeSet<u64>,
+    /// The chunks that have available messages. FIFO only, see `groups.rs`.
+    available: BTreeSet<u64>,
     /// The chunks that changed or went since the last freeze.
     dirty: BTreeSet<u64>,
 }
@@ -22,6 +24,15 @@ fn split(number: u64) -> (u64, u8) {
 
 fn join(chunk: u64, offset: u8) -> u64 {
     chunk * CHUNK_SLOTS + u64::from(offset)
+}
+
+/// Keeps a chunk listed as long as it has what the list is about.
+fn list(chunks: &mut BTreeSet<u64>, index: u64, before: bool, after: bool) {
+    if after && !before {
+        chunks.insert(index);
+    } else if before && !after {
+        chunks.remove(&index);
+    }
 }
 
 impl Slots {
@@ -63,15 +74,12 @@ impl Slots {
         // Copies the chunk if a freeze still holds it.
         let chunk = Arc::make_mut(chunk);
         chunk.dirty = true;
-        let was_ready = !chunk.ready().is_empty();
+        let before = (!chunk.ready().is_empty(), !chunk.available().is_empty());
         let result = change(chunk, offset);
-        let is_ready = !chunk.ready().is_empty();
+        let after = (!chunk.ready().is_empty(), !chunk.available().is_empty());
         let empty = chunk.live().is_empty();
-        if was_ready && !is_ready {
-            self.ready.remove(&index);
-        } else if is_ready && !was_ready {
-            self.ready.insert(index);
-        }
+        list(&mut self.ready, index, before.0, after.0);
+        list(&mut self.available, index, before.1, after.1);
         if empty {
             self.chunks.remove(&index);
         }
@@ -118,6 +126,13 @@ impl Slots {
         self.iter_ready().next()
     }
 
+    /// The oldest available message. FIFO only.
+    pub(crate) fn first_available(&self) -> Option<u64> {
+        let index = self.available.first()?;
+        let offset = self.chunks[index].available().first();
+        Some(join(*index, offset.expect("the chunk is listed")))
+    }
+
     /// The ready messages, oldest first.
     pub(crate) fn iter_ready(&self) -> impl Iterator<Item = u64> {
         self.ready.iter().flat_map(|index| {
@@ -150,6 +165,9 @@ impl Slots {
         derive(chunk, offset);
         if !chunk.ready().is_empty() {
             self.ready.insert(index);
+        }
+        if !chunk.available().is_empty() {
+            self.available.insert(index);
         }
     }
 
@@ -187,7 +205,10 @@ impl Slots {
         let chunks: usize = self.chunks.values().map(|chunk| 16 + chunk.memory()).sum();
         chunks
             + crate::memory::tree(self.chunks.len(), 16)
-            + crate::memory::tree(self.ready.len() + self.dirty.len(), 8)
+            + crate::memory::tree(
+                self.ready.len() + self.available.len() + self.dirty.len(),
+                8,
+            )
     }
 }
 

@@ -366,9 +366,8 @@ impl World {
             self.begin(pause);
         }
         let origin = origin(step.origin);
-        let command = match self.command(&step.operation) {
-            Some(command) => command,
-            None => return self.meddle(&step.operation),
+        let Some(command) = self.command(&step.operation) else {
+            return self.meddle(&step.operation);
         };
         let fresh = RequestId(self.requests.len() as u128 + 1);
         let ahead = u64::from(step.deadline) * SECOND;

@@ -1,0 +1,227 @@
+//! What executing costs: nanoseconds per message of send, receive and acknowledge, and bytes of memory
+//! per waiting message and per empty queue.
+//!
+//! ```text
+//! cargo run --release -p shoal-queue --example apply_cost
+//! ```
+// This program measures the machine from outside; the machine itself reads no clock and no file.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use shoal_queue::Machine;
+use shoal_types::{
+    BodyRef, Command, Epoch, HostId, Incarnation, Origin, Outcome, PartitionId, PartitionSettings,
+    Position, Receipt, Request, RequestId, Revision, SendItem, Ts, ViewNumber,
+};
+
+const SECOND: u64 = 1_000_000;
+const QUEUE: PartitionId = PartitionId(1);
+
+/// A machine and what feeds it: one entry per request, 50 µs apart: 20,000 requests a second with
+/// deadlines of 10 s, so 200,000 of them are remembered at any time.
+struct Driver {
+    machine: Machine,
+    now: u64,
+    requests: u128,
+    body: BodyRef,
+}
+
+impl Driver {
+    fn new() -> Self {
+        Self {
+            machine: Machine::new(),
+            now: 1_000 * SECOND,
+            requests: 0,
+            body: BodyRef::default(),
+        }
+    }
+
+    fn apply(&mut self, command: Command, bodies: &[BodyRef]) -> Outcome {
+        self.now += 50;
+        self.requests += 1;
+        let mut effects = Vec::new();
+        let at = Position {
+            view: ViewNumber(1),
+            ts: Ts(self.now),
+            lane: HostId(1),
+        };
+        let request = Request {
+            // Spread like the random ids of life.
+            id: RequestId(
+                self.requests
+                    .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835),
+            ),
+            deadline: Ts(self.now + 10 * SECOND),
+            origin: Origin {
+                host: HostId(1),
+                incarnation: Incarnation(1),
+            },
+            command,
+        };
+        self.machine.begin_entry(at, &mut effects);
+        self.machine.apply(&request, bodies, &mut effects)
+    }
+
+    /// Lets the time pass after which no request is remembered.
+    fn forget_requests(&mut self) {
+        self.now += 100 * SECOND;
+        for _ in 0..20 {
+            self.apply(Command::Tick, &[]);
+        }
+    }
+
+    fn create(&mut self, partition: PartitionId, fifo: bool) {
+        let settings = PartitionSettings {
+            epoch: Epoch(0),
+            fifo,
+            visibility: 30 * SECOND,
+            delay: 0,
+            retention: 345_600 * SECOND,
+            max_messages: u64::MAX,
+            max_bytes: u64::MAX,
+        };
+        let revision = Revision(1);
+        self.apply(
+            Command::CreatePartition {
+                partition,
+                settings,
+                revision,
+            },
+            &[],
+        );
+    }
+
+    fn send(&mut self, count: usize, groups: Option<u64>) {
+        let item = |n: u64| SendItem {
+            size: 1_024,
+            crc: n as u32,
+            delay: None,
+            ttl: None,
+            group: groups.map(|groups| format!("group-{:06}", n % groups).into()),
+            deduplication: None,
+        };
+        let first = self.body.offset.into();
+        let items = (first..).take(count).map(item).collect();
+        self.body.offset += count as u32;
+        self.body.segment = self.body.offset / 60_000;
+        let partition = QUEUE;
+        let bodies = vec![self.body; count];
+        black_box(self.apply(Command::Send { partition, items }, &bodies));
+    }
+
+    fn receive(&mut self, max: u16) -> Vec<Receipt> {
+        let outcome = self.apply(
+            Command::Receive {
+                partition: QUEUE,
+                max,
+                visibility: None,
+                wait_until: None,
+                attempt: None,
+                auto_ack: false,
+            },
+            &[],
+        );
+        match outcome {
+            Outcome::Received(deliveries) => deliveries.iter().map(|d| d.receipt).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn acknowledge(&mut self, receipts: Vec<Receipt>) {
+        let partition = QUEUE;
+        let command = Command::Acknowledge {
+            partition,
+            receipts,
+        };
+        black_box(self.apply(command, &[]));
+    }
+}
+
+fn cycles(name: &str, backlog: usize, batch: usize, groups: Option<u64>) {
+    const MESSAGES: usize = 1_000_000;
+    let mut driver = Driver::new();
+    driver.create(QUEUE, groups.is_some());
+    for _ in 0..backlog / 1_000 {
+        driver.send(1_000, groups);
+    }
+    let mut spent = [0u128; 3];
+    let mut one_round = |count: bool| {
+        let start = Instant::now();
+        driver.send(batch, groups);
+        let sent = Instant::now();
+        let receipts = driver.receive(batch as u16);
+        let received = Instant::now();
+        driver.acknowledge(receipts);
+        if count {
+            let acknowledged = received.elapsed();
+            spent[0] += (sent - start).as_nanos();
+            spent[1] += (received - sent).as_nanos();
+            spent[2] += acknowledged.as_nanos();
+        }
+    };
+    for round in 0..2 * MESSAGES / batch {
+        one_round(round * batch >= MESSAGES);
+    }
+    let [send, receive, acknowledge] = spent.map(|nanos| nanos / MESSAGES as u128);
+    println!(
+        "{name:<34} send {send:>5} ns, receive {receive:>5} ns, acknowledge {acknowledge:>5} ns per message"
+    );
+}
+
+/// Memory of this process, in bytes.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0_usize) * 4_096
+}
+
+fn memory(name: &str, count: usize, fill: impl FnOnce(&mut Driver)) {
+    let before = resident();
+    let mut driver = Driver::new();
+    let start = Instant::now();
+    fill(&mut driver);
+    let nanos = start.elapsed().as_nanos() / count as u128;
+    (0..50).for_each(|_| driver.forget_requests());
+    println!(
+        "{name:<34} {:>5.1} bytes each computed, {:>5.1} resident ({nanos} ns each to make)",
+        driver.machine.memory_estimate() as f64 / count as f64,
+        resident().saturating_sub(before) as f64 / count as f64,
+    );
+    // What the next measurement allocates is to be new to the process.
+    std::mem::forget(driver);
+}
+
+fn main() {
+    const MANY: usize = 4_000_000;
+    memory("waiting messages", MANY, |driver| {
+        driver.create(QUEUE, false);
+        for n in 0..MANY / 1_000 {
+            driver.send(1_000, None);
+            if n % 100 == 0 {
+                driver.forget_requests();
+            }
+        }
+    });
+    const GROUPS: usize = 1_000_000;
+    memory("groups of one message", GROUPS, |driver| {
+        driver.create(QUEUE, true);
+        for _ in 0..GROUPS / 1_000 {
+            driver.send(1_000, Some(u64::MAX));
+        }
+    });
+    const QUEUES: usize = 1_000_000;
+    memory("empty queues", QUEUES, |driver| {
+        for n in 0..QUEUES as u64 {
+            driver.create(PartitionId(n), false);
+        }
+    });
+    cycles("batch 1", 0, 1, None);
+    cycles("batch 1, 1,000 waiting", 1_000, 1, None);
+    cycles("batch 10, 1,000 waiting", 1_000, 10, None);
+    cycles("batch 100, 1,000 waiting", 1_000, 100, None);
+    cycles("batch 10, 1,000,000 waiting", 1_000_000, 10, None);
+    cycles("FIFO, 1,000 groups, batch 1", 1_000, 1, Some(1_000));
+    cycles("FIFO, 1,000 groups, batch 10", 1_000, 10, Some(1_000));
+}
