@@ -1,0 +1,406 @@
+//! Who may connect to whom.
+//!
+//! The side that dialled says [`Hello`](Kind::Hello): magic, the range of versions it speaks, who it
+//! is and whom it believes to be calling. The other side answers [`Welcome`](Kind::Welcome) with the
+//! version and who it is, or [`Refused`](Kind::Refused) with the reason, and closes. Nothing else is
+//! taken before that, and all of it has [`limits::HANDSHAKE_TIMEOUT`].
+//!
+//! ```text
+//!  Hello:    "SHOAL"  u16 LE lowest version  u16 LE highest version  postcard { from, to }
+//!  Welcome:  u16 LE version  postcard remote
+//!  Refused:  UTF-8 text
+//! ```
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use shoal_types::limits::FRAME_BYTES_MAX;
+use shoal_types::{ClusterId, HostId, Incarnation};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use crate::frame::{FrameError, Kind};
+use crate::limits;
+use crate::reader::FrameReader;
+use crate::writer::WriteBuffer;
+
+const MAGIC: &[u8] = b"SHOAL";
+
+/// The versions of the protocol that this build speaks, lowest and highest.
+pub const VERSIONS: (u16, u16) = (1, 1);
+
+/// What a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// A host of a cluster, or of none yet.
+    Host,
+    /// A frontend.
+    Frontend,
+    /// The queue-cluster manager.
+    Manager,
+    /// A tool, or an application that talks to hosts directly.
+    Client,
+}
+
+impl Role {
+    /// A word for metrics and log lines.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Frontend => "frontend",
+            Self::Manager => "manager",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// Who this process is to others. Clones share the cluster, which a host learns while it runs.
+#[derive(Clone, Debug)]
+pub struct Identity(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    role: Role,
+    host: HostId,
+    incarnation: Incarnation,
+    address: String,
+    /// 0: none yet. A cluster's id is never 0.
+    cluster: AtomicU64,
+}
+
+impl Identity {
+    /// A host. `address` is what others should dial.
+    #[must_use]
+    pub fn host(host: HostId, incarnation: Incarnation, address: impl Into<String>) -> Self {
+        Self::new(Role::Host, host, incarnation, address.into())
+    }
+
+    /// Anything but a host, which has no name.
+    ///
+    /// # Panics
+    /// If `role` is that of a host.
+    #[must_use]
+    pub fn caller(role: Role) -> Self {
+        assert!(role != Role::Host, "hosts have names");
+        Self::new(role, HostId(0), Incarnation(0), String::new())
+    }
+
+    fn new(role: Role, host: HostId, incarnation: Incarnation, address: String) -> Self {
+        Self(Arc::new(Inner {
+            role,
+            host,
+            incarnation,
+            address,
+            cluster: AtomicU64::new(0),
+        }))
+    }
+
+    /// From now on this host belongs to a cluster; later handshakes say so.
+    pub fn set_cluster(&self, cluster: ClusterId) {
+        self.0.cluster.store(cluster.0, Ordering::Relaxed);
+    }
+
+    /// Which host; [`HostId`] 0 if it is none.
+    #[must_use]
+    pub fn host_id(&self) -> HostId {
+        self.0.host
+    }
+
+    /// This peer, in our cluster if we have one.
+    pub(crate) fn peer_meant(&self, peer: HostId) -> Meant {
+        Meant {
+            host: Some(peer),
+            cluster: self.shown().cluster,
+        }
+    }
+
+    fn shown(&self) -> Remote {
+        let cluster = self.0.cluster.load(Ordering::Relaxed);
+        Remote {
+            role: self.0.role,
+            host: self.0.host,
+            incarnation: self.0.incarnation,
+            cluster: (cluster != 0).then_some(ClusterId(cluster)),
+            address: self.0.address.clone(),
+        }
+    }
+}
+
+/// Who is at the other end, as it says itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// What it is.
+    pub role: Role,
+    /// Which host; 0 if it is none.
+    pub host: HostId,
+    /// Which start of its process; 0 if it is no host.
+    pub incarnation: Incarnation,
+    /// The cluster it belongs to.
+    pub cluster: Option<ClusterId>,
+    /// What others should dial; empty if it is no host.
+    pub address: String,
+}
+
+/// Whom a dialler means. What it does not know is not checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Meant {
+    /// The host.
+    pub host: Option<HostId>,
+    /// The cluster that the host must belong to, if it belongs to one at all.
+    pub cluster: Option<ClusterId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HelloBody {
+    from: Remote,
+    to: Meant,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The connection failed.
+    #[error("the connection failed")]
+    Io(#[from] io::Error),
+    /// It did not come to an end in time.
+    #[error("no handshake within {} s", limits::HANDSHAKE_TIMEOUT.as_secs())]
+    TimedOut,
+    /// The other side closed without a word.
+    #[error("closed during the handshake")]
+    Closed,
+    /// What came is no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// What came is no handshake of ours.
+    #[error("not a handshake: {0}")]
+    Malformed(&'static str),
+    /// The other side does not want us.
+    #[error("refused by the other side: {0}")]
+    RefusedByRemote(String),
+    /// We do not want the other side.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+impl HandshakeError {
+    /// A word for metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Io(_) | Self::Closed => "closed",
+            Self::TimedOut => "timeout",
+            Self::Frame(_) | Self::Malformed(_) => "malformed",
+            Self::RefusedByRemote(_) | Self::Refused(_) => "refused",
+        }
+    }
+}
+
+/// A connection after its handshake.
+#[derive(Debug)]
+pub(crate) struct Connection<S = TcpStream> {
+    pub(crate) stream: S,
+    pub(crate) reader: FrameReader,
+    pub(crate) remote: Remote,
+}
+
+/// Dials and introduces ourselves.
+pub(crate) async fn dial(
+    address: &str,
+    me: &Identity,
+    to: Meant,
+) -> Result<Connection, HandshakeError> {
+    let connecting =
+        tokio::time::timeout(limits::CONNECT_TIMEOUT, TcpStream::connect(address)).await;
+    let stream = connecting.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    stream.set_nodelay(true)?;
+    within_time(introduce(stream, me, to)).await
+}
+
+/// Takes a connection. `admit` has the last word about who it is.
+pub(crate) async fn accept<T>(
+    stream: TcpStream,
+    me: &Identity,
+    admit: impl FnOnce(&Remote) -> Result<T, String>,
+) -> Result<(Connection, T), HandshakeError> {
+    stream.set_nodelay(true)?;
+    within_time(welcome(stream, me, admit)).await
+}
+
+async fn within_time<T>(
+    handshake: impl Future<Output = Result<T, HandshakeError>>,
+) -> Result<T, HandshakeError> {
+    let ended = tokio::time::timeout(limits::HANDSHAKE_TIMEOUT, handshake).await;
+    ended.unwrap_or(Err(HandshakeError::TimedOut))
+}
+
+async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    me: &Identity,
+    to: Meant,
+) -> Result<Connection<S>, HandshakeError> {
+    let mut hello = BytesMut::from(MAGIC);
+    hello.put_u16_le(VERSIONS.0);
+    hello.put_u16_le(VERSIONS.1);
+    send(
+        &mut stream,
+        Kind::Hello,
+        &hello,
+        Some(&HelloBody {
+            from: me.shown(),
+            to,
+        }),
+    )
+    .await?;
+
+    let mut reader = FrameReader::new(limits::HANDSHAKE_BYTES_MAX);
+    let (kind, mut payload) = receive(&mut stream, &mut reader).await?;
+    match kind {
+        Kind::Welcome if payload.len() >= 2 => {
+            let version = payload.get_u16_le();
+            if !(VERSIONS.0..=VERSIONS.1).contains(&version) {
+                return Err(HandshakeError::Malformed("a version that was not offered"));
+            }
+            let remote: Remote = decode(&payload)?;
+            check_meant(to, &remote).map_err(HandshakeError::Refused)?;
+            Ok(Connection {
+                stream,
+                reader: reader.with_payload_max(FRAME_BYTES_MAX),
+                remote,
+            })
+        }
+        Kind::Refused => {
+            let reason = String::from_utf8_lossy(&payload).into_owned();
+            Err(HandshakeError::RefusedByRemote(reason))
+        }
+        _ => Err(HandshakeError::Malformed("neither a welcome nor a refusal")),
+    }
+}
+
+async fn welcome<S: AsyncRead + AsyncWrite + Unpin, T>(
+    mut stream: S,
+    me: &Identity,
+    admit: impl FnOnce(&Remote) -> Result<T, String>,
+) -> Result<(Connection<S>, T), HandshakeError> {
+    let mut reader = FrameReader::new(limits::HANDSHAKE_BYTES_MAX);
+    let (kind, payload) = receive(&mut stream, &mut reader).await?;
+    if kind != Kind::Hello {
+        return Err(HandshakeError::Malformed("a frame before the handshake"));
+    }
+    let checked = check_hello(payload, me).and_then(|(version, remote)| {
+        let admitted = admit(&remote).map_err(HandshakeError::Refused)?;
+        Ok((version, remote, admitted))
+    });
+    match checked {
+        Ok((version, remote, admitted)) => {
+            send(
+                &mut stream,
+                Kind::Welcome,
+                &version.to_le_bytes(),
+                Some(&me.shown()),
+            )
+            .await?;
+            let reader = reader.with_payload_max(FRAME_BYTES_MAX);
+            Ok((
+                Connection {
+                    stream,
+                    reader,
+                    remote,
+                },
+                admitted,
+            ))
+        }
+        Err(error) => {
+            if let HandshakeError::Refused(reason) = &error {
+                send::<(), _>(&mut stream, Kind::Refused, reason.as_bytes(), None).await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The version to speak and who it is.
+fn check_hello(mut hello: Bytes, me: &Identity) -> Result<(u16, Remote), HandshakeError> {
+    if hello.len() < MAGIC.len() + 4 || &hello[..MAGIC.len()] != MAGIC {
+        return Err(HandshakeError::Malformed("wrong magic"));
+    }
+    hello.advance(MAGIC.len());
+    let (lowest, highest) = (hello.get_u16_le(), hello.get_u16_le());
+    // Before the rest is read: it may look different in another version.
+    let version = highest.min(VERSIONS.1);
+    if version < lowest.max(VERSIONS.0) {
+        let (our_lowest, our_highest) = VERSIONS;
+        return Err(HandshakeError::Refused(format!(
+            "no common version: {lowest} to {highest} offered, {our_lowest} to {our_highest} spoken here"
+        )));
+    }
+    let hello: HelloBody = decode(&hello)?;
+    let ours = me.shown();
+    check_meant(hello.to, &ours).map_err(HandshakeError::Refused)?;
+    let is_host = hello.from.role == Role::Host;
+    if is_host && hello.from.host == ours.host {
+        return Err(HandshakeError::Refused(format!(
+            "{} is my own id",
+            ours.host
+        )));
+    }
+    if is_host {
+        let theirs = Meant {
+            host: None,
+            cluster: hello.from.cluster,
+        };
+        check_meant(theirs, &ours).map_err(HandshakeError::Refused)?;
+    }
+    Ok((version, hello.from))
+}
+
+/// Is it the one that was meant?
+fn check_meant(to: Meant, is: &Remote) -> Result<(), String> {
+    if let Some(meant) = to.host
+        && meant != is.host
+    {
+        return Err(format!("this is {}, not {meant}", is.host));
+    }
+    if let (Some(meant), Some(cluster)) = (to.cluster, is.cluster)
+        && meant != cluster
+    {
+        return Err(format!("{} belongs to {cluster}, not to {meant}", is.host));
+    }
+    Ok(())
+}
+
+fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HandshakeError> {
+    postcard::from_bytes(body).map_err(|_| HandshakeError::Malformed("unreadable"))
+}
+
+async fn send<T: Serialize, S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    kind: Kind,
+    start: &[u8],
+    body: Option<&T>,
+) -> Result<(), HandshakeError> {
+    let mut payload = BytesMut::from(start).writer();
+    if let Some(body) = body {
+        postcard::to_io(body, &mut payload).expect("writing to memory does not fail");
+    }
+    let mut writer = WriteBuffer::default();
+    writer.push(kind, 0, vec![payload.into_inner().freeze()]);
+    writer.write(stream).await?;
+    Ok(())
+}
+
+async fn receive<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    reader: &mut FrameReader,
+) -> Result<(Kind, Bytes), HandshakeError> {
+    loop {
+        if let Some(frame) = reader.next()? {
+            return Ok((frame.kind, frame.payload));
+        }
+        if reader.fill(stream).await? == 0 {
+            return Err(HandshakeError::Closed);
+        }
+    }
+}
