@@ -1,10 +1,27 @@
-//! The engine: one host's part in its cluster.
+//! The engine: one host's part in its cluster. This file is its surface and the frame of every turn;
+//! each concern has a file of its own.
 
-use shoal_types::{ClusterSpec, HostId, Incarnation, Mono, Now};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
+use shoal_types::{ClusterSpec, HostId, Incarnation, Mono, Now, Position, Ts, ViewNumber};
+
+use crate::acceptor::Acceptor;
+use crate::acknowledgement::Acknowledgements;
+use crate::attempt::Attempts;
+use crate::catch_up::CatchUp;
+use crate::clock::Clock;
+use crate::jitter::Jitter;
+use crate::lane::Lane;
+use crate::normal_operation::Owed;
+use crate::peer::Peer;
+use crate::record_numbers::RecordNumbers;
+use crate::timer::{Timer, Timers};
+use crate::view_change::Proposal;
+use crate::windowed_max::WindowedMax;
 use crate::{
-    EngineCheckpoint, EngineConfig, FormError, LinkEvent, Message, NeededFrom, NotReady, Output,
-    Payload, Record, RecordNumber, Status, Ticket,
+    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, NeededFrom, Output, Payload,
+    Record, RecordNumber, Ticket, View,
 };
 
 /// One host's part in its cluster: takes inputs, gives outputs, does nothing itself.
@@ -22,128 +39,421 @@ use crate::{
 ///   before polling: acknowledgements and clocks of one turn then leave in one message per peer.
 ///
 /// `now` never goes back; its monotonic part drives the timers, its wall part the timestamps.
+///
+/// A panic here means that two hosts contradict each other or the driver broke its contract: the
+/// process must end, nothing may be answered any more.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    pub(crate) config: EngineConfig,
+    pub(crate) now: Now,
+    pub(crate) jitter: Jitter,
+    pub(crate) timers: Timers,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) records: RecordNumbers,
+    /// Set once the host must stop; nothing is done any more.
+    pub(crate) stopped: bool,
+
+    /// Which life of the process this is, and the record that says so: until it is durable nobody
+    /// hears of this life.
+    pub(crate) incarnation: Incarnation,
+    pub(crate) incarnation_record: RecordNumber,
+
+    /// The cluster this host was formed into.
+    pub(crate) spec: Option<ClusterSpec>,
+    /// The view installed last; number 0 and no members if there is none.
+    pub(crate) view: View,
+    /// When it was installed.
+    pub(crate) view_since: Mono,
+    /// This host's place among its members.
+    pub(crate) me: usize,
+    /// It, and those before it that a member may still ask for.
+    pub(crate) views: BTreeMap<ViewNumber, View>,
+    /// The other members, aligned with them (this host's own place is unused).
+    pub(crate) peers: Vec<Peer>,
+
+    /// The lanes of the view, aligned with its members.
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) clock: Clock,
+    pub(crate) acks: Acknowledgements,
+    /// The entry executed last.
+    pub(crate) executed: Position,
+
+    /// This life never acts in views up to here: an earlier one may have.
+    pub(crate) barred_through: ViewNumber,
+    /// This host takes part in deciding this view and is suspended until it is installed.
+    pub(crate) suspended_for: ViewNumber,
+    /// The host acts only once this record, which completes its view, is durable.
+    pub(crate) act_after: RecordNumber,
+    /// The view in which this host has begun to act.
+    pub(crate) acts_in: ViewNumber,
+
+    pub(crate) owed: Owed,
+    pub(crate) last_ticket: Ticket,
+    /// Own batches in the lane of the current view that are not executed, by index.
+    pub(crate) tickets: VecDeque<(u64, Ticket)>,
+    /// Own batches that a seal cut off; they are appended again when the host acts.
+    pub(crate) cut_off: VecDeque<(Ticket, Payload)>,
+
+    pub(crate) acceptor: Acceptor,
+    pub(crate) attempts: Attempts,
+    pub(crate) proposal: Option<Proposal>,
+    pub(crate) catch_up: CatchUp,
+    pub(crate) leaving: bool,
+    /// Since when this host asks to be let in or out of this view.
+    pub(crate) asking_since: Option<Mono>,
+    pub(crate) disk_used_percent: u8,
+    /// The recent times from writing a record to its being durable.
+    pub(crate) syncs: WindowedMax,
+}
 
 impl Engine {
     /// An engine that knows what the checkpoint says.
     #[must_use]
     pub fn new(config: EngineConfig, checkpoint: Option<EngineCheckpoint>, now: Now) -> Self {
-        let _ = (config, checkpoint, now);
-        todo!()
-    }
-
-    /// Takes one record of the log, in the log's order. What was sealed is executed again: poll the
-    /// outputs after each record, they are `Execute` and `ViewInstalled` only.
-    pub fn replay(&mut self, record: Record) -> RecordNumber {
-        let _ = record;
-        todo!()
-    }
-
-    /// The log is read. Starts this life of the process; its incarnation must be durable (see
-    /// `Persist`) before the driver shows it to anyone, in a handshake for instance.
-    pub fn started(&mut self, now: Now) {
-        let _ = now;
-        todo!()
+        let mut engine = Self {
+            now,
+            jitter: Jitter::new(config.seed, config.me.0),
+            config,
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            records: RecordNumbers::default(),
+            stopped: false,
+            incarnation: Incarnation(0),
+            incarnation_record: RecordNumber(0),
+            spec: None,
+            view: View::default(),
+            view_since: now.mono,
+            me: 0,
+            views: BTreeMap::new(),
+            peers: Vec::new(),
+            lanes: Vec::new(),
+            clock: Clock::default(),
+            acks: Acknowledgements::default(),
+            executed: Position::ZERO,
+            barred_through: ViewNumber::NOT_FORMED,
+            suspended_for: ViewNumber::NOT_FORMED,
+            act_after: RecordNumber(0),
+            acts_in: ViewNumber::NOT_FORMED,
+            owed: Owed::default(),
+            last_ticket: Ticket(0),
+            tickets: VecDeque::new(),
+            cut_off: VecDeque::new(),
+            acceptor: Acceptor::default(),
+            attempts: Attempts::default(),
+            proposal: None,
+            catch_up: CatchUp::default(),
+            leaving: false,
+            asking_since: None,
+            disk_used_percent: 0,
+            syncs: WindowedMax::default(),
+        };
+        if let Some(checkpoint) = checkpoint {
+            engine.restore(checkpoint);
+        }
+        engine
     }
 
     /// Which life of the process this is; valid once started.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        todo!()
+        self.incarnation
     }
 
     /// A message came. `from` is who the handshake proved it to be.
     pub fn handle_message(&mut self, from: HostId, message: Message, now: Now) {
-        let _ = (from, message, now);
-        todo!()
+        self.begin_turn(now);
+        if self.stopped || from == self.config.me {
+            return;
+        }
+        // Before formation there are no members, so nobody is heard.
+        let Some(from) = self.view.slot(from) else {
+            return;
+        };
+        self.peers[from].heard(now.mono);
+        self.receive(from, message);
+        self.settle();
     }
 
     /// All records up to this number are durable.
     pub fn handle_persisted(&mut self, up_to: RecordNumber, now: Now) {
-        let _ = (up_to, now);
-        todo!()
+        self.begin_turn(now);
+        if self.stopped {
+            return;
+        }
+        if let Some(since) = self.acks.oldest_unsynced() {
+            self.syncs.add(now.mono.since(since));
+        }
+        let was_silent = self.is_silent();
+        self.records.now_durable(up_to);
+        if self.acks.synced(up_to) {
+            self.owed.ack = true;
+        }
+        if was_silent && !self.is_silent() {
+            self.heartbeat_everyone();
+        }
+        self.release_deferred();
+        self.settle();
     }
 
     /// A link to another member changed.
     pub fn handle_link(&mut self, peer: HostId, event: LinkEvent, now: Now) {
-        let _ = (peer, event, now);
-        todo!()
+        self.begin_turn(now);
+        let Some(slot) = self.view.slot(peer) else {
+            return;
+        };
+        if self.stopped || slot == self.me {
+            return;
+        }
+        self.peers[slot].link_changed(event, now.mono);
+        if let LinkEvent::Up { incarnation } = event {
+            self.showed_incarnation(slot, incarnation);
+            // What was sent before may be lost: indices are exchanged at once.
+            self.heartbeat(slot);
+            self.catch_up.ask_again_now();
+        }
+        self.settle();
     }
 
     /// The time of `next_timeout` has come (or not yet: then nothing happens).
     pub fn handle_timeout(&mut self, now: Now) {
-        let _ = now;
-        todo!()
-    }
-
-    /// Forms a cluster: writes view 1, once. The same list again does nothing.
-    ///
-    /// # Errors
-    /// If the host was formed with another list, or the list is none.
-    pub fn form(&mut self, spec: &ClusterSpec, now: Now) -> Result<(), FormError> {
-        let _ = (spec, now);
-        todo!()
-    }
-
-    /// Takes a batch of commands to be executed on every host. The ticket comes back with `Execute`,
-    /// or with `Dropped`; if the host stops before either, nobody knows.
-    ///
-    /// # Errors
-    /// If the host cannot take it now; then it was not and will not be applied.
-    ///
-    /// # Panics
-    /// If the payload is over [`crate::limits::ENTRY_BYTES_MAX`].
-    pub fn submit(&mut self, payload: Payload, now: Now) -> Result<Ticket, NotReady> {
-        let _ = (payload, now);
-        todo!()
+        self.excuse_own_pause(now.mono);
+        self.begin_turn(now);
+        if self.stopped {
+            return;
+        }
+        for timer in Timer::ALL {
+            if !self.timers.expired(timer, now.mono) {
+                continue;
+            }
+            match timer {
+                Timer::Heartbeat => self.heartbeat_everyone(),
+                // Looked at in every turn anyway.
+                Timer::Suspicion | Timer::Attempt => {}
+                Timer::PreVote => self.pre_vote_failed(),
+                Timer::Proposal => self.push_proposal(),
+                Timer::Fetch => self.fetch_elsewhere(),
+                Timer::Ask => self.ask(),
+            }
+        }
+        self.settle();
     }
 
     /// How full this host's data volume is, in percent; told to the others.
     pub fn set_disk_level(&mut self, percent: u8) {
-        let _ = percent;
-        todo!()
+        self.disk_used_percent = percent;
     }
 
-    /// The fullest data volume among the members heard of, in percent.
+    /// The fullest data volume among the members that can be heard, in percent.
     #[must_use]
     pub fn fullest_disk(&self) -> u8 {
-        todo!()
+        let heard = self.others().filter(|&k| !self.suspects(k));
+        let levels = heard.map(|k| self.peers[k].disk_used_percent);
+        levels.max().unwrap_or(0).max(self.disk_used_percent)
     }
 
-    /// Asks to be sealed out, before a stop: [`Status::sealed_out`] tells when it is done. From now on
-    /// `submit` is refused. May not come about (no quorum, a single host): wait with a limit.
+    /// Asks to be sealed out, before a stop: [`crate::Status::sealed_out`] tells when it is done. From
+    /// now on `submit` is refused. May not come about (no quorum, a single host): wait with a limit.
     pub fn leave(&mut self, now: Now) {
-        let _ = now;
-        todo!()
+        self.begin_turn(now);
+        self.leaving = true;
+        self.settle();
     }
 
     /// The next thing to do, if any.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        if self.outputs.is_empty() && !self.stopped {
+            self.pay_what_is_owed();
+        }
+        self.outputs.pop_front()
     }
 
     /// When to call `handle_timeout`, if nothing happens before.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Mono> {
-        todo!()
-    }
-
-    /// How it is.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        todo!()
+        (!self.stopped).then(|| self.timers.next_timeout())?
     }
 
     /// What belongs into a checkpoint beside the state executed so far. Poll all outputs before.
     #[must_use]
     pub fn checkpoint(&self) -> EngineCheckpoint {
-        todo!()
+        assert!(
+            self.outputs.is_empty(),
+            "a checkpoint belongs to the state after all outputs are carried out"
+        );
+        let heads = self.lanes.iter().filter_map(Lane::head_record);
+        EngineCheckpoint {
+            incarnation: self.incarnation,
+            spec: self.spec.clone(),
+            views: self.views.values().cloned().collect(),
+            executed: self.executed,
+            executed_in_lanes: self.lanes.iter().map(Lane::executed).collect(),
+            clock: self.clock.value(),
+            promised: self.acceptor.promised(),
+            accepted: self.acceptor.accepted().cloned(),
+            after: self.records.last(),
+            replay_from: heads.min().unwrap_or(self.records.last().next()),
+        }
     }
 
-    /// What of the log this host or any member may still need.
+    /// What of the log this host or any member may still need; `None` before formation.
     #[must_use]
     pub fn needed_from(&self) -> Option<NeededFrom> {
-        todo!()
+        let earliest = self.views.keys().next().copied()?;
+        let zeros = vec![0; self.view.members.len()];
+        let own: Vec<u64> = self.lanes.iter().map(Lane::executed).collect();
+        let mut least = (self.view.number, own);
+        for k in self.others() {
+            let shown = self.peers[k].durable.clone();
+            let (view, vector) = shown.unwrap_or_else(|| (earliest, zeros.clone()));
+            if view < least.0 {
+                least = (view, vector);
+            } else if view == least.0 {
+                for (least, has) in least.1.iter_mut().zip(vector) {
+                    *least = (*least).min(has);
+                }
+            }
+        }
+        let members = self.view.members.iter().copied();
+        Some(NeededFrom {
+            view: least.0,
+            lanes: members
+                .zip(least.1.into_iter().map(|has| has + 1))
+                .collect(),
+        })
+    }
+
+    // ---- the frame of every turn ----
+
+    pub(crate) fn begin_turn(&mut self, now: Now) {
+        assert!(
+            now.mono >= self.now.mono,
+            "monotonic time goes back from {:?} to {:?}",
+            self.now.mono,
+            now.mono
+        );
+        self.now = now;
+    }
+
+    /// What any input may have made possible.
+    pub(crate) fn settle(&mut self) {
+        if self.view.number == ViewNumber::NOT_FORMED || self.is_silent() || self.stopped {
+            return;
+        }
+        self.begin_acting();
+        self.execute();
+        self.release_memory();
+        self.continue_interrupted();
+        self.fetch_what_is_missing();
+        self.answer_kept_pre_votes();
+        self.ask_if_needed();
+        self.consider_changing_the_view();
+        self.watch_for_silence();
+    }
+
+    // ---- small words that the other files speak in ----
+
+    /// Nothing is sent before this life's number is durable: it must never be used again.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.records.durable() < self.incarnation_record || self.incarnation_record.0 == 0
+    }
+
+    pub(crate) fn persist(&mut self, record: Record) -> RecordNumber {
+        let number = self.records.take();
+        self.outputs.push_back(Output::Persist { number, record });
+        number
+    }
+
+    pub(crate) fn send(&mut self, slot: usize, message: Message) {
+        if slot == self.me || self.is_silent() {
+            return;
+        }
+        let to = self.view.members[slot];
+        self.outputs.push_back(Output::Send { to, message });
+    }
+
+    /// Sends once a record is durable.
+    pub(crate) fn send_after(&mut self, after: RecordNumber, slot: usize, message: Message) {
+        if after <= self.records.durable() {
+            return self.send(slot, message);
+        }
+        let to = self.view.members[slot];
+        self.outputs
+            .push_back(Output::SendAfterPersisted { after, to, message });
+    }
+
+    /// The other members' places.
+    pub(crate) fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let me = self.me;
+        (0..self.view.members.len()).filter(move |&k| k != me)
+    }
+
+    /// The places of those to whom sending makes sense.
+    pub(crate) fn reachable_others(&self) -> Vec<usize> {
+        let others = self.others();
+        others.filter(|&k| self.peers[k].reachable()).collect()
+    }
+
+    /// The other writers' places.
+    pub(crate) fn other_writers(&self) -> Vec<usize> {
+        let others = self.others();
+        others
+            .filter(|&k| self.view.is_writer(self.view.members[k]))
+            .collect()
+    }
+
+    pub(crate) fn i_write(&self) -> bool {
+        self.view.is_writer(self.config.me)
+    }
+
+    /// What this host does in its view.
+    pub(crate) fn phase(&self) -> HostPhase {
+        // A view that counts on an earlier life of this host must not be served by this one.
+        let meant = self.view.incarnation_of(self.config.me);
+        if self.view.number <= self.barred_through || meant.is_some_and(|i| i != self.incarnation) {
+            HostPhase::Barred
+        } else if self.suspended_for > self.view.number {
+            HostPhase::Suspended
+        } else if self.records.durable() < self.act_after {
+            HostPhase::Entering
+        } else {
+            HostPhase::Acting
+        }
+    }
+
+    pub(crate) fn acting(&self) -> bool {
+        self.view.number > ViewNumber::NOT_FORMED && self.phase() == HostPhase::Acting
+    }
+
+    /// How much of each lane is here.
+    pub(crate) fn held(&self) -> Vec<u64> {
+        self.lanes.iter().map(Lane::last).collect()
+    }
+
+    /// True if every entry up to these ends is here.
+    pub(crate) fn holds(&self, ends: &[u64]) -> bool {
+        assert!(
+            ends.len() == self.lanes.len(),
+            "a seal names {} lanes, the view has {}",
+            ends.len(),
+            self.lanes.len()
+        );
+        let lanes = self.lanes.iter().zip(ends);
+        lanes.clone().all(|(lane, end)| lane.last() >= *end)
+    }
+
+    /// The latest timestamp that a quorum stands behind.
+    pub(crate) fn agreed_time(&self) -> Ts {
+        self.executed.ts.max(self.view.start)
+    }
+
+    /// Least distance between attempts and repetitions of a view change.
+    pub(crate) fn step(&self) -> Duration {
+        let slow_sync = Duration::from_micros(self.syncs.get().saturating_mul(4));
+        let timings = &self.config.timings;
+        slow_sync.clamp(timings.step_min, timings.silence_min)
+    }
+
+    pub(crate) fn after(&self, wait: Duration) -> Mono {
+        self.now.mono + wait
     }
 }

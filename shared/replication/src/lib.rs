@@ -10,21 +10,41 @@
 //! no random number that its configuration did not seed. [`Engine`] is where to start reading; its
 //! documentation says in which order a driver calls it.
 
+mod acceptor;
+mod acknowledgement;
+mod attempt;
+mod catch_up;
 mod checkpoint;
+mod clock;
 mod config;
 mod engine;
 mod entry;
+mod execution;
 mod formation;
+mod install;
+mod jitter;
+mod joining;
+mod lane;
 pub mod limits;
 mod link;
 mod message;
 mod message_wire;
+mod normal_operation;
+mod order;
 mod output;
 mod payload;
+mod peer;
+mod quorum;
+mod receive;
 mod record;
 mod record_numbers;
+mod replay;
 mod status;
+mod suspicion;
+mod timer;
 mod view;
+mod view_change;
+mod windowed_max;
 mod wire;
 
 pub use checkpoint::{EngineCheckpoint, NeededFrom};
@@ -39,6 +59,6 @@ pub use output::{NotReady, Output, Ticket};
 pub use payload::Payload;
 pub use record::Record;
 pub use record_numbers::RecordNumber;
-pub use status::Status;
+pub use status::{LaneStatus, Status};
 pub use view::{Ballot, View};
 pub use wire::DecodeError;

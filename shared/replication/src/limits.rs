@@ -15,7 +15,7 @@ pub const ENTRIES_COUNT_MAX: usize = 4096;
 pub const MESSAGES_PER_FRAME_MAX: usize = 4096;
 /// Own entries that wait for execution. Group commit keeps this at a few; hundreds mean that the
 /// cluster does not keep up or is about to change its view.
-pub const UNEXECUTED_ENTRIES_MAX: usize = 1024;
+pub const UNEXECUTED_ENTRIES_MAX: u64 = 1024;
 /// Bytes of own entries that wait for execution: at 1 GB/s of disk this is 64 ms of work.
 pub const UNEXECUTED_BYTES_MAX: usize = 64 << 20;
 /// Bytes of executed entries of one lane that stay in memory for peers that have not acknowledged

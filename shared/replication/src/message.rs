@@ -69,6 +69,8 @@ pub enum Message {
         incarnation: Incarnation,
         /// True if it should not become a writer: it is about to stop, or its disk does not keep up.
         wants_out: bool,
+        /// The members it has heard of lately.
+        hears: Vec<HostId>,
     },
     /// A higher ballot was promised.
     Refused {

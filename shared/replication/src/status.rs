@@ -2,6 +2,8 @@
 
 use shoal_types::{HostId, Incarnation, Position, Ts, ViewNumber, ViewSummary};
 
+use crate::{Engine, NotReady};
+
 /// A look at an engine from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -41,4 +43,37 @@ pub struct LaneStatus {
     pub durable: u64,
     /// Index of the last entry executed here.
     pub executed: u64,
+}
+
+impl Engine {
+    /// How it is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let host = |k: usize| self.view.members[k];
+        let lanes = self.lanes.iter().enumerate();
+        Status {
+            incarnation: self.incarnation,
+            view: self.view.summary(),
+            acting: self.acting(),
+            taking_commands: matches!(self.may_submit(), Ok(()) | Err(NotReady::Busy)),
+            caught_up: !self.is_behind() && self.catch_up.lag(&self.lanes) == 0,
+            sealed_out: self.leaving && !self.i_write(),
+            clock: self.clock.value(),
+            executed: self.executed,
+            suspected: self
+                .others()
+                .filter(|&k| self.suspects(k))
+                .map(host)
+                .collect(),
+            view_seen: self.view_seen(),
+            lanes: lanes
+                .map(|(k, lane)| LaneStatus {
+                    host: host(k),
+                    held: lane.last(),
+                    durable: self.acks.own()[k],
+                    executed: lane.executed(),
+                })
+                .collect(),
+        }
+    }
 }

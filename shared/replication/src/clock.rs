@@ -1,0 +1,166 @@
+//! This host's clock, what it knows of the others' clocks, and how far it trusts any of them.
+
+use shoal_types::Ts;
+use shoal_types::limits::MAX_CLOCK_SKEW;
+
+use crate::quorum::Quorum;
+
+/// A hybrid clock: never goes back, follows physical time, and jumps ahead when it hears of a later
+/// timestamp.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    value: Ts,
+    me: usize,
+    /// By member: every entry of its lane that is not here has a larger timestamp. Only for the current
+    /// view.
+    heard: Vec<Ts>,
+    /// By member: how far its wall clock was ahead of this one's when it spoke last.
+    ahead: Vec<Option<i64>>,
+}
+
+impl Clock {
+    /// A new view: nobody has promised anything in it yet.
+    pub(crate) fn enter_view(&mut self, me: usize, members: usize, start: Ts) {
+        self.me = me;
+        self.value = self.value.max(start);
+        self.heard = vec![Ts::ZERO; members];
+        self.ahead.resize(members, None);
+    }
+
+    pub(crate) fn value(&self) -> Ts {
+        self.value
+    }
+
+    /// An entry or a checkpoint showed this timestamp.
+    pub(crate) fn saw(&mut self, ts: Ts) {
+        self.value = self.value.max(ts);
+    }
+
+    /// A member promised that what comes from it is later than this.
+    pub(crate) fn promised_by(&mut self, member: usize, ts: Ts) {
+        self.heard[member] = self.heard[member].max(ts);
+    }
+
+    /// How far the lane of a member is closed.
+    pub(crate) fn of(&self, member: usize) -> Ts {
+        if member == self.me {
+            self.value
+        } else {
+            self.heard[member]
+        }
+    }
+
+    /// A member showed its wall clock.
+    pub(crate) fn wall_of(&mut self, member: usize, wall: Ts, own_wall: Ts) {
+        self.ahead[member] = Some(signed(wall).saturating_sub(signed(own_wall)));
+    }
+
+    /// What a member's wall clock showed counts no longer.
+    pub(crate) fn forget_wall_of(&mut self, member: usize) {
+        self.ahead[member] = None;
+    }
+
+    /// Physical now: this host's own, or the members' median if it is further ahead of that than clocks
+    /// may differ. `None` if too few members have shown their clocks to tell.
+    pub(crate) fn physical(&self, wall: Ts) -> Option<Ts> {
+        let median = self.median_ahead()?;
+        let limit = -signed(Ts(MAX_CLOCK_SKEW));
+        Some(if median < limit {
+            shifted(wall, median)
+        } else {
+            wall
+        })
+    }
+
+    /// The timestamp of a new entry.
+    pub(crate) fn next(&mut self, wall: Ts) -> Ts {
+        self.value = self.value.after(1);
+        self.follow(wall);
+        self.value
+    }
+
+    /// Moves the clock up to physical now.
+    pub(crate) fn follow(&mut self, wall: Ts) {
+        if let Some(physical) = self.physical(wall) {
+            self.value = self.value.max(physical);
+        }
+    }
+
+    /// True if a timestamp is so far in the future that it must not be adopted. `agreed` is the latest
+    /// timestamp that a quorum stands behind (of an executed entry, or the start of the view): time
+    /// that all hosts have reached together is not too far, even if all their wall clocks were set back
+    /// since.
+    pub(crate) fn too_far_ahead(&self, ts: Ts, wall: Ts, agreed: Ts) -> bool {
+        let median = self.median_ahead().unwrap_or(0).max(0);
+        let now = shifted(wall, median).max(agreed);
+        ts.since(now) > MAX_CLOCK_SKEW
+    }
+
+    /// The lower median of how far the members' clocks are ahead of this one, if a quorum has shown
+    /// its clock.
+    fn median_ahead(&self) -> Option<i64> {
+        let others = self.ahead.iter().enumerate().filter(|(k, _)| *k != self.me);
+        let mut known: Vec<i64> = others.filter_map(|(_, ahead)| *ahead).collect();
+        known.push(0);
+        known.sort_unstable();
+        let enough = Quorum::of(self.ahead.len()).reached_by(known.len());
+        enough.then(|| known[(known.len() - 1) / 2])
+    }
+}
+
+fn signed(ts: Ts) -> i64 {
+    i64::try_from(ts.0).unwrap_or(i64::MAX)
+}
+
+fn shifted(ts: Ts, by: i64) -> Ts {
+    Ts(ts.0.saturating_add_signed(by))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Ts = Ts(1_000_000_000);
+
+    fn clock_of_three(ahead: [Option<i64>; 2]) -> Clock {
+        let mut clock = Clock::default();
+        clock.enter_view(0, 3, Ts(1));
+        for (member, ahead) in (1..).zip(ahead) {
+            if let Some(ahead) = ahead {
+                clock.wall_of(member, shifted(NOW, ahead), NOW);
+            }
+        }
+        clock
+    }
+
+    #[test]
+    fn a_host_alone_cannot_tell_whether_its_clock_is_right() {
+        assert_eq!(clock_of_three([None, None]).physical(NOW), None);
+        assert_eq!(clock_of_three([Some(3), None]).physical(NOW), Some(NOW));
+    }
+
+    #[test]
+    fn a_host_far_ahead_of_the_median_uses_the_median() {
+        let clock = clock_of_three([Some(-9_000_000), Some(-8_000_000)]);
+        assert_eq!(clock.physical(NOW), Some(Ts(NOW.0 - 8_000_000)));
+        let within = clock_of_three([Some(-400_000), Some(-300_000)]);
+        assert_eq!(within.physical(NOW), Some(NOW));
+    }
+
+    #[test]
+    fn what_is_too_far_ahead_is_measured_from_what_most_agree_on() {
+        let clock = clock_of_three([Some(0), Some(0)]);
+        let far = NOW.after(MAX_CLOCK_SKEW + 1);
+        assert!(clock.too_far_ahead(far, NOW, Ts(1)));
+        assert!(!clock.too_far_ahead(far, NOW, NOW.after(1)));
+        let slow = clock_of_three([Some(5_000_000), Some(5_000_000)]);
+        assert!(!slow.too_far_ahead(far, NOW, Ts(1)));
+    }
+
+    #[test]
+    fn timestamps_grow_even_if_physical_time_stands_still() {
+        let mut clock = clock_of_three([Some(0), Some(0)]);
+        assert_eq!(clock.next(NOW), NOW);
+        assert_eq!(clock.next(NOW), NOW.after(1));
+    }
+}

@@ -1,0 +1,126 @@
+//! Asking to be let in and out, and whom to let in.
+
+use shoal_types::HostId;
+
+use crate::limits::{JOIN_LAG_ENTRIES, UNSYNCED_BYTES_MAX};
+use crate::peer::Request;
+use crate::timer::Timer;
+use crate::{Asked, Engine, HostPhase, Message};
+
+impl Engine {
+    /// Asks the working writers if this host wants in or out; once now, then at intervals.
+    pub(crate) fn ask_if_needed(&mut self) {
+        if !self.wants_in() && !self.wants_out() {
+            self.asking_since = None;
+            self.timers.stop(Timer::Ask);
+        } else if self.asking_since.is_none() {
+            self.asking_since = Some(self.now.mono);
+            self.ask();
+        }
+    }
+
+    /// Asks every working writer: they agree among themselves, by rank, who does it.
+    pub(crate) fn ask(&mut self) {
+        let asked = if self.wants_out() {
+            Asked::Leave
+        } else if self.wants_in() {
+            Asked::Join
+        } else {
+            return;
+        };
+        let (view, hears) = (self.view.number, self.heard_members());
+        for k in self.working_writers() {
+            let hears = hears.clone();
+            self.send(k, Message::Ask { view, asked, hears });
+        }
+        let again = self.after(self.config.timings.silence_min);
+        self.timers.set(Timer::Ask, again);
+    }
+
+    pub(crate) fn on_ask(&mut self, from: usize, asked: Asked, hears: Vec<HostId>) {
+        let at = self.now.mono;
+        self.peers[from].asked = Some(Request { asked, at, hears });
+    }
+
+    /// What a member asked for, if it was not too long ago.
+    pub(crate) fn asked_lately(&self, k: usize) -> Option<Asked> {
+        let request = self.peers.get(k)?.asked.as_ref()?;
+        let valid_until = request.at + self.config.timings.silence_min * 2;
+        (k != self.me && self.now.mono < valid_until).then_some(request.asked)
+    }
+
+    /// True if this host would do its part as a writer, and does not.
+    pub(crate) fn wants_in(&self) -> bool {
+        let outside = match self.phase() {
+            HostPhase::Acting => !self.i_write(),
+            HostPhase::Barred => true,
+            HostPhase::Entering | HostPhase::Suspended => false,
+        };
+        outside
+            && !self.leaving
+            && !self.disk_is_stalled()
+            && !self.is_behind()
+            && self.catch_up.lag(&self.lanes) <= JOIN_LAG_ENTRIES
+    }
+
+    /// True if the others should not wait for this host any longer, and there are others.
+    pub(crate) fn wants_out(&self) -> bool {
+        self.acting()
+            && self.i_write()
+            && !self.working_writers().is_empty()
+            && (self.leaving || self.attempts.cut_off || self.disk_is_stalled())
+    }
+
+    /// True if a writer that was asked did nothing within the time of a suspicion.
+    pub(crate) fn asked_in_vain(&self) -> bool {
+        let patience = self.config.timings.silence_min;
+        self.wants_in()
+            && self
+                .asking_since
+                .is_some_and(|since| self.now.mono >= since + patience)
+    }
+
+    /// True if a member can become a writer: it and all working writers hear each other, and it did not
+    /// drop out again and again.
+    pub(crate) fn may_let_in(&self, k: usize) -> bool {
+        let hears = |host: HostId| match &self.peers[k].asked {
+            Some(request) => request.hears.contains(&host),
+            None => true,
+        };
+        let mut writers = self.working_writers();
+        writers.retain(|&w| w != k);
+        !self.suspects(k)
+            && !self.stays_as_is(k)
+            && self.may_come_back(k)
+            && hears(self.config.me)
+            && writers.iter().all(|&w| hears(self.view.members[w]))
+    }
+
+    /// True if a member writes in this view and does its part.
+    pub(crate) fn stays_as_is(&self, k: usize) -> bool {
+        self.view.is_writer(self.view.members[k]) && (k == self.me || !self.is_missing(k))
+    }
+
+    /// True unless a member must wait because it kept dropping out.
+    pub(crate) fn may_come_back(&self, k: usize) -> bool {
+        self.now.mono >= self.peers[k].stay.not_before
+    }
+
+    /// The members that this host hears, itself included.
+    pub(crate) fn heard_members(&self) -> Vec<HostId> {
+        let members = self.view.members.iter().enumerate();
+        members
+            .filter(|(k, _)| !self.suspects(*k))
+            .map(|(_, host)| *host)
+            .collect()
+    }
+
+    /// True if this host's disk does not keep up while those of a quorum of the others do.
+    pub(crate) fn disk_is_stalled(&self) -> bool {
+        let since = self.acks.oldest_unsynced();
+        let stale =
+            since.is_some_and(|since| self.now.mono >= since + self.config.timings.silence_min);
+        (stale || self.acks.unsynced_bytes() > UNSYNCED_BYTES_MAX)
+            && self.acks.others_have_oldest_unsynced()
+    }
+}

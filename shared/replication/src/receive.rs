@@ -1,0 +1,78 @@
+//! Which message means what.
+
+use crate::acceptor::Promise;
+use crate::{Engine, Message, Output};
+
+impl Engine {
+    pub(crate) fn receive(&mut self, from: usize, message: Message) {
+        match message {
+            Message::Append(entry) => self.on_append(from, entry),
+            Message::Clock { view, announced } => {
+                if !self.is_of_other_view(from, view) {
+                    self.on_announced(from, announced);
+                }
+            }
+            Message::Ack {
+                view,
+                announced,
+                durable,
+            } => {
+                if !self.is_of_other_view(from, view) {
+                    self.on_ack(from, view, &durable);
+                    if let Some(announced) = announced {
+                        self.on_announced(from, announced);
+                    }
+                }
+            }
+            Message::Heartbeat(heartbeat) => self.on_heartbeat(from, &heartbeat),
+            Message::PreVote { view, reason } => self.on_pre_vote(from, view, reason),
+            Message::PreVoted { view } => self.on_pre_voted(from, view),
+            Message::Prepare { view, ballot } => self.on_prepare(from, view, ballot),
+            Message::Promise {
+                view,
+                ballot,
+                accepted,
+                durable,
+                held,
+                clock,
+                incarnation,
+                wants_out,
+                hears,
+            } => {
+                let promise = Promise {
+                    accepted,
+                    durable,
+                    held,
+                    clock,
+                    incarnation,
+                    wants_out,
+                    hears,
+                };
+                self.on_promise(from, view, ballot, promise);
+            }
+            Message::Refused { view, rival } => self.on_refused(view, rival),
+            Message::Accept { ballot, value } => self.on_accept(from, ballot, value),
+            Message::Accepted { view, ballot } => self.on_accepted(from, view, ballot),
+            Message::Install(view) => self.on_install(from, view),
+            Message::Fetch { view, have } => self.on_fetch(from, view, &have),
+            Message::Entries(entries) => self.on_entries(from, entries),
+            Message::Ask { view, asked, hears } => {
+                if !self.is_of_other_view(from, view) {
+                    self.on_ask(from, asked, hears);
+                }
+            }
+            Message::Forgotten { incarnation, view } => {
+                if incarnation == self.incarnation && view > self.view.number {
+                    self.stopped = true;
+                    self.outputs.push_back(Output::Fatal {
+                        reason: format!(
+                            "this data folder has forgotten what it knew: it is at view {}, but the \
+                             host has acted in view {view}; replace the host by a new one",
+                            self.view.number
+                        ),
+                    });
+                }
+            }
+        }
+    }
+}

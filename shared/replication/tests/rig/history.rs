@@ -1,0 +1,133 @@
+//! What an observer outside sees: one order, the same on every host.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use shoal_replication::{Payload, View};
+use shoal_types::Position;
+
+use super::Us;
+
+/// A client's command; sent again, it is the same command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Command(pub u64);
+
+impl Command {
+    pub fn to_bytes(self) -> Bytes {
+        Bytes::copy_from_slice(&self.0.to_le_bytes())
+    }
+}
+
+#[derive(Default)]
+pub struct History {
+    order: Vec<(Position, Payload)>,
+    /// Where a command was executed first.
+    first_place: BTreeMap<Command, usize>,
+    /// Everything before this place was answered to somebody when the command was sent first: it must
+    /// come later.
+    floor: BTreeMap<Command, usize>,
+    answered: BTreeMap<Command, Us>,
+    /// Everything before this place was answered or precedes something that was.
+    answered_to: usize,
+    /// By view: at which place of the order it begins.
+    views: BTreeMap<u64, (usize, View)>,
+    commands: u64,
+    pub forgotten: BTreeSet<Command>,
+}
+
+impl History {
+    pub fn new_command(&mut self, _now: Us) -> Command {
+        self.commands += 1;
+        let command = Command(self.commands);
+        self.floor.insert(command, self.answered_to);
+        command
+    }
+
+    /// A host executed an entry as its `place`-th.
+    pub fn executed(&mut self, host: usize, place: usize, position: Position, payload: &Payload) {
+        if let Some((known, content)) = self.order.get(place) {
+            assert!(
+                *known == position && content == payload,
+                "host {host} executes {position} as {place}, others {known}"
+            );
+            return;
+        }
+        assert_eq!(place, self.order.len());
+        if let Some((last, _)) = self.order.last() {
+            assert!(position > *last && position.ts >= last.ts);
+        }
+        self.order.push((position, payload.clone()));
+        if let Ok(number) = payload.contiguous()[..].try_into() {
+            let command = Command(u64::from_le_bytes(number));
+            self.first_place.entry(command).or_insert(place);
+            let floor = self.floor[&command];
+            assert!(
+                self.first_place[&command] >= floor,
+                "{command:?} is at {place}, but began after {floor} was answered"
+            );
+        }
+    }
+
+    /// A host installed a view after so many executed entries.
+    pub fn installed(&mut self, host: usize, place: usize, view: &View) {
+        let (known, value) = self
+            .views
+            .entry(view.number.0)
+            .or_insert_with(|| (place, view.clone()));
+        assert_eq!(value, view, "host {host} installs another view");
+        assert_eq!(*known, place, "host {host} installs {view:?} elsewhere");
+    }
+
+    pub fn answered(&mut self, command: Command, now: Us) {
+        let place = self.first_place[&command];
+        self.answered.entry(command).or_insert(now);
+        self.answered_to = self.answered_to.max(place + 1);
+    }
+
+    /// Its host died before it answered.
+    pub fn forgotten(&mut self, command: Command) {
+        self.forgotten.insert(command);
+    }
+
+    pub fn answered_at(&self, command: Command) -> Option<Us> {
+        self.answered.get(&command).copied()
+    }
+
+    pub fn answered_count(&self) -> usize {
+        self.answered.len()
+    }
+
+    pub fn was_executed(&self, command: Command) -> bool {
+        self.first_place.contains_key(&command)
+    }
+
+    /// Entries in the order.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub fn views(&self) -> usize {
+        self.views.len()
+    }
+
+    pub fn lanes(&self) -> Vec<u64> {
+        self.order.iter().map(|(p, _)| p.lane.0 - 1).collect()
+    }
+
+    pub fn commands(&self) -> Vec<Command> {
+        let numbers = self.order.iter().map(|(_, payload)| payload.contiguous());
+        numbers
+            .filter_map(|bytes| Some(Command(u64::from_le_bytes(bytes[..].try_into().ok()?))))
+            .collect()
+    }
+
+    /// Whatever was answered is in the order.
+    pub fn check(&self) {
+        for command in self.answered.keys() {
+            assert!(
+                self.first_place.contains_key(command),
+                "{command:?} is lost"
+            );
+        }
+    }
+}

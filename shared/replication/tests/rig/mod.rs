@@ -1,0 +1,625 @@
+//! A cluster of engines in simulated time: network, disks, crashes and clocks are plain fields and
+//! methods. Every record and message goes through its encoding. The rig checks with each executed
+//! entry that all hosts execute the same in the same order.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its part of the rig"
+)]
+
+mod disk;
+mod history;
+mod random;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use shoal_replication::{
+    Engine, EngineConfig, LinkEvent, Message, NotReady, Output, Payload, RecordNumber, Status,
+    Ticket, Timings, decode_messages, encode_messages,
+};
+use shoal_types::{
+    ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, Mono, Now, Revision, Ts, join,
+};
+
+pub use disk::{Checkpoint, Disk};
+pub use history::{Command, History};
+pub use random::Random;
+
+/// Microseconds.
+pub type Us = u64;
+pub const MS: Us = 1_000;
+pub const SECOND: Us = 1_000_000;
+
+/// Wall time when the simulation starts.
+const EPOCH: u64 = 1_700_000_000_000_000;
+
+pub struct Rig {
+    pub now: Us,
+    /// One way, between any two hosts.
+    pub latency: Us,
+    /// Added at random, up to this. Messages on one link overtake each other if `reorder`.
+    pub latency_jitter: Us,
+    pub reorder: bool,
+    /// Per thousand frames.
+    pub loss: u64,
+    pub duplication: u64,
+    /// (from, to) pairs that lose everything, without anyone being told.
+    pub cut: BTreeSet<(usize, usize)>,
+    pub hosts: Vec<Host>,
+    pub history: History,
+    pub random: Random,
+    pub timings: Timings,
+    pub trace: bool,
+    /// Frames sent, by sender.
+    pub frames: Vec<u64>,
+    events: BTreeMap<(Us, u64), Event>,
+    sequence: u64,
+    last_arrival: BTreeMap<(usize, usize), Us>,
+    seed: u64,
+    spec: ClusterSpec,
+}
+
+pub struct Host {
+    pub id: HostId,
+    /// None while the process is down.
+    pub engine: Option<Engine>,
+    pub disk: Disk,
+    /// How long a sync takes.
+    pub sync_latency: Us,
+    /// Its wall clock is so far off.
+    pub skew: i64,
+    /// Executed, in order: positions in the history.
+    pub executed: usize,
+    /// Own batches that wait, by ticket.
+    pub waiting: BTreeMap<Ticket, Command>,
+    pub dropped: Vec<Command>,
+    pub fatal: Option<String>,
+    /// Messages that wait for a record.
+    after_persisted: Vec<(RecordNumber, usize, Message)>,
+    /// Frozen: up, but does nothing until then.
+    pub paused_until: Us,
+    /// Which start this is; events of earlier ones are void.
+    start: u64,
+    /// The life that others may see; 0 until it is durable.
+    shown: Incarnation,
+}
+
+#[derive(Clone)]
+enum Event {
+    Deliver {
+        from: usize,
+        to: usize,
+        frame: Bytes,
+    },
+    Synced {
+        host: usize,
+        start: u64,
+        up_to: usize,
+    },
+    Link {
+        host: usize,
+        peer: usize,
+        event: LinkEvent,
+    },
+}
+
+impl Rig {
+    /// Hosts that are up and formed into a cluster.
+    pub fn formed(hosts: usize) -> Self {
+        let mut rig = Self::unformed(hosts, 1, Timings::default());
+        for h in 0..hosts {
+            rig.form(h);
+        }
+        rig
+    }
+
+    pub fn unformed(hosts: usize, seed: u64, timings: Timings) -> Self {
+        let id = |h: usize| HostId(h as u64 + 1);
+        let member = |h: usize| ClusterMember {
+            host: id(h),
+            address: format!("h{h}:9"),
+        };
+        let spec = ClusterSpec {
+            cluster: ClusterId(7),
+            members: (0..hosts).map(member).collect(),
+            revision: Revision(1),
+        };
+        let host = |h: usize| Host {
+            id: id(h),
+            engine: None,
+            disk: Disk::default(),
+            sync_latency: 100,
+            skew: 0,
+            executed: 0,
+            waiting: BTreeMap::new(),
+            dropped: Vec::new(),
+            fatal: None,
+            after_persisted: Vec::new(),
+            paused_until: 0,
+            start: 0,
+            shown: Incarnation(0),
+        };
+        let mut rig = Self {
+            now: 0,
+            latency: 40,
+            latency_jitter: 0,
+            reorder: false,
+            loss: 0,
+            duplication: 0,
+            cut: BTreeSet::new(),
+            hosts: (0..hosts).map(host).collect(),
+            history: History::default(),
+            random: Random::new(seed),
+            timings,
+            trace: std::env::var_os("SHOAL_TRACE").is_some(),
+            frames: vec![0; hosts],
+            events: BTreeMap::new(),
+            sequence: 0,
+            last_arrival: BTreeMap::new(),
+            seed,
+            spec,
+        };
+        for h in 0..hosts {
+            rig.start(h);
+        }
+        rig
+    }
+
+    // ---- what happens to hosts ----
+
+    /// The manager tells a host to form the cluster.
+    pub fn form(&mut self, h: usize) {
+        let (spec, now) = (self.spec.clone(), self.now_of(h));
+        self.engine(h).form(&spec, now).unwrap();
+        self.after_input(h);
+    }
+
+    /// The process is killed: what it has written stays. The others' connections are reset, and
+    /// dialling is refused.
+    pub fn kill(&mut self, h: usize) {
+        self.power_off_keeping(h, usize::MAX);
+        for peer in self.others(h) {
+            self.tell_link(peer, h, LinkEvent::Closed, self.latency);
+            self.tell_link(peer, h, LinkEvent::Refused, 2 * self.latency);
+        }
+    }
+
+    /// The machine is off: what was not synced is lost, nobody is told.
+    pub fn power_off(&mut self, h: usize) {
+        self.power_off_keeping(h, 0);
+    }
+
+    /// As `power_off`, but so many unsynced records happen to be on disk.
+    pub fn power_off_keeping(&mut self, h: usize, unsynced: usize) {
+        if self.trace {
+            println!("{:>9} host {h} is down", self.now);
+        }
+        let host = &mut self.hosts[h];
+        host.engine = None;
+        host.disk.crash(unsynced);
+        host.after_persisted.clear();
+        host.start += 1;
+        host.shown = Incarnation(0);
+        for command in std::mem::take(&mut host.waiting).into_values() {
+            self.history.forgotten(command);
+        }
+    }
+
+    /// The process starts: checkpoint, replay, a new life.
+    pub fn start(&mut self, h: usize) {
+        if self.trace {
+            println!("{:>9} host {h} starts", self.now);
+        }
+        let now = self.now_of(h);
+        let host = &mut self.hosts[h];
+        assert!(host.engine.is_none());
+        host.start += 1;
+        host.disk.opened();
+        let mut config = EngineConfig::new(host.id, self.seed);
+        config.timings = self.timings.clone();
+        let (checkpoint, records) = host.disk.recover();
+        host.executed = checkpoint.as_ref().map_or(0, |c| c.executed);
+        let engine = Engine::new(config, checkpoint.map(|c| c.engine()), now);
+        host.engine = Some(engine);
+        for record in records {
+            self.engine(h).replay(record);
+            self.carry_out(h);
+        }
+        let now = self.now_of(h);
+        self.engine(h).started(now);
+        self.after_input(h);
+    }
+
+    /// Connections between `h` and everyone who is up.
+    fn connect(&mut self, h: usize) {
+        let shown = self.hosts[h].shown;
+        for peer in self.others(h) {
+            let peer_shown = self.hosts[peer].shown;
+            if peer_shown.0 == 0 {
+                if self.hosts[peer].engine.is_none() {
+                    self.tell_link(h, peer, LinkEvent::Refused, self.latency);
+                }
+                continue;
+            }
+            if !self.is_cut(h, peer) {
+                let incarnation = shown;
+                self.tell_link(peer, h, LinkEvent::Up { incarnation }, 2 * self.latency);
+                let incarnation = peer_shown;
+                self.tell_link(h, peer, LinkEvent::Up { incarnation }, 2 * self.latency);
+            }
+        }
+    }
+
+    /// The process stands still for so long.
+    pub fn pause(&mut self, h: usize, how_long: Us) {
+        self.hosts[h].paused_until = self.now + how_long;
+    }
+
+    /// A link event that nothing else explains.
+    pub fn tell_link(&mut self, host: usize, peer: usize, event: LinkEvent, after: Us) {
+        self.push(after, Event::Link { host, peer, event });
+    }
+
+    pub fn checkpoint(&mut self, h: usize) {
+        let host = &mut self.hosts[h];
+        let Some(engine) = &host.engine else { return };
+        host.disk
+            .take_checkpoint(&engine.checkpoint(), host.executed);
+    }
+
+    /// Removes the part of a host's log that neither its checkpoint nor a member needs.
+    pub fn trim_log(&mut self, h: usize) {
+        let host = &mut self.hosts[h];
+        let Some(needed) = host.engine.as_ref().and_then(Engine::needed_from) else {
+            return;
+        };
+        host.disk.trim(&needed);
+    }
+
+    // ---- what happens to the network ----
+
+    pub fn cut_one_way(&mut self, from: usize, to: usize) {
+        self.cut.insert((from, to));
+    }
+
+    /// Two groups that do not hear each other.
+    pub fn split(&mut self, one_side: &[usize]) {
+        for a in 0..self.hosts.len() {
+            for b in 0..self.hosts.len() {
+                if one_side.contains(&a) != one_side.contains(&b) {
+                    self.cut.insert((a, b));
+                }
+            }
+        }
+    }
+
+    pub fn heal(&mut self) {
+        self.cut.clear();
+    }
+
+    fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.cut.contains(&(a, b)) || self.cut.contains(&(b, a))
+    }
+
+    // ---- commands ----
+
+    /// A client sends a command to a host.
+    pub fn submit(&mut self, h: usize) -> Result<Command, NotReady> {
+        let command = self.history.new_command(self.now);
+        self.resubmit(h, command)?;
+        Ok(command)
+    }
+
+    /// A command is sent (again) to a host.
+    pub fn resubmit(&mut self, h: usize, command: Command) -> Result<(), NotReady> {
+        self.submit_payload(h, command, Payload::from(command.to_bytes()))
+    }
+
+    pub fn submit_payload(
+        &mut self,
+        h: usize,
+        command: Command,
+        payload: Payload,
+    ) -> Result<(), NotReady> {
+        let now = self.now_of(h);
+        let ticket = self.engine(h).submit(payload, now)?;
+        self.hosts[h].waiting.insert(ticket, command);
+        self.after_input(h);
+        Ok(())
+    }
+
+    /// Submits and runs until it is answered; how long that took.
+    pub fn round(&mut self, h: usize) -> Us {
+        let (start, command) = (self.now, self.submit(h).expect("the host takes commands"));
+        self.run_until(10 * SECOND, |rig| {
+            rig.history.answered_at(command).is_some()
+        });
+        self.history.answered_at(command).unwrap() - start
+    }
+
+    // ---- time ----
+
+    pub fn run_for(&mut self, how_long: Us) {
+        let end = self.now + how_long;
+        while self.step(end) {}
+        self.now = end;
+    }
+
+    /// Runs until the condition holds; panics with the state of all hosts if it does not in time.
+    pub fn run_until(&mut self, limit: Us, mut condition: impl FnMut(&Self) -> bool) {
+        let end = self.now + limit;
+        while !condition(self) {
+            assert!(self.step(end), "did not come about: {}", self.describe());
+        }
+    }
+
+    /// Jumps to the next event, if it is before `end`.
+    pub fn step(&mut self, end: Us) -> bool {
+        let event = self.events.keys().next().map(|(at, _)| *at);
+        let timeout = (0..self.hosts.len()).filter_map(|h| Some((self.timeout_of(h)?, h)));
+        let timeout = timeout.min();
+        let next = event.into_iter().chain(timeout.map(|(at, _)| at)).min();
+        let Some(next) = next.filter(|at| *at <= end) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        if event == Some(next) {
+            let (_, event) = self.events.pop_first().expect("looked at above");
+            self.happen(event);
+        } else if let Some((_, h)) = timeout {
+            let now = self.now_of(h);
+            self.engine(h).handle_timeout(now);
+            self.after_input(h);
+        }
+        true
+    }
+
+    fn timeout_of(&self, h: usize) -> Option<Us> {
+        let host = &self.hosts[h];
+        let at = host.engine.as_ref()?.next_timeout()?;
+        Some(at.0.max(host.paused_until).max(self.now))
+    }
+
+    fn happen(&mut self, event: Event) {
+        let h = match &event {
+            Event::Deliver { to, .. } => *to,
+            Event::Synced { host, .. } | Event::Link { host, .. } => *host,
+        };
+        if self.hosts[h].engine.is_none() {
+            return;
+        }
+        if self.hosts[h].paused_until > self.now {
+            let wait = self.hosts[h].paused_until - self.now;
+            return self.push(wait, event);
+        }
+        let now = self.now_of(h);
+        match event {
+            Event::Deliver { from, frame, .. } => {
+                let from_id = self.hosts[from].id;
+                for message in decode_messages(frame).expect("what was encoded decodes") {
+                    if self.trace && !matches!(message, Message::Heartbeat(_)) {
+                        println!("{:>9} {from}->{h} {message:?}", self.now);
+                    }
+                    self.engine(h).handle_message(from_id, message, now);
+                }
+            }
+            Event::Synced { start, up_to, .. } => {
+                if start != self.hosts[h].start {
+                    return;
+                }
+                let number = self.hosts[h].disk.synced(up_to);
+                self.engine(h).handle_persisted(number, now);
+                self.send_after_persisted(h, number);
+                if self.hosts[h].shown.0 == 0 {
+                    let host = &mut self.hosts[h];
+                    host.shown = host.engine.as_ref().expect("it is up").incarnation();
+                    self.connect(h);
+                }
+            }
+            Event::Link { peer, event, .. } => {
+                let peer_id = self.hosts[peer].id;
+                if self.trace {
+                    println!("{:>9} {h} link to {peer}: {event:?}", self.now);
+                }
+                let stale = matches!(event, LinkEvent::Up { incarnation }
+                    if self.hosts[peer].shown != incarnation);
+                if !stale {
+                    self.engine(h).handle_link(peer_id, event, now);
+                }
+            }
+        }
+        self.after_input(h);
+    }
+
+    // ---- the driver ----
+
+    fn after_input(&mut self, h: usize) {
+        let frames = self.carry_out(h);
+        for (to, messages) in frames {
+            self.transmit(h, to, &messages);
+        }
+        let host = &mut self.hosts[h];
+        if let Some(up_to) = host.disk.start_sync() {
+            let (start, latency) = (host.start, host.sync_latency);
+            self.push(
+                latency,
+                Event::Synced {
+                    host: h,
+                    start,
+                    up_to,
+                },
+            );
+        }
+    }
+
+    /// Carries out all outputs; gives what is to be sent.
+    fn carry_out(&mut self, h: usize) -> BTreeMap<usize, Vec<Message>> {
+        let mut frames: BTreeMap<usize, Vec<Message>> = BTreeMap::new();
+        while let Some(output) = self.engine(h).poll_output() {
+            match output {
+                Output::Persist { number, record } => self.hosts[h].disk.append(number, &record),
+                Output::Send { to, message } => {
+                    frames.entry(self.place_of(to)).or_default().push(message);
+                }
+                Output::SendAfterPersisted { after, to, message } => {
+                    let to = self.place_of(to);
+                    self.hosts[h].after_persisted.push((after, to, message));
+                }
+                Output::SendFromLog {
+                    to,
+                    view,
+                    lane,
+                    from,
+                    to_index,
+                } => {
+                    let entries = self.hosts[h].disk.entries(view, lane, from, to_index);
+                    let message = Message::entries(entries);
+                    frames.entry(self.place_of(to)).or_default().push(message);
+                }
+                Output::Execute {
+                    position,
+                    entry,
+                    ticket,
+                } => {
+                    let host = &mut self.hosts[h];
+                    let command = ticket.map(|t| host.waiting.remove(&t).expect("it waits"));
+                    let place = host.executed;
+                    host.executed += 1;
+                    if self.trace {
+                        println!("{:>9} {h} executes {position} as {place}", self.now);
+                    }
+                    self.history.executed(h, place, position, &entry.payload);
+                    if let Some(command) = command {
+                        self.history.answered(command, self.now);
+                    }
+                }
+                Output::ViewInstalled { view } => {
+                    if self.trace {
+                        println!("{:>9} {h} installs {view:?}", self.now);
+                    }
+                    let place = self.hosts[h].executed;
+                    self.history.installed(h, place, &view);
+                }
+                Output::Dropped { ticket } => {
+                    let host = &mut self.hosts[h];
+                    let command = host.waiting.remove(&ticket).expect("it waits");
+                    host.dropped.push(command);
+                }
+                Output::Fatal { reason } => self.hosts[h].fatal = Some(reason),
+            }
+        }
+        frames
+    }
+
+    fn send_after_persisted(&mut self, h: usize, durable: RecordNumber) {
+        let kept = std::mem::take(&mut self.hosts[h].after_persisted);
+        for (after, to, message) in kept {
+            if after <= durable {
+                self.transmit(h, to, &[message]);
+            } else {
+                self.hosts[h].after_persisted.push((after, to, message));
+            }
+        }
+    }
+
+    fn transmit(&mut self, from: usize, to: usize, messages: &[Message]) {
+        self.frames[from] += 1;
+        if self.cut.contains(&(from, to)) || self.random.below(1_000) < self.loss {
+            return;
+        }
+        let frame = join(&encode_messages(messages));
+        let copies = 1 + u64::from(self.random.below(1_000) < self.duplication);
+        for _ in 0..copies {
+            let mut arrival = self.now + self.latency + self.random.below(self.latency_jitter + 1);
+            let last = self.last_arrival.entry((from, to)).or_default();
+            if !self.reorder {
+                arrival = arrival.max(*last);
+            }
+            *last = arrival.max(*last);
+            let frame = frame.clone();
+            self.push(arrival - self.now, Event::Deliver { from, to, frame });
+        }
+    }
+
+    fn push(&mut self, after: Us, event: Event) {
+        self.sequence += 1;
+        self.events.insert((self.now + after, self.sequence), event);
+    }
+
+    // ---- looking ----
+
+    pub fn engine(&mut self, h: usize) -> &mut Engine {
+        self.hosts[h].engine.as_mut().expect("the host is up")
+    }
+
+    pub fn is_up(&self, h: usize) -> bool {
+        self.hosts[h].engine.is_some()
+    }
+
+    pub fn status(&self, h: usize) -> Status {
+        let engine = self.hosts[h].engine.as_ref();
+        engine.expect("the host is up").status()
+    }
+
+    /// True if the host is up and takes commands.
+    pub fn takes_commands(&self, h: usize) -> bool {
+        self.is_up(h) && self.status(h).taking_commands
+    }
+
+    pub fn view_of(&self, h: usize) -> u64 {
+        self.status(h).view.number.0
+    }
+
+    /// The writers of the view a host has installed, as places.
+    pub fn writers_of(&self, h: usize) -> Vec<usize> {
+        let view = self.status(h).view;
+        view.active.iter().map(|id| self.place_of(*id)).collect()
+    }
+
+    pub fn others(&self, h: usize) -> Vec<usize> {
+        (0..self.hosts.len()).filter(|&k| k != h).collect()
+    }
+
+    pub fn now_of(&self, h: usize) -> Now {
+        Now {
+            mono: Mono(self.now),
+            wall: Ts((EPOCH + self.now).saturating_add_signed(self.hosts[h].skew)),
+        }
+    }
+
+    fn place_of(&self, id: HostId) -> usize {
+        id.0 as usize - 1
+    }
+
+    /// True if all hosts that are up act as writers in one view and have executed everything.
+    pub fn converged(&self) -> bool {
+        let up: Vec<usize> = (0..self.hosts.len()).filter(|&h| self.is_up(h)).collect();
+        let settled = |h: &usize| {
+            let status = self.status(*h);
+            let lanes = &status.lanes;
+            status.taking_commands
+                && status.caught_up
+                && self.hosts[*h].executed == self.history.len()
+                && self.hosts[*h].waiting.is_empty()
+                && lanes.iter().all(|lane| lane.executed == lane.held)
+                && self.view_of(*h) == self.view_of(up[0])
+        };
+        up.iter().all(settled)
+    }
+
+    /// Everyone who is up agrees, and nothing that was answered is missing anywhere.
+    pub fn run_until_converged(&mut self, limit: Us) {
+        self.run_until(limit, Self::converged);
+        self.history.check();
+    }
+
+    pub fn describe(&self) -> String {
+        let mut text = format!("at {} µs, {} executed\n", self.now, self.history.len());
+        for (h, host) in self.hosts.iter().enumerate() {
+            let status = host.engine.as_ref().map(Engine::status);
+            text += &format!("host {h}: executed {}, {status:?}\n", host.executed);
+        }
+        text
+    }
+}
