@@ -1,1 +1,28 @@
 //! Starts real Shoal processes for tests and takes them down again.
+//!
+//! ```no_run
+//! shoal_harness::run(async |bench| {
+//!     let dev = bench.dev().processes().start().await?;
+//!     let host = dev.role("h1")?;
+//!     host.kill9().await?;
+//!     host.start_again(bench)?.ready().await
+//! });
+//! ```
+//!
+//! The binary is the one that cargo builds from this very source; none that happens to lie around is
+//! ever taken. Each test has a folder of its own, which stays, with its path printed, if the test
+//! fails. Everything that a test started ends with it, even if the test itself is killed.
+
+mod bench;
+mod binary;
+mod dev;
+pub mod limits;
+mod process;
+mod role;
+mod turn;
+pub mod wait;
+
+pub use bench::{Bench, run};
+pub use dev::{Dev, DevOptions};
+pub use process::{Process, Signal};
+pub use role::{Restarted, Role};
