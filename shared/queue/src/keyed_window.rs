@@ -1,15 +1,37 @@
 //! A [`Window`] whose entries are found by key.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shoal_types::Ts;
+use shoal_types::{RequestId, Ts};
 
+use crate::positions::Positions;
 use crate::window::{Block, Window};
+
+/// A key as a number, for hashing.
+pub(crate) struct KeyBits(pub(crate) u128);
+
+impl From<[u8; 16]> for KeyBits {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(bytes))
+    }
+}
+
+impl From<RequestId> for KeyBits {
+    fn from(id: RequestId) -> Self {
+        Self(id.0)
+    }
+}
+
+fn hash(key: impl Into<KeyBits>) -> u64 {
+    let KeyBits(bits) = key.into();
+    // Keys are spread already; this only brings all of their bits together.
+    ((bits >> 64) as u64 ^ bits as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
 
 /// An entry with its key.
 pub(crate) trait Keyed: Clone {
-    type Key: Copy + Ord;
+    /// 128 bits that are random or a digest.
+    type Key: Copy + Eq + Into<KeyBits>;
 
     /// By what it is found; `None` if it is not to be found any more.
     fn key(&self) -> Option<Self::Key>;
@@ -22,14 +44,14 @@ pub(crate) trait Keyed: Clone {
 #[derive(Debug)]
 pub(crate) struct KeyedWindow<T: Keyed> {
     window: Window<T>,
-    positions: BTreeMap<T::Key, u64>,
+    positions: Positions,
 }
 
 impl<T: Keyed> Default for KeyedWindow<T> {
     fn default() -> Self {
         Self {
             window: Window::default(),
-            positions: BTreeMap::new(),
+            positions: Positions::default(),
         }
     }
 }
@@ -37,9 +59,14 @@ impl<T: Keyed> Default for KeyedWindow<T> {
 impl<T: Keyed> KeyedWindow<T> {
     /// The entry with this key, if it still counts.
     pub(crate) fn find(&self, key: T::Key, now: Ts) -> Option<(u64, &T)> {
-        let position = *self.positions.get(&key)?;
+        let position = self.position(key)?;
         let entry = self.get(position);
         (now <= entry.until()).then_some((position, entry))
+    }
+
+    fn position(&self, key: T::Key) -> Option<u64> {
+        let has_key = |position| self.get(position).key() == Some(key);
+        self.positions.find(hash(key), has_key)
     }
 
     /// The entry at a position that is known to exist.
@@ -65,9 +92,22 @@ impl<T: Keyed> KeyedWindow<T> {
         let (key, until) = (entry.key(), entry.until());
         let position = self.window.push(entry, until);
         if let Some(key) = key {
-            self.positions.insert(key, position);
+            self.list(key, position);
         }
         position
+    }
+
+    /// From now on this is the entry with the key.
+    fn list(&mut self, key: T::Key, position: u64) {
+        self.unlist(key);
+        self.positions.insert(hash(key), position);
+    }
+
+    /// The entry with the key stays, but is found no more.
+    pub(crate) fn unlist(&mut self, key: T::Key) {
+        if let Some(position) = self.position(key) {
+            self.positions.remove(hash(key), position);
+        }
     }
 
     /// Forgets the oldest block if its time is over, and gives the number of its entries.
@@ -87,19 +127,12 @@ impl<T: Keyed> KeyedWindow<T> {
             return 0;
         };
         for (position, entry) in (first..).zip(&block.entries) {
-            if let Some(key) = entry.key()
-                && self.positions.get(&key) == Some(&position)
-            {
-                self.positions.remove(&key);
+            if let Some(key) = entry.key() {
+                self.positions.remove(hash(key), position);
             }
             gone(entry);
         }
         block.entries.len()
-    }
-
-    /// The entry stays, but is found no more.
-    pub(crate) fn unlist(&mut self, key: T::Key) {
-        self.positions.remove(&key);
     }
 
     pub(crate) fn window(&self) -> &Window<T> {
@@ -114,17 +147,18 @@ impl<T: Keyed> KeyedWindow<T> {
     #[must_use]
     pub(crate) fn restore(&mut self, number: u64, block: Block<T>) -> bool {
         let first = number * crate::limits::BLOCK_ENTRIES as u64;
-        for (position, entry) in (first..).zip(&block.entries) {
-            if let Some(key) = entry.key() {
-                self.positions.insert(key, position);
+        let keys: Vec<_> = block.entries.iter().map(Keyed::key).collect();
+        let follows = self.window.restore(number, block);
+        for (position, key) in (first..).zip(keys) {
+            if let Some(key) = key.filter(|_| follows) {
+                self.list(key, position);
             }
         }
-        self.window.restore(number, block)
+        follows
     }
 
     pub(crate) fn memory(&self) -> usize {
-        let entry = size_of::<T::Key>() + size_of::<u64>();
-        self.window.memory() + crate::memory::tree(self.positions.len(), entry)
+        self.window.memory() + self.positions.memory()
     }
 }
 
@@ -133,9 +167,9 @@ mod tests {
     use super::*;
 
     impl Keyed for (u8, Ts) {
-        type Key = u8;
-        fn key(&self) -> Option<u8> {
-            Some(self.0)
+        type Key = RequestId;
+        fn key(&self) -> Option<RequestId> {
+            Some(RequestId(self.0.into()))
         }
         fn until(&self) -> Ts {
             self.1
@@ -146,10 +180,10 @@ mod tests {
     fn the_last_entry_with_a_key_counts_until_its_own_end() {
         let mut window = KeyedWindow::default();
         window.push((1, Ts(5)), Ts(0), |_| ());
-        assert_eq!(window.find(1, Ts(5)), Some((0, &(1, Ts(5)))));
-        assert_eq!(window.find(1, Ts(6)), None);
+        assert_eq!(window.find(RequestId(1), Ts(5)), Some((0, &(1, Ts(5)))));
+        assert_eq!(window.find(RequestId(1), Ts(6)), None);
         window.push((1, Ts(9)), Ts(6), |_| ());
-        assert_eq!(window.find(1, Ts(6)), Some((1, &(1, Ts(9)))));
+        assert_eq!(window.find(RequestId(1), Ts(6)), Some((1, &(1, Ts(9)))));
     }
 
     #[test]
@@ -160,7 +194,7 @@ mod tests {
         }
         window.push((1, Ts(50)), Ts(0), |_| ());
         assert_eq!(window.forget(Ts(6), |_| ()), 256);
-        assert!(window.find(1, Ts(6)).is_some());
+        assert!(window.find(RequestId(1), Ts(6)).is_some());
     }
 
     #[test]

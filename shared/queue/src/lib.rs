@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `partition`, `sending`, `receiving`, `receipts`, `due` | one partition and what it does |
 //! | `contents`, `slots`, `chunk`, `bits`, `groups` | its messages, 32 bytes each, and their indexes |
-//! | `window`, `keyed_window`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
+//! | `window`, `keyed_window`, `positions`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
 //! | `deleted`, `remains` | what stays of deleted and purged partitions |
 //! | `stored`, `checkpoint`, `restore` | the state on disk |
 //! | `hash`, `full_hash`, `live_bodies`, `memory`, `limits`, `admission` | the rest |
@@ -42,6 +42,7 @@ mod live_bodies;
 mod machine;
 mod memory;
 mod partition;
+mod positions;
 mod receipts;
 mod receiving;
 mod remains;

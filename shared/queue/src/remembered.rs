@@ -241,10 +241,9 @@ impl Remembered {
 
     /// The request counts as never seen.
     pub(crate) fn unremember(&mut self, position: u64) {
-        let entry = self.requests.get_mut(position);
-        let id = entry.id;
-        entry.answer = Answer::Forgotten;
+        let id = self.requests.get(position).id;
         self.requests.unlist(id);
+        self.requests.get_mut(position).answer = Answer::Forgotten;
         self.note_not_waiting(position);
     }
 
