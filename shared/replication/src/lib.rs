@@ -21,6 +21,7 @@ mod engine;
 mod entry;
 mod execution;
 mod formation;
+mod glance;
 mod install;
 mod jitter;
 mod joining;

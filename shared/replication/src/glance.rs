@@ -1,0 +1,51 @@
+//! Cheap looks at an engine, for a driver that asks in every turn; [`Engine::status`] tells all.
+
+use shoal_types::{ClusterSpec, HostId, Ts, ViewNumber};
+
+use crate::{Engine, NotReady, View};
+
+impl Engine {
+    /// As formation listed the cluster; `None` before.
+    #[must_use]
+    pub fn spec(&self) -> Option<&ClusterSpec> {
+        self.spec.as_ref()
+    }
+
+    /// The view installed last.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> Ts {
+        self.clock.value()
+    }
+
+    /// True if `submit` is taken unless the host is busy.
+    #[must_use]
+    pub fn takes_commands(&self) -> bool {
+        matches!(self.may_submit(), Ok(()) | Err(NotReady::Busy))
+    }
+
+    /// True if it takes commands and knows of nothing that it lacks.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.takes_commands() && !self.is_behind() && self.catch_up.lag(&self.lanes) == 0
+    }
+
+    /// True if `leave` was called and no lane of this host gates the order any more.
+    #[must_use]
+    pub fn is_sealed_out(&self) -> bool {
+        self.leaving && !self.i_write()
+    }
+
+    /// True if this entry needs no executing here any more: it was executed, or a seal cut it off.
+    #[must_use]
+    pub fn is_past(&self, view: ViewNumber, lane: HostId, index: u64) -> bool {
+        view < self.view.number
+            || view == self.view.number
+                && self.view.slot(lane).is_some_and(|k| index <= self.lanes[k].executed())
+    }
+}
