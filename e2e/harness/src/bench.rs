@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use tempfile::TempDir;
@@ -24,17 +25,25 @@ pub struct Bench {
 /// # Panics
 /// If the test fails.
 pub fn run(test: impl AsyncFnOnce(&Bench) -> Result<()>) {
+    run_within(TEST, test);
+}
+
+/// As [`run`], for measurements that take longer than a test.
+///
+/// # Panics
+/// If it fails.
+pub fn run_within(bound: Duration, test: impl AsyncFnOnce(&Bench) -> Result<()>) {
     // reqwest's TLS needs it, though no test uses TLS.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let result = prepare().and_then(|(runtime, bench, turn)| {
         let mut bench = KeptOnPanic(Some(bench));
         let limited = async {
             let bench = bench.0.as_ref().expect("taken at the end only");
-            tokio::time::timeout(TEST, test(bench)).await
+            tokio::time::timeout(bound, test(bench)).await
         };
         let result = runtime
             .block_on(limited)
-            .unwrap_or_else(|_| Err(anyhow!("the test took longer than {TEST:?}")));
+            .unwrap_or_else(|_| Err(anyhow!("it took longer than {bound:?}")));
         // Everything ends before the next test's turn.
         drop(runtime);
         drop(turn);
@@ -87,7 +96,10 @@ impl Bench {
         for word in words {
             command.arg(word.as_ref());
         }
-        command.current_dir(self.folder());
+        // Whatever it leaves behind, it leaves here.
+        command
+            .current_dir(self.folder())
+            .env("TMPDIR", self.folder());
         Ok(command)
     }
 

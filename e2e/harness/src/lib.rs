@@ -22,7 +22,7 @@ mod role;
 mod turn;
 pub mod wait;
 
-pub use bench::{Bench, run};
+pub use bench::{Bench, run, run_within};
 pub use dev::{Dev, DevOptions};
 pub use process::{Process, Signal};
 pub use role::{Restarted, Role};

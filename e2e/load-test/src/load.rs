@@ -263,7 +263,6 @@ impl<S: Service> Watch<S> {
     }
 
     /// The longest gaps without a success since the last call (or the end of the warm-up).
-    #[must_use]
     pub fn take_gaps(&self) -> Gaps {
         self.shared.meter.take_gaps(self.shared.timeline.now())
     }

@@ -1,1 +1,75 @@
-//! End-to-end tests against real processes.
+//! What the end-to-end tests and measurements share: the load that the promises are stated for.
+//!
+//! The tests are in `tests/e2e`, one file per promise; measurements that take longer than a test may
+//! are in `examples`.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use shoal_harness::Dev;
+use shoal_load_test::{Load, Plan, Report, Rest, Running};
+
+/// 500 messages a second from 8 producers to 8 consumers. Four queues are enough for the manager to
+/// place some on each of two clusters, and few enough that each sees a message every 8 ms: a pause
+/// shows to within that.
+#[must_use]
+pub fn steady_plan(duration: Duration) -> Plan {
+    Plan {
+        queues: 4,
+        producers: 8,
+        consumers: 8,
+        rate: Some(500.0),
+        warm_up: Duration::from_secs(2),
+        duration,
+        visibility: Duration::from_secs(10),
+        ..Plan::default()
+    }
+}
+
+/// Starts a load on a system, with the processor time of all its processes measured along.
+///
+/// # Errors
+/// If the queues cannot be made.
+pub async fn start_load(dev: &Dev, plan: Plan) -> Result<Running<Rest>> {
+    let load = Load::prepare(plan, Rest::new(&dev.endpoint())?).await;
+    Ok(load
+        .context("the load cannot start")?
+        .start(&[dev.process().pid()]))
+}
+
+/// Every promise was kept.
+///
+/// # Errors
+/// With the whole report, if not.
+pub fn ensure_kept(report: &Report) -> Result<()> {
+    ensure!(report.verdict.ok, "promises broken:\n{report}");
+    Ok(())
+}
+
+/// Every promise was kept, no operation failed, every send that was due was sent.
+///
+/// # Errors
+/// With the whole report, if not.
+pub fn ensure_clean(report: &Report) -> Result<()> {
+    ensure_kept(report)?;
+    ensure!(
+        report.failed_operations() == 0 && report.unsent == 0,
+        "operations failed:\n{report}"
+    );
+    Ok(())
+}
+
+/// No kind of operation was without a success for longer than this, on any queue.
+///
+/// # Errors
+/// With the whole report, if one was.
+pub fn ensure_gaps_within(report: &Report, bound: Duration) -> Result<()> {
+    for operation in [&report.send, &report.receive, &report.acknowledge] {
+        let gap = Duration::from_secs_f64(operation.longest_gap_ms / 1e3);
+        ensure!(
+            gap <= bound,
+            "a pause of {gap:?} is over {bound:?}:\n{report}"
+        );
+    }
+    Ok(())
+}

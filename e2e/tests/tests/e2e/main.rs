@@ -1,0 +1,9 @@
+//! The promises, asked of real processes: one file for each.
+
+mod bad_input;
+mod commands;
+mod dev;
+mod host_loss;
+mod manager_loss;
+mod restart;
+mod support;
