@@ -72,6 +72,9 @@ struct AcceptedHead {
 }
 
 impl Record {
+    /// The kind of entries, for whoever reads them back from the log.
+    pub const ENTRY_KIND: u8 = ENTRY;
+
     /// The kind, which the log keeps beside the bytes.
     #[must_use]
     pub fn kind(&self) -> u8 {
