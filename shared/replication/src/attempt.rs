@@ -108,7 +108,7 @@ impl Engine {
     }
 
     fn wish(&self) -> Option<Wish> {
-        if self.is_behind() {
+        if self.is_behind() || self.proposer_is_active() {
             return None;
         }
         let no_writer = || self.working_writers().is_empty();
@@ -117,9 +117,8 @@ impl Engine {
             HostPhase::Acting if self.i_write() => {
                 (!self.reason().is_empty()).then_some(Wish::AsWriter)
             }
-            HostPhase::Suspended => self.proposer_is_silent().then_some(Wish::ProposerSilent),
+            HostPhase::Suspended => Some(Wish::ProposerSilent),
             HostPhase::Acting | HostPhase::Barred if no_writer() => Some(Wish::NoWriter),
-            HostPhase::Barred if self.proposer_is_active() => None,
             HostPhase::Acting | HostPhase::Barred => self.asked_in_vain().then_some(Wish::Unheeded),
         }
     }
@@ -130,17 +129,11 @@ impl Engine {
         Some(heard_at + self.config.timings.silence_min).filter(|at| *at > self.now.mono)
     }
 
+    /// True if somebody is at deciding the next view: it would only be disturbed.
     fn proposer_is_active(&self) -> bool {
-        self.acceptor.proposer.is_some() && !self.proposer_is_silent()
-    }
-
-    fn proposer_is_silent(&self) -> bool {
-        match self.acceptor.proposer {
-            None => true,
-            Some((k, heard_at)) => {
-                self.suspects(k) || self.now.mono >= heard_at + self.config.timings.silence_min
-            }
-        }
+        self.acceptor.proposer.is_some_and(|(k, heard_at)| {
+            !self.suspects(k) && self.now.mono < heard_at + self.config.timings.silence_min
+        })
     }
 
     /// Why this host would change the view.
@@ -191,8 +184,9 @@ impl Engine {
             reason,
             agreed,
         });
-        let patience = self.after(self.step() * 2);
-        self.timers.set(Timer::PreVote, patience);
+        // Longer each time: the network may be slower than the disks let assume.
+        let patience = self.step() * (2 << self.attempts.failed.min(4));
+        self.timers.set(Timer::PreVote, self.after(patience));
         self.count_pre_votes();
     }
 
@@ -229,8 +223,9 @@ impl Engine {
     /// The next attempt waits some random time more, longer each time.
     pub(crate) fn attempt_failed(&mut self) {
         self.attempts.failed += 1;
-        let spread = self.step() * (1 << self.attempts.failed.min(4));
-        self.attempts.delay = self.jitter.below(spread.as_micros() as u64);
+        let step = self.step().as_micros() as u64;
+        let spread = step << self.attempts.failed.min(4);
+        self.attempts.delay = step + self.jitter.below(spread);
         if let Some((_, since)) = &mut self.attempts.wish {
             *since = self.now.mono;
         }
@@ -273,6 +268,9 @@ impl Engine {
         };
         let writes = |k: usize| self.view.is_writer(self.view.members[k]);
         let is_missing = |k: &usize| writes(*k) && self.is_missing(*k);
+        if self.proposer_is_active() {
+            return self.acceptor.proposer.is_some_and(|(k, _)| k == from);
+        }
         !self.acting()
             || others(&reason.missing).iter().any(is_missing)
             || is_missing(&from)

@@ -259,6 +259,12 @@ impl Engine {
         self.settle();
     }
 
+    /// True once `leave` was called.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
     /// The next thing to do, if any.
     pub fn poll_output(&mut self) -> Option<Output> {
         if self.outputs.is_empty() && !self.stopped {
@@ -291,7 +297,7 @@ impl Engine {
             promised: self.acceptor.promised(),
             accepted: self.acceptor.accepted().cloned(),
             after: self.records.last(),
-            replay_from: heads.min().unwrap_or(self.records.last().next()),
+            replay_from: heads.min().unwrap_or_else(|| self.records.last().next()),
         }
     }
 

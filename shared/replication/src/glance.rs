@@ -46,6 +46,9 @@ impl Engine {
     pub fn is_past(&self, view: ViewNumber, lane: HostId, index: u64) -> bool {
         view < self.view.number
             || view == self.view.number
-                && self.view.slot(lane).is_some_and(|k| index <= self.lanes[k].executed())
+                && self
+                    .view
+                    .slot(lane)
+                    .is_some_and(|k| index <= self.lanes[k].executed())
     }
 }

@@ -28,8 +28,8 @@ pub(crate) struct Proposal {
     /// Until when late promises are awaited, once there is a quorum.
     late_until: Option<Mono>,
     resend_at: Mono,
-    /// If nothing is decided by then, a new ballot is tried: perhaps somebody is gone who alone had
-    /// what the value seals.
+    /// If nothing is decided by then, it failed: perhaps somebody is gone who alone had what the value
+    /// seals.
     give_up_at: Mono,
 }
 
@@ -98,11 +98,15 @@ impl Engine {
         self.attempts.saw_rival(view, rival.round);
         let own = self.proposal.as_ref();
         if own.is_some_and(|p| p.view == view && p.ballot < rival) {
-            self.abandon_proposal();
-            // The rival may be at work or long gone; a moment will show.
-            self.acceptor.proposer = None;
-            self.attempt_failed();
+            self.proposal_failed();
         }
+    }
+
+    /// Nothing came of it. A rival may be at work or long gone: a moment will show.
+    fn proposal_failed(&mut self) {
+        self.abandon_proposal();
+        self.acceptor.proposer = None;
+        self.attempt_failed();
     }
 
     /// Chooses the value once a quorum has promised and nobody is worth waiting for.
@@ -280,8 +284,7 @@ impl Engine {
         }
     }
 
-    /// Time passed: late promises are no longer awaited, messages are sent again, or a new ballot is
-    /// tried.
+    /// Time passed: late promises are no longer awaited, messages are sent again, or it failed.
     pub(crate) fn push_proposal(&mut self) {
         self.choose_value();
         let resend_at = self.after(self.step());
@@ -290,12 +293,7 @@ impl Engine {
         };
         let now = self.now.mono;
         if now >= proposal.give_up_at {
-            let reason = Reason {
-                leaving: proposal.leaving.clone(),
-                ..Reason::default()
-            };
-            self.abandon_proposal();
-            return self.propose(&reason);
+            return self.proposal_failed();
         }
         if now >= proposal.resend_at {
             proposal.resend_at = resend_at;

@@ -93,6 +93,10 @@ impl History {
         self.answered.get(&command).copied()
     }
 
+    pub fn commands_begun(&self) -> u64 {
+        self.commands
+    }
+
     pub fn answered_count(&self) -> usize {
         self.answered.len()
     }

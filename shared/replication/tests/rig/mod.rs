@@ -22,7 +22,7 @@ use shoal_types::{
     ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, Mono, Now, Revision, Ts, join,
 };
 
-pub use disk::{Checkpoint, Disk};
+pub use disk::Disk;
 pub use history::{Command, History};
 pub use random::Random;
 
@@ -251,6 +251,13 @@ impl Rig {
         }
     }
 
+    /// The process is told to stop and asks to be sealed out.
+    pub fn leave(&mut self, h: usize) {
+        let now = self.now_of(h);
+        self.engine(h).leave(now);
+        self.after_input(h);
+    }
+
     /// The process stands still for so long.
     pub fn pause(&mut self, h: usize, how_long: Us) {
         self.hosts[h].paused_until = self.now + how_long;
@@ -259,6 +266,29 @@ impl Rig {
     /// A link event that nothing else explains.
     pub fn tell_link(&mut self, host: usize, peer: usize, event: LinkEvent, after: Us) {
         self.push(after, Event::Link { host, peer, event });
+    }
+
+    /// A connection breaks for no reason and comes back, or is refused for a while.
+    pub fn flap(&mut self, host: usize, peer: usize) {
+        let down = if self.random.one_in(2) {
+            LinkEvent::Refused
+        } else {
+            LinkEvent::Closed
+        };
+        self.tell_link(host, peer, down, 0);
+        let incarnation = self.hosts[peer].shown;
+        let back = self.random.below(20 * MS);
+        self.tell_link(host, peer, LinkEvent::Up { incarnation }, back);
+    }
+
+    /// Tells a host how its connection to a peer really is.
+    pub fn show_link(&mut self, host: usize, peer: usize) {
+        let incarnation = self.hosts[peer].shown;
+        let event = match &self.hosts[peer].engine {
+            Some(_) => LinkEvent::Up { incarnation },
+            None => LinkEvent::Refused,
+        };
+        self.tell_link(host, peer, event, 0);
     }
 
     pub fn checkpoint(&mut self, h: usize) {
@@ -423,7 +453,7 @@ impl Rig {
                     println!("{:>9} {h} link to {peer}: {event:?}", self.now);
                 }
                 let stale = matches!(event, LinkEvent::Up { incarnation }
-                    if self.hosts[peer].shown != incarnation);
+                    if incarnation.0 == 0 || self.hosts[peer].shown != incarnation);
                 if !stale {
                     self.engine(h).handle_link(peer_id, event, now);
                 }
@@ -562,6 +592,12 @@ impl Rig {
         engine.expect("the host is up").status()
     }
 
+    /// The hosts that are up.
+    pub fn up(&self) -> Vec<usize> {
+        let hosts = 0..self.hosts.len();
+        hosts.filter(|&h| self.is_up(h)).collect()
+    }
+
     /// True if the host is up and takes commands.
     pub fn takes_commands(&self, h: usize) -> bool {
         self.is_up(h) && self.status(h).taking_commands
@@ -594,7 +630,7 @@ impl Rig {
 
     /// True if all hosts that are up act as writers in one view and have executed everything.
     pub fn converged(&self) -> bool {
-        let up: Vec<usize> = (0..self.hosts.len()).filter(|&h| self.is_up(h)).collect();
+        let up = self.up();
         let settled = |h: &usize| {
             let status = self.status(*h);
             let lanes = &status.lanes;
