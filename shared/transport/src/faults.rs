@@ -55,9 +55,16 @@ impl Proxy {
     pub async fn start(target: impl Into<String>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (state, changes) = watch::channel(State { target: target.into(), fault: Fault::None });
+        let (state, changes) = watch::channel(State {
+            target: target.into(),
+            fault: Fault::None,
+        });
         let task = tokio::spawn(listen(listener, address, changes)).abort_handle();
-        Ok(Self { address, state, task })
+        Ok(Self {
+            address,
+            state,
+            task,
+        })
     }
 
     /// What to dial.
@@ -102,8 +109,13 @@ async fn listen(first: TcpListener, address: SocketAddr, mut state: watch::Recei
             }
         };
         tokio::select! {
-            changed = state.changed() => if changed.is_err() { return },
-            Ok((near, _)) = accept => _ = links.spawn(link(near, state.clone())),
+            changed = state.changed() => match changed {
+                Ok(()) => {}
+                Err(_) => return,
+            },
+            Ok((near, _)) = accept => {
+                links.spawn(link(near, state.clone()));
+            }
             Some(_) = links.join_next() => {}
         }
     }
@@ -111,7 +123,7 @@ async fn listen(first: TcpListener, address: SocketAddr, mut state: watch::Recei
 
 async fn link(near: TcpStream, mut state: watch::Receiver<State>) {
     let broken = tokio::select! {
-        () = breaks(&mut state.clone()) => true,
+        () = breaks(state.clone()) => true,
         () = pass_on(&near, &mut state) => false,
     };
     if broken {
@@ -121,9 +133,10 @@ async fn link(near: TcpStream, mut state: watch::Receiver<State>) {
 }
 
 /// Waits until open connections are to be reset.
-async fn breaks(state: &mut watch::Receiver<State>) {
+async fn breaks(mut state: watch::Receiver<State>) {
     let resets = |state: &State| matches!(state.fault, Fault::Reset | Fault::Refuse);
-    if state.wait_for(resets).await.is_err() {
+    let proxy_is_going = state.wait_for(resets).await.is_err();
+    if proxy_is_going {
         std::future::pending().await
     }
 }
@@ -145,18 +158,28 @@ async fn pass_on(near: &TcpStream, state: &mut watch::Receiver<State>) {
 
 /// Waits until bytes may pass, and says how late they are to arrive.
 async fn passable(state: &mut watch::Receiver<State>) -> Duration {
-    match state.wait_for(|state| state.fault != Fault::Cut).await {
-        Ok(state) => match state.fault {
-            Fault::Delay(delay) => delay,
-            _ => Duration::ZERO,
-        },
+    let fault = state
+        .wait_for(|state| state.fault != Fault::Cut)
+        .await
+        .map(|state| state.fault);
+    match fault {
+        Ok(Fault::Delay(delay)) => delay,
+        Ok(_) => Duration::ZERO,
+        // The proxy is going.
         Err(_) => std::future::pending().await,
     }
 }
 
-async fn one_way(from: &TcpStream, to: &TcpStream, state: watch::Receiver<State>) -> io::Result<()> {
+async fn one_way(
+    from: &TcpStream,
+    to: &TcpStream,
+    state: watch::Receiver<State>,
+) -> io::Result<()> {
     let (chunks, on_the_way) = mpsc::channel(CHUNKS_ON_THE_WAY_MAX);
-    tokio::try_join!(take(from, chunks, state.clone()), deliver(to, on_the_way, state))?;
+    tokio::try_join!(
+        take(from, chunks, state.clone()),
+        deliver(to, on_the_way, state)
+    )?;
     Ok(())
 }
 

@@ -15,6 +15,8 @@
 mod backoff;
 mod call;
 mod client;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod frame;
 pub mod handshake;
 pub mod limits;
