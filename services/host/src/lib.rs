@@ -1,1 +1,27 @@
-//! One host of a cluster: a thin driver around the replication engine, the queues and the log.
+//! One host of a cluster.
+//!
+//! - [`core`]: engine, queues and log joined, without anything that waits;
+//! - the driver's loop gives it a network, a disk thread, a clock and the manager's news;
+//! - [`Host`] starts all of it and stops it.
+//!
+//! What a command does is decided in `shoal-queue`, in which order in `shoal-replication`, how it is
+//! kept in `shoal-storage`; here they only meet.
+
+mod batch;
+mod bodies;
+mod catch_up;
+mod checkpointer;
+mod config;
+pub mod core;
+mod disk_thread;
+mod driver;
+mod heartbeat;
+mod host;
+mod limits;
+pub mod metric_names;
+mod recent_bodies;
+mod service;
+mod upkeep;
+
+pub use config::HostConfig;
+pub use host::Host;

@@ -1,0 +1,82 @@
+//! A host's settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of one host; each can stand in a TOML file, the environment or a flag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostConfig {
+    /// Folder for the log, the checkpoint and the identity. Made if it is missing.
+    pub data: PathBuf,
+    /// Where peers, frontends and the manager connect. Port 0: any free one.
+    pub listen: SocketAddr,
+    /// What others should dial, `name:port`; the listening address if not given.
+    pub advertise: Option<String>,
+    /// Health, readiness and metrics.
+    pub admin: SocketAddr,
+    /// The manager's API.
+    pub manager: String,
+    /// Where the host stands; a cluster's hosts are spread over as many zones as there are.
+    pub zone: String,
+    /// Bytes of one log segment; 1 MiB to 1 GiB.
+    pub segment_bytes: u32,
+    /// Bytes that the log may take, beside what the volume allows; at 90 % of it sends are refused.
+    pub log_bytes_max: Option<u64>,
+    /// Bytes of redb's cache for the checkpoint.
+    pub checkpoint_cache_bytes: usize,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("shoal-data/host"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 9400)),
+            advertise: None,
+            admin: SocketAddr::from(([127, 0, 0, 1], 9330)),
+            manager: "http://127.0.0.1:9325".to_owned(),
+            zone: "default".to_owned(),
+            segment_bytes: 64 << 20,
+            log_bytes_max: None,
+            checkpoint_cache_bytes: 32 << 20,
+        }
+    }
+}
+
+impl HostConfig {
+    /// Every setting, a line each, for the admin port.
+    pub(crate) fn dump(&self) -> String {
+        toml::to_string(self).expect("settings are plain values")
+    }
+
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// Names the setting, what it is and what it may be.
+    pub fn validate(&self) -> Result<(), String> {
+        if !(1 << 20..=1 << 30).contains(&self.segment_bytes) {
+            return Err(format!(
+                "segment_bytes: {} is not within 1 MiB to 1 GiB",
+                self.segment_bytes
+            ));
+        }
+        if self
+            .log_bytes_max
+            .is_some_and(|max| max < 8 * u64::from(self.segment_bytes))
+        {
+            return Err("log_bytes_max: room for at least 8 segments is needed".to_owned());
+        }
+        if self.zone.is_empty() {
+            return Err("zone: must not be empty".to_owned());
+        }
+        if !self.manager.starts_with("http://") && !self.manager.starts_with("https://") {
+            return Err(format!(
+                "manager: {:?} is no http:// or https:// address",
+                self.manager
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! Executing entries: every host the same, plus the answers to this host's own clients.
+
+use shoal_queue::Effect as QueueEffect;
+use shoal_replication::{Entry, Ticket, View};
+use shoal_types::{BodyRef, Command, Outcome, PartitionId, Position, Request, RequestId};
+
+use super::intake::left_the_view;
+use super::{Answer, Core, Effect, OperationId, Payload};
+use crate::batch::{self, Placed};
+
+impl Core {
+    pub(super) fn execute(&mut self, position: Position, entry: &Entry, ticket: Option<Ticket>) {
+        let place = self
+            .unexecuted
+            .remove(&(entry.view, entry.lane, entry.index))
+            .expect("an entry is logged before it is executed");
+        let own = ticket.and_then(|ticket| self.own.remove(&ticket));
+        let commands = own.unwrap_or_else(|| {
+            let payload = entry.payload.contiguous();
+            batch::decode(payload)
+                .unwrap_or_else(|e| panic!("entry at {position} is unreadable: {e}"))
+        });
+        let operations = ticket
+            .map(|t| self.operations.of_entry(t))
+            .unwrap_or_default();
+        self.tick_proposed = None;
+        let mut given = Vec::new();
+        self.machine.begin_entry(position, &mut given);
+        self.answer_waiters(&mut given);
+        for (i, placed) in commands.into_iter().enumerate() {
+            let bodies = self.keep_recent(&placed, &place);
+            let outcome = self.machine.apply(&placed.request, &bodies, &mut given);
+            if let Some(operation) = operations.get(i).copied().flatten() {
+                self.answer_operation(operation, &placed.request, outcome);
+            }
+            self.answer_waiters(&mut given);
+        }
+    }
+
+    /// Where each body lies in this host's log; remembers the bodies for a while.
+    fn keep_recent(&mut self, placed: &Placed, place: &Payload) -> Vec<BodyRef> {
+        let mut refs = Vec::with_capacity(placed.bodies.len());
+        for (offset, body) in placed.offsets() {
+            let at = place.at.body(place.starts + offset);
+            self.recent.insert(at, body.clone());
+            refs.push(at);
+        }
+        refs
+    }
+
+    fn answer_operation(&mut self, operation: OperationId, request: &Request, outcome: Outcome) {
+        let listening = self.operations.arrived(operation);
+        match (outcome, &request.command) {
+            (Outcome::Waiting, Command::Receive { partition, .. }) if listening => {
+                if let Some(before) = self.operations.wait(request.id, *partition, operation) {
+                    let nothing = Answer::outcome(Outcome::Received(Vec::new()), &self.recent);
+                    self.answer(before, nothing);
+                }
+            }
+            (Outcome::Waiting, Command::Receive { partition, .. }) => {
+                self.cancel_waiter(request.id, *partition);
+            }
+            (outcome, _) if listening => {
+                let answer = Answer::outcome(outcome, &self.recent);
+                self.answer(operation, answer);
+            }
+            _ => {}
+        }
+    }
+
+    fn cancel_waiter(&mut self, waiter: RequestId, partition: PartitionId) {
+        self.intake
+            .push_own(self.origin, Command::CancelWaiter { partition, waiter });
+    }
+
+    /// Gives what waiting receives got to this host's clients among them.
+    pub(super) fn answer_waiters(&mut self, given: &mut Vec<QueueEffect>) {
+        for effect in given.drain(..) {
+            let QueueEffect::Given {
+                origin,
+                waiter,
+                deliveries,
+            } = effect;
+            if origin != self.origin {
+                continue;
+            }
+            let partition = deliveries.first().map(|d| d.receipt.partition);
+            match (self.operations.waited(waiter), partition) {
+                (Some(operation), _) => {
+                    let answer = Answer::outcome(Outcome::Received(deliveries), &self.recent);
+                    self.answer(operation, answer);
+                }
+                // The client left at the same moment: what it was given goes back.
+                (None, Some(partition)) => self.cancel_waiter(waiter, partition),
+                (None, None) => {}
+            }
+        }
+    }
+
+    pub(super) fn view_installed(&mut self, view: &View) {
+        let mut given = Vec::new();
+        self.machine
+            .view_installed(view.number, &view.incarnations, &mut given);
+        self.answer_waiters(&mut given);
+        // Whatever lay in earlier views is executed or cut off now.
+        self.unexecuted.retain(|(at, ..), _| *at >= view.number);
+        if let Some(cluster) = self.cluster() {
+            self.effects.push(Effect::PushView(cluster, view.summary()));
+        }
+    }
+
+    pub(super) fn dropped(&mut self, ticket: Ticket) {
+        self.own.remove(&ticket);
+        for operation in self.operations.of_entry(ticket).into_iter().flatten() {
+            if self.operations.arrived(operation) {
+                self.answer(operation, Answer::refused(left_the_view()));
+            }
+        }
+    }
+
+    pub(super) fn cancel(&mut self, operation: OperationId) {
+        if self.intake.remove(operation) {
+            return;
+        }
+        if let Some((waiter, partition)) = self.operations.cancel(operation) {
+            self.cancel_waiter(waiter, partition);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Commands gathered for the next entry, and who is let in.
+
+use bytes::Bytes;
+use shoal_replication::Payload;
+use shoal_types::{Command, ErrorCode, Mono, Origin, Refusal, Request, RequestId, Ts};
+
+use super::{Answer, Core, OperationId};
+use crate::batch::BatchBuilder;
+use crate::limits;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Intake {
+    waiting: std::collections::VecDeque<Gathered>,
+    bytes: usize,
+}
+
+struct Gathered {
+    /// `None`: the host's own command, nobody waits for it.
+    operation: Option<OperationId>,
+    request: Request,
+    bodies: Vec<Bytes>,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn new(operation: Option<OperationId>, request: Request, bodies: Vec<Bytes>) -> Self {
+        // The head of a command with its lengths: a close upper estimate for all but large batches of
+        // receipts, which are bounded by their own limit.
+        const HEAD_BYTES: usize = 64;
+        let bytes = HEAD_BYTES + bodies.iter().map(Bytes::len).sum::<usize>();
+        Self {
+            operation,
+            request,
+            bodies,
+            bytes,
+        }
+    }
+}
+
+impl Intake {
+    fn push(&mut self, operation: Option<OperationId>, request: Request, bodies: Vec<Bytes>) {
+        let gathered = Gathered::new(operation, request, bodies);
+        self.bytes += gathered.bytes;
+        self.waiting.push_back(gathered);
+    }
+
+    /// Puts back what was taken out last, before everything else.
+    fn put_back(&mut self, operation: Option<OperationId>, request: Request, bodies: Vec<Bytes>) {
+        let gathered = Gathered::new(operation, request, bodies);
+        self.bytes += gathered.bytes;
+        self.waiting.push_front(gathered);
+    }
+
+    fn pop(&mut self) -> Option<Gathered> {
+        let gathered = self.waiting.pop_front()?;
+        self.bytes -= gathered.bytes;
+        Some(gathered)
+    }
+
+    /// A command of the host's own: idempotent, not remembered, nobody waits for it.
+    pub(super) fn push_own(&mut self, origin: Origin, command: Command) {
+        let request = Request {
+            id: RequestId(0),
+            deadline: Ts::MAX,
+            origin,
+            command,
+        };
+        self.push(None, request, Vec::new());
+    }
+
+    pub(super) fn push_tick(&mut self, origin: Origin) {
+        self.push_own(origin, Command::Tick);
+    }
+
+    /// Removes an operation that was not sent off yet.
+    pub(super) fn remove(&mut self, operation: OperationId) -> bool {
+        let Some(at) = self
+            .waiting
+            .iter()
+            .position(|g| g.operation == Some(operation))
+        else {
+            return false;
+        };
+        let gathered = self.waiting.remove(at).expect("position is within");
+        self.bytes -= gathered.bytes;
+        true
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl Core {
+    /// Everything that can be known before replicating is checked here, so that what is refused has
+    /// certainly not been applied.
+    pub(super) fn admit(&self, request: &Request, bodies: &[Bytes]) -> Result<(), Refusal> {
+        if !self.takes_commands() {
+            return Err(Refusal::not_applied(
+                ErrorCode::NotReady,
+                "this host takes no commands: it does not act in its cluster's current view",
+            ));
+        }
+        if self.operations.in_flight() + self.intake.waiting.len() >= limits::OPERATIONS_MAX
+            || self.intake.bytes >= limits::INTAKE_BYTES_MAX
+        {
+            return Err(Refusal::not_applied(
+                ErrorCode::Busy,
+                "this host has its hands full",
+            ));
+        }
+        self.check_disk(&request.command)?;
+        if let Command::Send { items, .. } = &request.command {
+            let fits = items.len() == bodies.len()
+                && items
+                    .iter()
+                    .zip(bodies)
+                    .all(|(item, body)| item.size as usize == body.len());
+            if !fits {
+                return Err(Refusal::not_applied(
+                    ErrorCode::InvalidRequest,
+                    "items and bodies of the send do not fit each other",
+                ));
+            }
+        }
+        self.machine.admit(request, self.clock())
+    }
+
+    fn check_disk(&self, command: &Command) -> Result<(), Refusal> {
+        let used = self.engine.fullest_disk().max(self.disk_used_percent);
+        let limit = match command {
+            Command::Send { .. } | Command::CreatePartition { .. } => limits::DISK_NO_SENDS_PERCENT,
+            Command::Receive { .. } => limits::DISK_NO_RECEIVES_PERCENT,
+            _ => return Ok(()),
+        };
+        if used < limit {
+            return Ok(());
+        }
+        Err(Refusal::not_applied(
+            ErrorCode::DiskFull,
+            format!("a disk of the cluster is {used} % full; acknowledging messages frees space"),
+        ))
+    }
+
+    pub(super) fn take_in(
+        &mut self,
+        operation: OperationId,
+        mut request: Request,
+        bodies: Vec<Bytes>,
+    ) {
+        request.origin = self.origin;
+        self.intake.push(Some(operation), request, bodies);
+    }
+
+    /// A host that stopped acting a moment ago holds commands: most view changes end in milliseconds,
+    /// and the command then goes out in the new view without anybody noticing.
+    fn takes_commands(&self) -> bool {
+        self.engine.takes_commands() || self.hold_ends().is_some_and(|end| self.now.mono < end)
+    }
+
+    pub(super) fn hold_ends(&self) -> Option<Mono> {
+        let since = self.suspended_since?;
+        let end = since + limits::HOLD_WHILE_SUSPENDED;
+        (self.now.mono < end || !self.intake.is_empty()).then_some(end)
+    }
+
+    /// Makes entries of what was gathered, unless a sync is under way: what arrives meanwhile shares
+    /// the next one.
+    pub(super) fn send_off_intake(&mut self) {
+        if self.intake.is_empty() {
+            return;
+        }
+        if !self.engine.takes_commands() {
+            if self.hold_ends().is_none_or(|end| self.now.mono >= end) {
+                self.refuse_intake();
+            }
+            return;
+        }
+        if self.writing {
+            return;
+        }
+        while !self.intake.is_empty() && self.send_off_one_entry() {}
+        self.pump();
+    }
+
+    /// False if the engine has as much to do as it may have; the commands stay gathered then.
+    fn send_off_one_entry(&mut self) -> bool {
+        let mut batch = BatchBuilder::default();
+        let mut operations = Vec::new();
+        while batch.is_empty() || batch.len() < limits::ENTRY_BYTES_TARGET {
+            let Some(gathered) = self.intake.pop() else {
+                break;
+            };
+            batch.push(gathered.request, gathered.bodies);
+            operations.push(gathered.operation);
+        }
+        let (chunks, commands) = batch.finish();
+        match self.engine.submit(Payload::new(chunks), self.now) {
+            Ok(ticket) => {
+                self.operations.sent_off(ticket, operations);
+                self.own.insert(ticket, commands);
+                true
+            }
+            Err(_not_now) => {
+                for (operation, placed) in operations.into_iter().zip(commands).rev() {
+                    self.intake
+                        .put_back(operation, placed.request, placed.bodies);
+                }
+                false
+            }
+        }
+    }
+
+    fn refuse_intake(&mut self) {
+        while let Some(gathered) = self.intake.pop() {
+            if let Some(operation) = gathered.operation {
+                self.answer(operation, Answer::refused(left_the_view()));
+            }
+        }
+    }
+}
+
+/// Why a command that was taken in was not applied after all.
+pub(super) fn left_the_view() -> Refusal {
+    Refusal::not_applied(
+        ErrorCode::NotReady,
+        "this host left its cluster's view before the command was ordered",
+    )
+}

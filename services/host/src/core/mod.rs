@@ -1,0 +1,543 @@
+//! One host without its surroundings: replication engine, queues and log front end, joined.
+//!
+//! Inputs come in through `on_…` methods between [`Core::begin_turn`] and [`Core::end_turn`]; what is
+//! to be done about them comes out of `end_turn` as [`Effect`]s, in order. Nothing in here waits,
+//! sleeps, or reads a clock; the only I/O is the log front end's (it opens segments). The driver in
+//! `driver.rs` gives it a network, a disk thread and a clock; a simulator can give it others.
+
+mod answer;
+mod executor;
+mod intake;
+mod operations;
+mod recovery;
+mod release;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use shoal_queue::{Frozen, Machine};
+use shoal_replication::{
+    Engine, EngineCheckpoint, LinkEvent, Message, Output, Record, RecordNumber, Ticket,
+};
+use shoal_storage::{Address, Batch, BatchDone, Log, Lsn, Removal, Tag, Upkeep};
+use shoal_types::{
+    BodyRef, ClusterId, ErrorCode, HostId, HostReply, HostRequest, HostState, Incarnation, Mono,
+    Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber, ViewSummary,
+};
+
+pub use answer::{Answer, StoredBody};
+pub use operations::OperationId;
+pub use recovery::{Opened, RecoveryError, encode_meta, recover};
+
+use crate::limits;
+use crate::recent_bodies::RecentBodies;
+use intake::Intake;
+use operations::Operations;
+
+/// What the driver is to do, in this order.
+pub enum Effect {
+    /// Send messages to another host of the cluster; losing them is allowed.
+    SendPeer {
+        /// The other host.
+        to: HostId,
+        /// In order.
+        messages: Vec<Message>,
+    },
+    /// Read entries from the log and send them to a host that catches up.
+    SendEntries {
+        /// The other host.
+        to: HostId,
+        /// Which lane of which view.
+        view: ViewNumber,
+        /// The lane's owner.
+        lane: HostId,
+        /// First index.
+        from: u64,
+        /// Last index.
+        up_to: u64,
+    },
+    /// Write and sync; then call [`Core::on_written`].
+    Write(Batch),
+    /// Answer a client.
+    Answer {
+        /// Its operation.
+        operation: OperationId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Tell connected frontends.
+    PushView(ClusterId, ViewSummary),
+    /// Write a checkpoint; then call [`Core::on_checkpoint_written`].
+    Checkpoint(Box<PendingCheckpoint>),
+    /// Background work of the log; it can go on without it.
+    Upkeep(Upkeep),
+    /// Free the space of segments that nobody needs any more.
+    Remove(Removal),
+    /// The host must stop; this is why.
+    Fatal(String),
+}
+
+/// A key of the checkpoint with its new value; `None` deletes it.
+pub type Write = (Vec<u8>, Option<Vec<u8>>);
+
+/// State frozen at one position, on its way to redb.
+pub struct PendingCheckpoint {
+    /// What an earlier checkpoint could not write because the disk was full; comes first.
+    pub carried: Vec<Write>,
+    /// What changed in the queues.
+    pub state: Frozen,
+    /// The engine's part.
+    pub engine: EngineCheckpoint,
+    /// Replay starts here.
+    pub replay_from: Lsn,
+}
+
+/// See the module.
+pub struct Core {
+    origin: Origin,
+    engine: Engine,
+    machine: Machine,
+    log: Log,
+    now: Now,
+    operations: Operations,
+    intake: Intake,
+    /// Where the payloads of entries lie that were logged and not executed yet.
+    unexecuted: BTreeMap<(ViewNumber, HostId, u64), Payload>,
+    /// Own entries' commands, so that they need not be decoded again.
+    own: BTreeMap<Ticket, Vec<crate::batch::Placed>>,
+    /// Log positions of the engine's records, from where replay would start on.
+    records: VecDeque<(RecordNumber, Lsn)>,
+    last_record: RecordNumber,
+    persisted: RecordNumber,
+    /// What waits for a record to be durable.
+    deferred: Vec<(RecordNumber, Deferred)>,
+    /// A batch is out: what arrives meanwhile shares the next one.
+    writing: bool,
+    outbox: BTreeMap<HostId, Vec<Message>>,
+    effects: Vec<Effect>,
+    recent: RecentBodies,
+    /// True once this process took commands.
+    served: bool,
+    /// When it last stopped to; `None` while it takes them or before it ever did.
+    suspended_since: Option<Mono>,
+    tick_proposed: Option<Mono>,
+    checkpoint: release::CheckpointSchedule,
+    disk_used_percent: u8,
+    disk_looked_at: Option<Mono>,
+}
+
+/// An entry's payload within its log record.
+struct Payload {
+    at: Address,
+    /// Bytes of the record before the payload.
+    starts: usize,
+}
+
+enum Deferred {
+    Send(HostId, Message),
+    Answer(OperationId, Answer),
+}
+
+impl Core {
+    fn new(
+        host: HostId,
+        engine: Engine,
+        machine: Machine,
+        log: Log,
+        replay_from: Lsn,
+        now: Now,
+    ) -> Self {
+        Self {
+            origin: Origin {
+                host,
+                incarnation: Incarnation::default(),
+            },
+            engine,
+            machine,
+            log,
+            now,
+            operations: Operations::default(),
+            intake: Intake::default(),
+            unexecuted: BTreeMap::new(),
+            own: BTreeMap::new(),
+            records: VecDeque::new(),
+            last_record: RecordNumber::default(),
+            persisted: RecordNumber::default(),
+            deferred: Vec::new(),
+            writing: false,
+            outbox: BTreeMap::new(),
+            effects: Vec::new(),
+            recent: RecentBodies::new(limits::RECENT_BODIES_BYTES_MAX),
+            served: false,
+            suspended_since: None,
+            tick_proposed: None,
+            checkpoint: release::CheckpointSchedule::new(replay_from, now.mono),
+            disk_used_percent: 0,
+            disk_looked_at: None,
+        }
+    }
+
+    /// Takes the time of this turn. Every `on_…` call until `end_turn` happens "now".
+    pub fn begin_turn(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// A frontend, the manager or a client asks for something.
+    pub fn on_call(&mut self, operation: OperationId, request: HostRequest, bodies: Vec<Bytes>) {
+        match request {
+            HostRequest::Execute { cluster, request } => {
+                match self
+                    .check_cluster(cluster)
+                    .and_then(|()| self.admit(&request, &bodies))
+                {
+                    Ok(()) => self.take_in(operation, request, bodies),
+                    Err(refusal) => self.answer(operation, Answer::refused(refusal)),
+                }
+            }
+            HostRequest::Query { cluster, query } => {
+                let answer = match self.check_cluster(cluster).and_then(|()| self.query(query)) {
+                    Ok(answer) => answer,
+                    Err(refusal) => Answer::refused(refusal),
+                };
+                self.answer(operation, answer);
+            }
+            HostRequest::Form { spec } => match self.engine.form(&spec, self.now) {
+                Ok(()) => {
+                    self.pump();
+                    let formed = Answer::reply(HostReply::Formed);
+                    let after = self.last_record;
+                    self.deferred
+                        .push((after, Deferred::Answer(operation, formed)));
+                }
+                Err(e) => {
+                    let refusal = Refusal::not_applied(ErrorCode::Fenced, e.to_string());
+                    self.answer(operation, Answer::refused(refusal));
+                }
+            },
+            // The driver knows addresses and zone; it answers Status itself.
+            HostRequest::Status => unreachable!("the driver answers Status"),
+        }
+    }
+
+    /// The client of an operation is gone.
+    pub fn on_cancel(&mut self, operation: OperationId) {
+        self.cancel(operation);
+    }
+
+    /// Another host of the cluster says something.
+    pub fn on_message(&mut self, from: HostId, message: Message) {
+        self.engine.handle_message(from, message, self.now);
+        self.pump();
+    }
+
+    /// A link to another host changed.
+    pub fn on_link(&mut self, peer: HostId, event: LinkEvent) {
+        self.engine.handle_link(peer, event, self.now);
+        self.pump();
+    }
+
+    /// A batch is on disk.
+    pub fn on_written(&mut self, done: BatchDone) {
+        let durable = self.log.complete(done);
+        self.writing = false;
+        let durable_records = self.records.partition_point(|(_, lsn)| *lsn <= durable);
+        let up_to = durable_records
+            .checked_sub(1)
+            .map(|last| self.records[last].0);
+        if let Some(up_to) = up_to.filter(|up_to| *up_to > self.persisted) {
+            self.persisted = up_to;
+            self.release_deferred();
+            self.engine.handle_persisted(up_to, self.now);
+            self.pump();
+        }
+    }
+
+    /// Ask to be sealed out before a stop, so that nobody has to suspect this host.
+    pub fn leave(&mut self) {
+        self.engine.leave(self.now);
+        self.pump();
+    }
+
+    /// Ends the turn: runs timers, sends off what was gathered, starts the next sync.
+    pub fn end_turn(&mut self) -> Vec<Effect> {
+        if self
+            .engine
+            .next_timeout()
+            .is_some_and(|at| at <= self.now.mono)
+        {
+            self.engine.handle_timeout(self.now);
+            self.pump();
+        }
+        self.note_suspension();
+        self.look_at_disk();
+        self.propose_tick();
+        self.send_off_intake();
+        self.start_checkpoint_if_due();
+        self.flush_outbox();
+        if let Some(batch) = self.log.take_batch() {
+            self.writing = true;
+            self.effects.push(Effect::Write(batch));
+        }
+        if let Some(upkeep) = self.log.upkeep() {
+            self.effects.push(Effect::Upkeep(upkeep));
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When the next turn is due even without an input.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Mono> {
+        let times = [
+            self.engine.next_timeout(),
+            self.next_tick(),
+            self.hold_ends(),
+            self.checkpoint_due(),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    /// What this host is at the moment.
+    #[must_use]
+    pub fn state(&self) -> HostState {
+        match (self.cluster(), self.engine.is_ready()) {
+            (None, _) => HostState::Unassigned,
+            (Some(_), true) => HostState::Acting,
+            (Some(_), false) => HostState::Joining,
+        }
+    }
+
+    /// The cluster this host belongs to, if it does.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.engine.spec().map(|spec| spec.cluster)
+    }
+
+    /// This host and which life of its process this is.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Operations that wait for their entry, and receives that wait for a message.
+    #[must_use]
+    pub fn operations(&self) -> (usize, usize) {
+        (self.operations.in_flight(), self.operations.waiting())
+    }
+
+    /// Percent of the disk in use, as last looked at.
+    #[must_use]
+    pub fn disk_used(&self) -> u8 {
+        self.disk_used_percent
+    }
+
+    /// The engine, to look at.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The queues, to look at.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The log, to look at.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// A body sent a moment ago, if it is still in memory.
+    #[must_use]
+    pub fn recent_body(&self, at: BodyRef) -> Option<Bytes> {
+        self.recent.get(at)
+    }
+
+    fn check_cluster(&self, cluster: ClusterId) -> Result<(), Refusal> {
+        match self.cluster() {
+            Some(mine) if mine == cluster => Ok(()),
+            Some(mine) => Err(Refusal::not_applied(
+                ErrorCode::StaleRoute,
+                format!("this host belongs to cluster {mine}, not {cluster}"),
+            )),
+            None => Err(Refusal::not_applied(
+                ErrorCode::StaleRoute,
+                "this host belongs to no cluster yet",
+            )),
+        }
+    }
+
+    fn query(&self, query: Query) -> Result<Answer, Refusal> {
+        let missing = || Refusal::not_applied(ErrorCode::QueueNotFound, "no such partition here");
+        match query {
+            Query::Counts { partition } => {
+                let counts = self.machine.counts(partition).ok_or_else(missing)?;
+                Ok(Answer::reply(HostReply::Query(QueryReply::Counts(counts))))
+            }
+            Query::Peek { partition, limit } => {
+                let found = self
+                    .machine
+                    .peek(partition, usize::from(limit))
+                    .ok_or_else(missing)?;
+                Ok(Answer::peeked(found, &self.recent))
+            }
+        }
+    }
+
+    /// Carries out what the engine put out, in order.
+    fn pump(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Persist { number, record } => self.persist(number, &record),
+                Output::Send { to, message } => self.outbox.entry(to).or_default().push(message),
+                Output::SendAfterPersisted { after, to, message } => {
+                    if after <= self.persisted {
+                        self.outbox.entry(to).or_default().push(message);
+                    } else {
+                        self.deferred.push((after, Deferred::Send(to, message)));
+                    }
+                }
+                Output::SendFromLog {
+                    to,
+                    view,
+                    lane,
+                    from,
+                    to_index,
+                } => {
+                    self.effects.push(Effect::SendEntries {
+                        to,
+                        view,
+                        lane,
+                        from,
+                        up_to: to_index,
+                    });
+                }
+                Output::Execute {
+                    position,
+                    entry,
+                    ticket,
+                } => self.execute(position, &entry, ticket),
+                Output::ViewInstalled { view } => self.view_installed(&view),
+                Output::Dropped { ticket } => self.dropped(ticket),
+                Output::Fatal { reason } => self.effects.push(Effect::Fatal(reason)),
+            }
+        }
+    }
+
+    fn persist(&mut self, number: RecordNumber, record: &Record) {
+        let chunks = record.encode();
+        self.checkpoint
+            .appended(chunks.iter().map(Bytes::len).sum());
+        let appended = self.log.append(record.kind(), tag_of(record), &chunks);
+        self.note_record(number, appended.lsn);
+        if let Record::Entry(entry) = record {
+            let payload = Payload {
+                at: appended.at,
+                starts: record.payload_at(),
+            };
+            self.unexecuted
+                .insert((entry.view, entry.lane, entry.index), payload);
+        }
+    }
+
+    fn note_record(&mut self, number: RecordNumber, lsn: Lsn) {
+        assert_eq!(
+            number,
+            self.last_record.next(),
+            "records are numbered without a gap"
+        );
+        self.last_record = number;
+        self.records.push_back((number, lsn));
+    }
+
+    fn release_deferred(&mut self) {
+        let persisted = self.persisted;
+        for (_, what) in self
+            .deferred
+            .extract_if(.., |(after, _)| *after <= persisted)
+        {
+            match what {
+                Deferred::Send(to, message) => self.outbox.entry(to).or_default().push(message),
+                Deferred::Answer(operation, answer) => {
+                    self.effects.push(Effect::Answer { operation, answer });
+                }
+            }
+        }
+    }
+
+    fn flush_outbox(&mut self) {
+        for (to, messages) in std::mem::take(&mut self.outbox) {
+            self.effects.push(Effect::SendPeer { to, messages });
+        }
+    }
+
+    fn answer(&mut self, operation: OperationId, answer: Answer) {
+        self.effects.push(Effect::Answer { operation, answer });
+    }
+
+    /// Cluster time as this host knows it.
+    #[must_use]
+    pub fn clock(&self) -> Ts {
+        self.engine.clock().max(self.now.wall)
+    }
+
+    fn note_suspension(&mut self) {
+        if self.engine.takes_commands() {
+            self.served = true;
+            self.suspended_since = None;
+        } else if self.served && self.suspended_since.is_none() {
+            self.suspended_since = Some(self.now.mono);
+        }
+    }
+
+    fn look_at_disk(&mut self) {
+        if self
+            .disk_looked_at
+            .is_some_and(|at| self.now.mono < at + limits::DISK_LOOK_INTERVAL)
+        {
+            return;
+        }
+        self.disk_looked_at = Some(self.now.mono);
+        match self.log.level_percent() {
+            Ok(percent) => self.disk_used_percent = percent,
+            Err(error) => tracing::warn!(%error, "cannot tell how full the disk is"),
+        }
+        self.engine.set_disk_level(self.disk_used_percent);
+    }
+
+    fn propose_tick(&mut self) {
+        if self.next_tick().is_some_and(|at| at <= self.now.mono) {
+            self.tick_proposed = Some(self.now.mono);
+            self.intake.push_tick(self.origin);
+        }
+    }
+
+    /// Due work waits for the next entry; if none comes, the writers propose one by rank.
+    fn next_tick(&self) -> Option<Mono> {
+        if !self.engine.takes_commands() {
+            return None;
+        }
+        let active = &self.engine.view().active;
+        let rank = active.iter().position(|host| *host == self.origin.host)?;
+        let due = self.machine.next_due()?;
+        let wait = std::time::Duration::from_micros(due.since(self.now.wall))
+            + limits::TICK_STAGGER * rank as u32;
+        let late = self.now.wall.since(due);
+        let at = Mono((self.now.mono + wait).0.saturating_sub(late));
+        let again = self.tick_proposed.map(|at| at + limits::TICK_AGAIN);
+        Some(again.map_or(at, |again| at.max(again)))
+    }
+}
+
+/// The log finds entries by view, lane and index.
+fn tag_of(record: &Record) -> Tag {
+    match record {
+        Record::Entry(entry) => Tag {
+            view: entry.view,
+            lane: entry.lane,
+            index: entry.index,
+        },
+        _ => Tag::NONE,
+    }
+}

@@ -1,0 +1,137 @@
+//! From what is on disk to a running core: the checkpoint, then the tail of the log through the same
+//! engine and queues that execute live.
+
+use shoal_queue::{Machine, RestoreError};
+use shoal_replication::{Engine, EngineCheckpoint, EngineConfig, Record};
+use shoal_storage::{Address, CheckpointError, Loaded, Log, LogError, Lsn, Scan};
+use shoal_types::{HostId, Now};
+
+use super::{Core, Effect, Payload};
+
+/// Why a host cannot start from its data folder.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The log is damaged or cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The checkpoint is damaged or cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint is sound, but not what the queues wrote.
+    #[error("the checkpoint of the queues cannot be restored")]
+    Queues(#[from] RestoreError),
+    /// The engine's part of the checkpoint is damaged, or of another release.
+    #[error("the checkpoint of the engine cannot be read: {0}")]
+    Engine(String),
+    /// A record of the log is none of ours.
+    #[error("log record {lsn:?} cannot be read: {why}")]
+    Record {
+        /// Which record.
+        lsn: Lsn,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The engine's part of a checkpoint as the store keeps it; [`recover`] reads it back.
+#[must_use]
+pub fn encode_meta(engine: &EngineCheckpoint) -> Vec<u8> {
+    postcard::to_stdvec(engine).expect("writing to memory does not fail")
+}
+
+/// What the data folder holds, opened.
+pub struct Opened {
+    /// The newest checkpoint, if there is one.
+    pub checkpoint: Option<Loaded>,
+    /// The log, ready to append.
+    pub log: Log,
+    /// What the log holds from where replay starts.
+    pub scan: Scan,
+}
+
+/// Rebuilds the core. Entries that were executed before are executed again by the same code; nobody
+/// waits for their answers.
+///
+/// # Errors
+/// If anything on disk cannot be trusted. Nothing is changed on disk then.
+pub fn recover(
+    host: HostId,
+    opened: Opened,
+    config: EngineConfig,
+    now: Now,
+) -> Result<Core, RecoveryError> {
+    let Opened {
+        checkpoint,
+        log,
+        scan,
+    } = opened;
+    let (machine, engine_checkpoint, replay_from) = match checkpoint {
+        Some(loaded) => {
+            let engine = postcard::from_bytes(&loaded.meta)
+                .map_err(|e| RecoveryError::Engine(e.to_string()))?;
+            let replay_from = loaded.replay_from;
+            (restore_queues(loaded)?, Some(engine), replay_from)
+        }
+        None => (Machine::new(), None, Lsn::FIRST),
+    };
+    let engine = Engine::new(config, engine_checkpoint, now);
+    let mut core = Core::new(host, engine, machine, log, replay_from, now);
+    for found in scan {
+        let found = found?;
+        let record =
+            Record::decode(found.kind, found.payload).map_err(|e| RecoveryError::Record {
+                lsn: found.lsn,
+                why: e.to_string(),
+            })?;
+        core.replay(record, found.lsn, found.at);
+    }
+    core.start(now);
+    Ok(core)
+}
+
+/// Stops at the first row that cannot be read: half a state is none.
+fn restore_queues(mut loaded: Loaded) -> Result<Machine, RecoveryError> {
+    let mut damage = None;
+    let rows = std::iter::from_fn(|| match loaded.rows.next()? {
+        Ok(row) => Some(row),
+        Err(error) => {
+            damage = Some(error);
+            None
+        }
+    });
+    let machine = Machine::restore(rows);
+    match damage {
+        Some(error) => Err(error.into()),
+        None => Ok(machine?),
+    }
+}
+
+impl Core {
+    fn replay(&mut self, record: Record, lsn: Lsn, at: Address) {
+        if let Record::Entry(entry) = &record {
+            let payload = Payload {
+                at,
+                starts: record.payload_at(),
+            };
+            self.unexecuted
+                .insert((entry.view, entry.lane, entry.index), payload);
+        }
+        let number = self.engine.replay(record);
+        self.note_record(number, lsn);
+        self.pump();
+    }
+
+    /// The log is read, and all of it is durable: its opening synced it.
+    fn start(&mut self, now: Now) {
+        self.now = now;
+        self.persisted = self.last_record;
+        self.unexecuted
+            .retain(|(view, lane, index), _| !self.engine.is_past(*view, *lane, *index));
+        self.engine.started(now);
+        self.origin.incarnation = self.engine.incarnation();
+        self.pump();
+        // Answers of replayed commands have nobody to go to, and frontends are not connected yet.
+        self.effects
+            .retain(|effect| !matches!(effect, Effect::Answer { .. } | Effect::PushView(..)));
+    }
+}

@@ -1,0 +1,37 @@
+//! Every bound of a host, with its reason.
+
+use std::time::Duration;
+
+/// Client operations that wait for their entry to be executed. At a million a second and 4 ms each
+/// they would be 4,000; beyond, the host answers "busy" and the frontend takes another one.
+pub(crate) const OPERATIONS_MAX: usize = 16_384;
+/// Bytes of commands gathered for the next entry. Two full sends fit.
+pub(crate) const INTAKE_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one entry. A larger gathering goes out as several entries, so that a peer's frame and a
+/// log record stay small; a single send may be larger (its own limit is 4 MiB).
+pub(crate) const ENTRY_BYTES_TARGET: usize = 1 << 20;
+/// Inputs waiting for the driver's loop. Senders wait when it is full, so no input is lost.
+pub(crate) const INPUTS_MAX: usize = 8_192;
+/// Inputs that one turn of the loop takes before it acts on them.
+pub(crate) const INPUTS_PER_TURN: usize = 512;
+/// Bytes of recent bodies kept in memory: what is consumed soon after it was sent is not read from
+/// the log again.
+pub(crate) const RECENT_BODIES_BYTES_MAX: usize = 16 << 20;
+/// How long commands wait inside a host that has stopped acting, for the view change that usually
+/// takes a few milliseconds. Afterwards they are refused, certainly not applied.
+pub(crate) const HOLD_WHILE_SUSPENDED: Duration = Duration::from_millis(400);
+/// How much later than the first writer each next one proposes a tick, so that they do not all do.
+pub(crate) const TICK_STAGGER: Duration = Duration::from_millis(50);
+/// A tick that was proposed and not executed is proposed again after so long.
+pub(crate) const TICK_AGAIN: Duration = Duration::from_secs(1);
+/// Percent of the disk from which sends are refused.
+pub(crate) const DISK_NO_SENDS_PERCENT: u8 = 90;
+/// Percent of the disk from which receives are refused too; acknowledgements never are.
+pub(crate) const DISK_NO_RECEIVES_PERCENT: u8 = 95;
+/// Bytes of entries in one answer to a peer that catches up.
+pub(crate) const CATCH_UP_BYTES: usize = 2 << 20;
+/// Answers to peers that catch up being read from the log at once.
+pub(crate) const CATCH_UP_READS_MAX: usize = 4;
+/// Between two looks at how full the disk is: at 1 GB/s a look is late by 1 GB at most, which the
+/// reserve above 90 % holds on all but tiny disks.
+pub(crate) const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
