@@ -100,7 +100,9 @@ fn bad_requests() -> Vec<Bad> {
         )
         .naming("ttl_s"),
         post("an empty batch", SEND, batch(0)).naming("messages"),
-        post("a batch of 1,001", SEND, batch(1_001)).naming("messages"),
+        post("a batch of 1,001", SEND, batch(1_001))
+            .answered(413, "too_large")
+            .naming("messages"),
         post("a message too large", SEND, json!({ "body": big })).answered(413, "too_large"),
         post("a negative wait", RECEIVE, json!({ "wait_s": -1 })).naming("wait_s"),
         post("a wait too long", RECEIVE, json!({ "wait_s": 21 })).naming("wait_s"),
