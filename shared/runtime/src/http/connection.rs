@@ -88,7 +88,7 @@ pub(super) async fn serve(
         }
     })
     .await;
-    if finished {
+    if finished && grace_ends.is_none() {
         linger(connection.into_parts().io.into_inner().stream).await;
     }
 }

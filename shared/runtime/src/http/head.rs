@@ -101,7 +101,7 @@ fn check_host(head: &Parts) -> Result<(), HeadRefusal> {
     };
     let authority = Authority::try_from(host.as_bytes())
         .ok()
-        .filter(|a| !a.as_str().contains('@') && (a.port().is_none() || a.port_u16().is_some()))
+        .filter(is_host_and_port)
         .ok_or_else(|| HeadRefusal::malformed("Host is no host and port"))?;
     match head.uri.authority() {
         Some(other) if *other != authority => Err(HeadRefusal::malformed(
@@ -109,6 +109,12 @@ fn check_host(head: &Parts) -> Result<(), HeadRefusal> {
         )),
         _ => Ok(()),
     }
+}
+
+/// No user, and a port only if it is one.
+fn is_host_and_port(authority: &Authority) -> bool {
+    let host_only = authority.as_str().len() == authority.host().len();
+    !authority.as_str().contains('@') && (host_only || authority.port_u16().is_some())
 }
 
 fn check_length(headers: &HeaderMap, limits: &HttpLimits) -> Result<(), HeadRefusal> {
