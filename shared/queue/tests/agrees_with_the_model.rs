@@ -22,6 +22,8 @@ use shoal_types::{
 };
 
 const SECOND: u64 = 1_000_000;
+/// All times are multiples of it, so that things often fall due at the very same instant.
+const INSTANT: u64 = SECOND / 4;
 const OPERATIONS: usize = 200;
 
 /// What happens next. Small numbers pick among what there is at that moment.
@@ -117,7 +119,7 @@ fn operation() -> impl Strategy<Value = Operation> {
             auto_ack: auto_ack == 0,
         },
     );
-    let pick = || (0..12u8, 0..40u8).prop_map(|(back, wrong)| Pick(back, wrong));
+    let pick = || (0..12u8, 0..60u8).prop_map(|(back, wrong)| Pick(back, wrong));
     let picks = move || prop::collection::vec(pick(), 1..5);
     prop_oneof![
         2 => (p.clone(), settings(), -1..3i8).prop_map(|(p, s, r)| Operation::Create(p, s, r)),
@@ -144,7 +146,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 fn step() -> impl Strategy<Value = Step> {
     let pause = prop_oneof![
         3 => Just(None),
-        6 => (1..SECOND).prop_map(Some),
+        6 => (1..4u64).prop_map(|quarters| Some(quarters * INSTANT)),
         6 => (1..5u64).prop_map(|s| Some(s * SECOND)),
         2 => (5..60u64).prop_map(|s| Some(s * SECOND)),
         1 => (1..10u64).prop_map(|m| Some(m * 60 * SECOND)),
@@ -316,7 +318,7 @@ impl World {
     }
 
     fn begin(&mut self, pause: u64) {
-        self.at.ts = self.at.ts.after(pause.max(1));
+        self.at.ts = self.at.ts.after(pause);
         let mut expected = Vec::new();
         self.model.begin_entry(self.at, &mut expected);
         self.compare(Fed::Begin(self.at), &expected);
@@ -400,7 +402,7 @@ impl World {
                     .collect();
                 self.model.view_installed(&origins);
                 self.compare(Fed::View(self.at.view, origins), &[]);
-                self.begin(1);
+                self.begin(INSTANT);
             }
             Operation::Freeze => self.hosts[0].freeze(),
             Operation::Reopen => {
@@ -455,11 +457,11 @@ impl World {
                 auto_ack: wish.auto_ack,
             },
             Operation::Acknowledge(p, picks) => Command::Acknowledge {
-                partition: id(p),
+                partition: self.partition_of(*p, picks.first()),
                 receipts: self.receipts(picks),
             },
             Operation::Change(p, changes) => Command::ChangeVisibility {
-                partition: id(p),
+                partition: self.partition_of(*p, changes.first().map(|(pick, _)| pick)),
                 changes: changes
                     .iter()
                     .filter_map(|(pick, seconds)| {
@@ -471,12 +473,12 @@ impl World {
                     .collect(),
             },
             Operation::Release(p, picks, seconds) => Command::Release {
-                partition: id(p),
+                partition: self.partition_of(*p, picks.first()),
                 receipts: self.receipts(picks),
                 delay: u64::from(*seconds) * SECOND,
             },
             Operation::Unreceive(p, picks) => Command::Unreceive {
-                partition: id(p),
+                partition: self.partition_of(*p, picks.first()),
                 receipts: self.receipts(picks),
             },
             Operation::Purge(p) => Command::Purge { partition: id(p) },
@@ -492,6 +494,13 @@ impl World {
             }
             _ => return None,
         })
+    }
+
+    /// Mostly the partition that the receipt is of.
+    fn partition_of(&self, p: u8, pick: Option<&Pick>) -> PartitionId {
+        let receipt = pick.filter(|Pick(back, _)| back + p < 12);
+        let receipt = receipt.and_then(|pick| self.receipt(pick));
+        receipt.map_or_else(|| self.ids[usize::from(p)], |receipt| receipt.partition)
     }
 
     fn next_revision(&mut self, newer: i8) -> Revision {
@@ -566,7 +575,7 @@ impl World {
     /// When everything's time is over nothing is left.
     fn drain(&mut self) {
         self.begin(2_000 * SECOND);
-        self.begin(1);
+        self.begin(INSTANT);
         assert_eq!(self.hosts[0].machine.totals(), (0, 0));
         for host in &mut self.hosts {
             assert!(host.machine.live_bodies().is_empty());
@@ -658,7 +667,7 @@ fn agrees(fifo: [bool; 3], salt: u64) {
     let steps = prop::collection::vec(step(), OPERATIONS);
     let checked = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
         let mut world = World::new(fifo);
-        world.begin(1);
+        world.begin(INSTANT);
         for p in 0..3 {
             let all_at_ease = Settings {
                 delay: 0,

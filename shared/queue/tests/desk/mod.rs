@@ -394,6 +394,10 @@ impl Desk {
         assert_eq!(self.machine.full_hash(), before);
     }
 
+    pub(crate) fn stored(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
+        &self.stored
+    }
+
     /// Stored chunks of messages.
     pub(crate) fn stored_chunks(&self) -> usize {
         const KIND: u8 = 3;
