@@ -79,14 +79,14 @@ impl<T: Weight> Mailbox<T> {
         self.take_now()
     }
 
-    /// Ready once something waits (true) or the mailbox is closed and empty (false).
+    /// Ready once something waits (true) or the mailbox is closed (false).
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
         self.owner.register(cx.waker());
         let state = self.lock();
-        match (state.items.is_empty(), state.closed) {
-            (false, _) => Poll::Ready(true),
-            (true, true) => Poll::Ready(false),
-            (true, false) => Poll::Pending,
+        match (state.closed, state.items.is_empty()) {
+            (true, _) => Poll::Ready(false),
+            (false, false) => Poll::Ready(true),
+            (false, true) => Poll::Pending,
         }
     }
 

@@ -70,14 +70,12 @@ impl FrameReader {
             _ => 0,
         };
         let room = self.buffer.capacity() - here;
-        if room < missing.clamp(1, READ_ROOM_BYTES_MIN) || here == self.buffer.capacity() {
+        if room < missing.max(READ_ROOM_BYTES_MIN) {
             self.buffer
                 .reserve(missing.clamp(READ_CHUNK_BYTES, here.max(READ_CHUNK_BYTES)));
         }
     }
 }
-
-use std::future::Future as _;
 
 #[cfg(test)]
 mod tests {
