@@ -1,0 +1,220 @@
+//! One queue.
+
+use base64::Engine as _;
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::json;
+use shoal_api::{
+    PeekAnswer, QueueBody, QueueInfo, ReceiptAnswer, ReceiveAnswer, ReceivedMessage, SendAnswer,
+};
+
+use crate::client::{done, json as read};
+use crate::{Client, ClientError, Message, Receive};
+
+/// A queue of a service. Every method's errors are those of [`ClientError`].
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    name: String,
+    path: String,
+}
+
+impl Queue {
+    pub(crate) fn new(client: Client, name: &str) -> Self {
+        Self {
+            client,
+            name: name.to_owned(),
+            path: format!("/v1/queues/{}", in_path(name)),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Creates it; doing so again with the same settings is fine.
+    ///
+    /// # Errors
+    /// `queue_exists` if it is there with other settings.
+    pub async fn create(&self, settings: &QueueBody) -> Result<QueueInfo, ClientError> {
+        read(self.client.request(Method::PUT, &self.path).json(settings)).await
+    }
+
+    /// Changes the settings that are given.
+    ///
+    /// # Errors
+    /// `queue_not_found`, or `invalid_request` with the field.
+    pub async fn set(&self, settings: &QueueBody) -> Result<QueueInfo, ClientError> {
+        read(
+            self.client
+                .request(Method::PATCH, &self.path)
+                .json(settings),
+        )
+        .await
+    }
+
+    /// Settings and counts.
+    ///
+    /// # Errors
+    /// `queue_not_found`.
+    pub async fn info(&self) -> Result<QueueInfo, ClientError> {
+        read(self.client.request(Method::GET, &self.path)).await
+    }
+
+    /// Deletes it with all its messages.
+    ///
+    /// # Errors
+    /// `queue_not_found`.
+    pub async fn delete(&self) -> Result<(), ClientError> {
+        done(self.client.request(Method::DELETE, &self.path)).await
+    }
+
+    /// Deletes all its messages.
+    ///
+    /// # Errors
+    /// `queue_not_found`.
+    pub async fn purge(&self) -> Result<(), ClientError> {
+        done(self.post("/purge")).await
+    }
+
+    /// Sends one message. When this returns it is on disk at a majority of the cluster.
+    ///
+    /// # Errors
+    /// See [`ClientError::applied`] for whether it may have been sent all the same.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<SendAnswer, ClientError> {
+        read(self.post("/messages").json(&message.into())).await
+    }
+
+    /// Sends up to 1,000 messages; each has its own answer, in order.
+    ///
+    /// # Errors
+    /// If the batch as a whole was not taken.
+    pub async fn send_batch(&self, messages: &[Message]) -> Result<SendAnswer, ClientError> {
+        read(
+            self.post("/messages")
+                .json(&json!({ "messages": messages })),
+        )
+        .await
+    }
+
+    /// Leases messages, smallest number first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn receive(&self, how: &Receive) -> Result<Vec<ReceivedMessage>, ClientError> {
+        let answer: ReceiveAnswer = read(self.post("/messages/receive").json(how)).await?;
+        Ok(answer.messages)
+    }
+
+    /// Deletes leased messages; per receipt whether it was done, or why not.
+    ///
+    /// # Errors
+    /// If a receipt is none of this queue.
+    pub async fn acknowledge<R: Serialize>(
+        &self,
+        receipts: &[R],
+    ) -> Result<ReceiptAnswer, ClientError> {
+        read(
+            self.post("/messages/ack")
+                .json(&json!({ "receipts": receipts })),
+        )
+        .await
+    }
+
+    /// Lets leases end so many seconds from now.
+    ///
+    /// # Errors
+    /// If a receipt is none of this queue.
+    pub async fn extend<R: Serialize>(
+        &self,
+        receipts: &[R],
+        seconds: u32,
+    ) -> Result<ReceiptAnswer, ClientError> {
+        let body = json!({ "receipts": receipts, "visibility_timeout_s": seconds });
+        read(self.post("/messages/extend").json(&body)).await
+    }
+
+    /// Gives messages back, ready again after so many seconds.
+    ///
+    /// # Errors
+    /// If a receipt is none of this queue.
+    pub async fn release<R: Serialize>(
+        &self,
+        receipts: &[R],
+        delay_s: u32,
+    ) -> Result<ReceiptAnswer, ClientError> {
+        let body = json!({ "receipts": receipts, "delay_s": delay_s });
+        read(self.post("/messages/release").json(&body)).await
+    }
+
+    /// Looks at the first messages without leasing them.
+    ///
+    /// # Errors
+    /// `queue_not_found`.
+    pub async fn peek(&self, limit: u32) -> Result<PeekAnswer, ClientError> {
+        let path = format!("{}/messages/peek?limit={limit}", self.path);
+        read(self.client.request(Method::GET, &path)).await
+    }
+
+    fn post(&self, below: &str) -> reqwest::RequestBuilder {
+        self.client
+            .request(Method::POST, &format!("{}{below}", self.path))
+    }
+}
+
+/// A name as part of a path. A wrong name is for the service to refuse, not to be cut short here.
+fn in_path(name: &str) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    name.bytes()
+        .map(|b| {
+            if plain(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+/// What callers do with a received message.
+pub trait ReceivedExt {
+    /// The body's bytes, however it travelled.
+    ///
+    /// # Errors
+    /// If the service's base64 is none.
+    fn bytes(&self) -> Result<Vec<u8>, ClientError>;
+
+    /// Its receipt as a list, for [`Queue::acknowledge`]; empty after a receive with `auto_ack`.
+    fn receipts(&self) -> Vec<String>;
+}
+
+impl ReceivedExt for ReceivedMessage {
+    fn bytes(&self) -> Result<Vec<u8>, ClientError> {
+        match (&self.body, &self.body_base64) {
+            (Some(text), _) => Ok(text.clone().into_bytes()),
+            (None, Some(encoded)) => base64::engine::general_purpose::STANDARD
+                .decode(encoded)
+                .map_err(|e| ClientError::Unexpected(format!("a body is no base64: {e}"))),
+            (None, None) => Err(ClientError::Unexpected(
+                "a message without a body".to_owned(),
+            )),
+        }
+    }
+
+    fn receipts(&self) -> Vec<String> {
+        self.receipt.iter().map(ToString::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_reach_the_service_whole() {
+        assert_eq!(in_path("orders.fifo"), "orders.fifo");
+        assert_eq!(in_path("a/../b c?"), "a%2F..%2Fb%20c%3F");
+    }
+}
