@@ -346,12 +346,14 @@ impl Model {
         self.now = at.ts;
         let mut touched = BTreeSet::new();
         for _ in 0..DUE_ITEMS_PER_ENTRY {
-            if let Some((at, partition, due)) = self.due(None)
-                && at <= self.now
-            {
-                self.do_due(partition, due, effects);
-                touched.insert(partition);
+            let Some((at, partition, due)) = self.due(None) else {
+                break;
+            };
+            if at > self.now {
+                break;
             }
+            self.do_due(partition, due, effects);
+            touched.insert(partition);
         }
         for partition in touched {
             self.serve_waiters(partition, effects);
