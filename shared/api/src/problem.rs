@@ -86,6 +86,13 @@ impl Problem {
         self
     }
 
+    /// A more precise HTTP status than that of the code.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        self.0.status = status;
+        self
+    }
+
     /// Says whether the operation may have taken effect.
     #[must_use]
     pub fn applied(mut self, applied: Applied) -> Self {

@@ -1,6 +1,7 @@
 //! Whole numbers whose range is part of their type.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -42,6 +43,17 @@ impl<const MIN: u64, const MAX: u64> Whole<MIN, MAX> {
 impl<const MIN: u64, const MAX: u64> fmt::Display for Whole<MIN, MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> FromStr for Whole<MIN, MAX> {
+    type Err = String;
+
+    /// Takes decimal digits; the error says the range.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let value = text.parse().ok().filter(|_| is_number).and_then(Self::new);
+        value.ok_or_else(|| format!("{text:?} is not a whole number from {MIN} to {MAX}"))
     }
 }
 

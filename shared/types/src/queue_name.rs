@@ -1,5 +1,6 @@
 //! Queue names: SQS's rules, checked once at the edge and carried as a type from there on.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -75,6 +76,13 @@ impl TryFrom<String> for QueueName {
 impl From<QueueName> for String {
     fn from(name: QueueName) -> Self {
         name.0.as_ref().to_owned()
+    }
+}
+
+/// Maps by name can be searched by any text; order and equality are those of the text.
+impl Borrow<str> for QueueName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

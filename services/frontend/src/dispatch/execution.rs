@@ -1,0 +1,308 @@
+//! One request on its way through the hosts of its cluster, until one of them answers for good or the
+//! deadline is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use metrics::counter;
+use rand::RngExt;
+use shoal_runtime::clock::SystemClock;
+use shoal_transport::{CallError, CallErrorKind, Response};
+use shoal_types::{
+    Applied, ErrorCode, HostId, HostReply, HostRequest, Outcome, Refusal, Ts, ViewSummary,
+};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::choice::choose;
+use super::cluster::{Cluster, HostLink};
+use super::retry_budget::RetryBudget;
+use super::{Answer, Dispatcher};
+use crate::limits::{ATTEMPTS_MAX, LOSER_GRACE, ROUND_PAUSE_MAX, ROUND_PAUSE_MIN};
+use crate::metric_names;
+
+/// When to turn to another host although one is still being asked, and what becomes of the first.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    /// After so long without an answer.
+    pub(super) hedge_after: Duration,
+    /// Attempts that lost are left to end by themselves instead of being cancelled.
+    pub(super) losers_finish: bool,
+}
+
+/// No answer.
+pub(super) struct Failure {
+    /// What to tell.
+    pub(super) refusal: Refusal,
+    /// The clock of the host that gave this refusal, if one did.
+    pub(super) clock: Option<Ts>,
+}
+
+type Attempt = BoxFuture<'static, (Arc<HostLink>, Result<Response, CallError>)>;
+
+/// See the module.
+pub(super) struct Execution<'a> {
+    cluster: &'a Cluster,
+    budget: &'a RetryBudget,
+    clock: &'a SystemClock,
+    request: Arc<HostRequest>,
+    bodies: Vec<Bytes>,
+    patience: Patience,
+    deadline: Instant,
+    running: FuturesUnordered<Attempt>,
+    running_at: Vec<Arc<HostLink>>,
+    /// When another host is asked although one is running.
+    hedge_at: Instant,
+    /// Hosts asked in this round.
+    tried: Vec<HostId>,
+    attempts: usize,
+    pause: Duration,
+    /// Some attempt may have taken effect without our knowing.
+    in_doubt: bool,
+    /// The last reason for going on, and the clock of the host that gave it.
+    refusal: Option<Refusal>,
+    refused_at: Option<Ts>,
+}
+
+impl<'a> Execution<'a> {
+    pub(super) fn new(
+        cluster: &'a Cluster,
+        shared: &'a Dispatcher,
+        request: HostRequest,
+        bodies: Vec<Bytes>,
+        patience: Patience,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            cluster,
+            budget: &shared.budget,
+            clock: &shared.clock,
+            request: Arc::new(request),
+            bodies,
+            patience,
+            deadline,
+            running: FuturesUnordered::new(),
+            running_at: Vec::new(),
+            hedge_at: deadline,
+            tried: Vec::new(),
+            attempts: 0,
+            pause: ROUND_PAUSE_MIN,
+            in_doubt: false,
+            refusal: None,
+            refused_at: None,
+        }
+    }
+
+    /// Runs to the answer. Dropped before that, it cancels all attempts.
+    pub(super) async fn run(mut self) -> Result<Answer<HostReply>, Failure> {
+        self.budget.earn();
+        let mut views = self.cluster.views();
+        self.start_first();
+        loop {
+            if self.running.is_empty() && !self.start_another("refused") {
+                let exhausted = self.attempts >= ATTEMPTS_MAX;
+                if exhausted || !self.next_round(&mut views).await {
+                    return Err(self.give_up());
+                }
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some((link, result)) = self.running.next() => {
+                    self.running_at.retain(|running| running.host != link.host);
+                    if let Some(ended) = self.judge(&link, result) {
+                        self.leave_losers();
+                        return ended;
+                    }
+                }
+                Ok(()) = views.changed() => {
+                    if self.running_at.iter().all(|link| !self.cluster.is_active(link.host)) {
+                        self.start_another("new view");
+                    }
+                }
+                () = tokio::time::sleep_until(self.hedge_at) => {
+                    if Instant::now() >= self.deadline {
+                        return Err(self.give_up());
+                    }
+                    self.running_at.iter().for_each(|link| link.failed());
+                    if !self.start_another("silent") {
+                        self.hedge_at = self.deadline;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_first(&mut self) {
+        if let Some(link) = self.choose() {
+            self.start(link);
+        }
+    }
+
+    /// Asks a host that was not asked in this round. False if there is none, or no time or allowance
+    /// for it.
+    fn start_another(&mut self, reason: &'static str) -> bool {
+        if self.attempts >= ATTEMPTS_MAX || Instant::now() >= self.deadline {
+            return false;
+        }
+        let Some(link) = self.choose() else {
+            return false;
+        };
+        if !self.budget.spend() {
+            counter!(metric_names::RETRIES_DENIED).increment(1);
+            return false;
+        }
+        counter!(metric_names::RETRIES, "reason" => reason).increment(1);
+        debug!(host = %link.host, reason, attempts = self.attempts, "asking another host");
+        self.start(link);
+        true
+    }
+
+    fn choose(&self) -> Option<Arc<HostLink>> {
+        let links = self.cluster.hosts();
+        let candidates = self.cluster.candidates(&links, &self.tried);
+        let index = choose(&candidates, |below| rand::rng().random_range(0..below))?;
+        Some(Arc::clone(&links[index]))
+    }
+
+    fn start(&mut self, link: Arc<HostLink>) {
+        self.attempts += 1;
+        self.tried.push(link.host);
+        self.running_at.push(Arc::clone(&link));
+        let now = Instant::now();
+        self.hedge_at = (now + self.patience.hedge_after).min(self.deadline);
+        let mut time = self.deadline.saturating_duration_since(now);
+        if self.patience.losers_finish {
+            // A call that runs out of time is cancelled; by then the request must be forgotten.
+            time += LOSER_GRACE;
+        }
+        let (request, bodies) = (Arc::clone(&self.request), self.bodies.clone());
+        self.running.push(Box::pin(async move {
+            let result = link.client.call(&request, &bodies, time).await;
+            (link, result)
+        }));
+    }
+
+    /// Waits until it makes sense to ask every host again: a moment, or a new view. False if the
+    /// deadline comes first.
+    async fn next_round(&mut self, views: &mut watch::Receiver<ViewSummary>) -> bool {
+        // Half to all of it, so that those who were refused together do not come back together.
+        let pause = self.pause.mul_f64(rand::rng().random_range(0.5..1.0));
+        self.pause = (self.pause * 2).min(ROUND_PAUSE_MAX);
+        if Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = views.changed() => {}
+        }
+        self.tried.clear();
+        true
+    }
+
+    /// What an attempt's end means: the end of all, or that another host is to be asked.
+    fn judge(
+        &mut self,
+        link: &HostLink,
+        result: Result<Response, CallError>,
+    ) -> Option<Result<Answer<HostReply>, Failure>> {
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                if error.kind != CallErrorKind::Busy {
+                    link.failed();
+                }
+                let is_final = error.kind == CallErrorKind::TooLarge;
+                self.note(error.into(), None);
+                return is_final.then(|| Err(self.failure()));
+            }
+        };
+        self.cluster.clock.heard(response.clock, self.clock.now());
+        match response.result {
+            Ok(HostReply::Outcome(Outcome::Refused(refusal))) | Err(refusal) => {
+                let another_may_do_it = is_about_the_host(refusal.code);
+                if refusal.code == ErrorCode::NotReady {
+                    link.failed();
+                } else {
+                    link.answered();
+                }
+                self.note(refusal, Some(response.clock));
+                (!another_may_do_it).then(|| Err(self.failure()))
+            }
+            Ok(reply) => {
+                link.answered();
+                let Response { clock, bodies, .. } = response;
+                Some(Ok(Answer {
+                    reply,
+                    bodies,
+                    clock,
+                }))
+            }
+        }
+    }
+
+    fn note(&mut self, refusal: Refusal, clock: Option<Ts>) {
+        self.in_doubt |= refusal.applied == Applied::Unknown;
+        self.refusal = Some(refusal);
+        self.refused_at = clock;
+    }
+
+    /// The deadline, or the end of what may be tried.
+    fn give_up(&mut self) -> Failure {
+        if !self.running.is_empty() {
+            self.note(
+                Refusal::unknown(
+                    ErrorCode::DeadlineExceeded,
+                    "no answer came within the request's deadline",
+                ),
+                None,
+            );
+            self.leave_losers();
+        }
+        self.failure()
+    }
+
+    fn failure(&mut self) -> Failure {
+        let refusal = self.refusal.take().unwrap_or_else(|| {
+            let detail = "no host of the queue's cluster could be asked";
+            Refusal::not_applied(ErrorCode::Unavailable, detail)
+        });
+        let applied = if self.in_doubt {
+            Applied::Unknown
+        } else {
+            Applied::No
+        };
+        Failure {
+            refusal: Refusal { applied, ..refusal },
+            clock: self.refused_at,
+        }
+    }
+
+    /// What still runs is dropped, and so cancelled, or goes on without us. How many do is bounded by
+    /// the retry budget.
+    fn leave_losers(&mut self) {
+        let mut running = std::mem::take(&mut self.running);
+        if self.patience.losers_finish && !running.is_empty() {
+            tokio::spawn(async move { while running.next().await.is_some() {} });
+        }
+    }
+}
+
+/// Whether a refusal says something about the host that gave it rather than about the request.
+fn is_about_the_host(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NotReady
+            | ErrorCode::Busy
+            | ErrorCode::Unavailable
+            // The host may lag behind a partition's creation.
+            | ErrorCode::StaleRoute
+            // Another host has its own copy of the bytes.
+            | ErrorCode::Corrupt
+    )
+}

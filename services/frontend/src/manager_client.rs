@@ -1,0 +1,186 @@
+//! The manager's API from the frontend's side.
+
+use std::time::Duration;
+
+use http::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use shoal_api::manager::{
+    CLUSTERS_PATH, ClusterInfo, FEED_PATH, Feed, FeedQuery, HOSTS_PATH, HostInfo, QUEUES_PATH,
+};
+use shoal_api::{Problem, query};
+use shoal_types::{Applied, ErrorCode, QueueName, QueueRoute, QueueSettings};
+use tracing::debug;
+
+use crate::limits::{MANAGER_ANSWER_BYTES_MAX, MANAGER_CONNECT_TIMEOUT, MANAGER_TIMEOUT};
+
+/// Calls the manager. Every failure is a [`Problem`]: its own words if it gave any, else
+/// `manager_unavailable`.
+#[derive(Clone)]
+pub(crate) struct ManagerClient {
+    http: reqwest::Client,
+    /// Without a slash at its end.
+    base: String,
+}
+
+impl ManagerClient {
+    /// # Errors
+    /// If the HTTP client cannot be set up.
+    pub(crate) fn new(manager: &str) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(MANAGER_CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            http,
+            base: manager.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    pub(crate) async fn queue(&self, name: &QueueName) -> Result<QueueRoute, Problem> {
+        read(self.ask(Method::GET, &queue_path(name)).await?)
+    }
+
+    /// The queue, and whether it is new.
+    pub(crate) async fn create(
+        &self,
+        name: &QueueName,
+        settings: &QueueSettings,
+    ) -> Result<(QueueRoute, bool), Problem> {
+        let answer = self
+            .tell(Method::PUT, &queue_path(name), Some(settings))
+            .await?;
+        let is_new = answer.status == 201;
+        Ok((read(answer)?, is_new))
+    }
+
+    pub(crate) async fn change(
+        &self,
+        name: &QueueName,
+        settings: &QueueSettings,
+    ) -> Result<QueueRoute, Problem> {
+        read(
+            self.tell(Method::PATCH, &queue_path(name), Some(settings))
+                .await?,
+        )
+    }
+
+    pub(crate) async fn delete(&self, name: &QueueName) -> Result<(), Problem> {
+        self.tell::<()>(Method::DELETE, &queue_path(name), None)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn clusters(&self) -> Result<Vec<ClusterInfo>, Problem> {
+        read(self.ask(Method::GET, CLUSTERS_PATH).await?)
+    }
+
+    pub(crate) async fn hosts(&self) -> Result<Vec<HostInfo>, Problem> {
+        read(self.ask(Method::GET, HOSTS_PATH).await?)
+    }
+
+    pub(crate) async fn feed(&self, asked: FeedQuery) -> Result<Feed, Problem> {
+        let query = query::write([
+            ("since", Some(&asked.since as _)),
+            ("wait_s", Some(&asked.wait_s as _)),
+        ]);
+        let timeout = Duration::from_secs(asked.wait_s.into()) + MANAGER_TIMEOUT;
+        let request = self.request(Method::GET, &format!("{FEED_PATH}{query}"), timeout);
+        read(send(request).await?)
+    }
+
+    /// A request that changes nothing, so a failure certainly did not either.
+    async fn ask(&self, method: Method, path: &str) -> Result<Answer, Problem> {
+        send(self.request(method, path, MANAGER_TIMEOUT))
+            .await
+            .map_err(|problem| problem.applied(Applied::No))
+    }
+
+    async fn tell<T: Serialize>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&T>,
+    ) -> Result<Answer, Problem> {
+        let request = self.request(method, path, MANAGER_TIMEOUT);
+        send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
+    fn request(&self, method: Method, path: &str, timeout: Duration) -> reqwest::RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.base))
+            .timeout(timeout)
+    }
+}
+
+/// A good answer.
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+}
+
+fn queue_path(name: &QueueName) -> String {
+    // The characters of a queue name need no quoting.
+    format!("{QUEUES_PATH}/{name}")
+}
+
+async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Problem> {
+    let mut response = request.send().await.map_err(|e| unavailable(&e))?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| unavailable(&e))? {
+        if body.len() + chunk.len() > MANAGER_ANSWER_BYTES_MAX {
+            return Err(
+                Problem::new(ErrorCode::Internal, "the manager's answer is too large")
+                    .applied(Applied::Unknown),
+            );
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(Answer {
+            status: status.as_u16(),
+            body,
+        });
+    }
+    Err(match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => forwarded(&problem),
+        Err(_) => {
+            let detail = format!("the manager answered {status} without saying why");
+            Problem::new(ErrorCode::ManagerUnavailable, detail).applied(Applied::Unknown)
+        }
+    })
+}
+
+/// The manager's problem as ours: the request's name in the log is the one given here.
+fn forwarded(problem: &Problem) -> Problem {
+    let ours = Problem::new(problem.code, problem.detail.clone()).applied(problem.applied);
+    match &problem.field {
+        Some(field) => ours.at(field.clone()),
+        None => ours,
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, Problem> {
+    serde_json::from_slice(&answer.body).map_err(|e| {
+        let detail = format!("the manager's answer cannot be read: {e}");
+        Problem::new(ErrorCode::Internal, detail).applied(Applied::Unknown)
+    })
+}
+
+fn unavailable(error: &reqwest::Error) -> Problem {
+    debug!(%error, "manager did not answer");
+    let applied = if error.is_connect() {
+        Applied::No
+    } else {
+        Applied::Unknown
+    };
+    let detail = "the manager cannot be reached; queues that are known here go on";
+    Problem::new(ErrorCode::ManagerUnavailable, detail).applied(applied)
+}

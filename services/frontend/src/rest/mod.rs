@@ -1,0 +1,91 @@
+//! The REST API: one file per resource, and what they have in common.
+
+mod body;
+mod call;
+mod headers;
+mod messages;
+mod openapi;
+mod operation;
+mod path;
+mod peek;
+mod purge;
+mod queues;
+mod receipts;
+mod receive;
+mod stored;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use shoal_api::Problem;
+use shoal_types::{Applied, ErrorCode, Outcome};
+
+use crate::app::App;
+use call::Call;
+
+type Shared = State<Arc<App>>;
+
+/// All routes; those of `shoal_api::routes::ROUTES`.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/queues", get(queues::list))
+        .route(
+            "/v1/queues/{queue}",
+            put(queues::create)
+                .get(queues::show)
+                .patch(queues::change)
+                .delete(queues::delete),
+        )
+        .route("/v1/queues/{queue}/messages", post(messages::send))
+        .route(
+            "/v1/queues/{queue}/messages/receive",
+            post(receive::receive),
+        )
+        .route(
+            "/v1/queues/{queue}/messages/ack",
+            post(receipts::acknowledge),
+        )
+        .route("/v1/queues/{queue}/messages/extend", post(receipts::extend))
+        .route(
+            "/v1/queues/{queue}/messages/release",
+            post(receipts::release),
+        )
+        .route("/v1/queues/{queue}/messages/peek", get(peek::peek))
+        .route("/v1/queues/{queue}/purge", post(purge::purge))
+        .route("/v1/clusters", get(operation::clusters))
+        .route("/v1/hosts", get(operation::hosts))
+        .route("/openapi.json", get(openapi::document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(app)
+}
+
+async fn not_found(request: Request) -> Response {
+    let detail = format!("there is no path {}", request.uri().path());
+    Call::begin("unknown").finish(Err(Problem::new(ErrorCode::NotFound, detail)))
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    let detail = format!(
+        "{} does not take {}",
+        request.uri().path(),
+        request.method()
+    );
+    Call::begin("unknown").finish(Err(Problem::new(ErrorCode::MethodNotAllowed, detail)))
+}
+
+/// What the HTTP server refuses before any handler sees it, in this API's words.
+pub(crate) fn refuse(refusal: &shoal_runtime::http::HeadRefusal) -> Response {
+    let problem =
+        Problem::new(refusal.code, refusal.detail.clone()).status(refusal.status.as_u16());
+    Call::begin("unknown").finish(Err(problem))
+}
+
+/// A host answered something that does not answer what was asked.
+fn unexpected(outcome: &Outcome) -> Problem {
+    let detail = format!("a host gave an answer of another kind: {outcome:?}");
+    Problem::new(ErrorCode::Internal, detail).applied(Applied::Unknown)
+}

@@ -1,0 +1,79 @@
+//! Looking at messages without receiving them.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use shoal_api::{PeekAnswer, PeekQuery, PeekedMessage, Problem};
+use shoal_types::{Query, QueryReply, QueueRoute};
+
+use super::call::{Call, json};
+use super::path::{QueuePart, queue_name};
+use super::queues::read_query;
+use super::{Shared, body, headers, stored};
+use crate::admission::Class;
+use crate::app::{App, QueueOperation};
+use crate::dispatch::Deadline;
+use crate::limits::PEEK_LIMIT_DEFAULT;
+
+/// `GET /v1/queues/{queue}/messages/peek`
+pub(super) async fn peek(State(app): Shared, queue: QueuePart, request: Request) -> Response {
+    let call = Call::begin("peek");
+    let peeked = try_peek(&app, &call, queue, request).await;
+    call.finish(peeked)
+}
+
+async fn try_peek(
+    app: &App,
+    call: &Call,
+    queue: QueuePart,
+    request: Request,
+) -> Result<Response, Problem> {
+    let asked: PeekQuery = read_query(&request)?;
+    let taken = body::take(&app.admission, Class::Receive, request, 0).await?;
+    let name = queue_name(queue)?;
+    let limit = asked.limit.map_or(PEEK_LIMIT_DEFAULT, |limit| limit.get()) as usize;
+    let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
+    let answer = app.on_queue(&name, &Peek { limit, deadline }).await?;
+    Ok(json(StatusCode::OK, &answer))
+}
+
+struct Peek {
+    limit: usize,
+    deadline: Deadline,
+}
+
+impl QueueOperation for Peek {
+    type Done = PeekAnswer;
+
+    async fn run(&self, app: &App, route: &QueueRoute) -> Result<PeekAnswer, Problem> {
+        let mut messages = Vec::new();
+        for place in &route.partitions {
+            let room = self.limit - messages.len();
+            if room == 0 {
+                break;
+            }
+            let query = Query::Peek {
+                partition: place.partition,
+                limit: room as u16,
+            };
+            let answer = app
+                .dispatcher
+                .query(place.cluster, self.deadline.at, query)
+                .await?;
+            let QueryReply::Peeked(peeked) = answer.reply else {
+                continue;
+            };
+            messages.extend(
+                peeked
+                    .into_iter()
+                    .zip(answer.bodies)
+                    .filter_map(|(peeked, bytes)| {
+                        let payload =
+                            stored::read(place.partition, peeked.sequence, peeked.crc, &bytes)?;
+                        Some(PeekedMessage::new(place.partition, peeked, payload))
+                    }),
+            );
+        }
+        Ok(PeekAnswer { messages })
+    }
+}
