@@ -1,0 +1,61 @@
+//! The key space of the metadata store. These forms are on disk: they do not change.
+//!
+//! | key | value | lives |
+//! |---|---|---|
+//! | `clusters/{id, 16 hex}` | [`crate::records::ClusterRecord`] | from the decision to form it |
+//! | `counters/{name}` | [`crate::records::Counter`] | from the first id that was given |
+//! | `deleted/{queue name}` | [`crate::records::DeletedRecord`] | from a deletion until the name is used again |
+//! | `hosts/{id, 16 hex}` | [`crate::records::HostRecord`] | from the first heartbeat |
+//! | `queues/{queue name}` | [`crate::records::QueueRecord`] | from the decision to create it until it is deleted at its cluster |
+
+use shoal_types::{ClusterId, HostId, QueueName};
+
+pub(crate) const CLUSTERS: &str = "clusters/";
+pub(crate) const DELETED: &str = "deleted/";
+pub(crate) const HOSTS: &str = "hosts/";
+pub(crate) const QUEUES: &str = "queues/";
+
+/// The last cluster id that was given.
+pub(crate) const CLUSTER_IDS: &str = "counters/clusters";
+/// The last queue id that was reserved.
+pub(crate) const QUEUE_IDS: &str = "counters/queues";
+/// The last partition id that was reserved.
+pub(crate) const PARTITION_IDS: &str = "counters/partitions";
+
+pub(crate) fn host(host: HostId) -> String {
+    format!("{HOSTS}{:016x}", host.0)
+}
+
+pub(crate) fn cluster(cluster: ClusterId) -> String {
+    format!("{CLUSTERS}{:016x}", cluster.0)
+}
+
+pub(crate) fn queue(name: &QueueName) -> String {
+    format!("{QUEUES}{name}")
+}
+
+pub(crate) fn deleted(name: &QueueName) -> String {
+    format!("{DELETED}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_as_they_are_on_disk() {
+        let name: QueueName = "orders.fifo".parse().unwrap();
+        assert_eq!(host(HostId(0xab)), "hosts/00000000000000ab");
+        assert_eq!(cluster(ClusterId(u64::MAX)), "clusters/ffffffffffffffff");
+        assert_eq!(queue(&name), "queues/orders.fifo");
+        assert_eq!(deleted(&name), "deleted/orders.fifo");
+        assert_eq!(
+            [CLUSTER_IDS, QUEUE_IDS, PARTITION_IDS],
+            [
+                "counters/clusters",
+                "counters/queues",
+                "counters/partitions"
+            ]
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! The bounds of the manager, each with its reason.
+
+use std::time::Duration;
+
+/// Transactions of one commit of the store: at 2 KB each, 2 MB of dirty pages.
+pub const COMMIT_BATCH_MAX: usize = 1_024;
+/// Transactions that wait for the store. More than one batch, so that the next is full when a commit
+/// ends; whoever finds no room waits.
+pub const COMMIT_QUEUE_MAX: usize = 4_096;
+/// Bytes of a record, far above any real one: a queue with 50 tags of full length has 80 KB.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Ids reserved in the store at once. What is left of them is skipped at a restart; at one restart a
+/// second, 64 bits last for half a billion years.
+pub const ID_BLOCK: u64 = 1_000;
+
+/// Hosts of the whole system. Each is asked of and heard from every second.
+pub const HOSTS_MAX: usize = 10_000;
+/// Bytes of a host's address, `name:port`: a DNS name has at most 253.
+pub const ADDRESS_BYTES_MAX: usize = 260;
+/// Bytes of a zone's name.
+pub const ZONE_BYTES_MAX: usize = 64;
+/// A host that was not heard from for so long counts as gone: its heartbeats come every second, and
+/// three may get lost.
+pub const HOST_SILENCE_MAX: Duration = Duration::from_secs(4);
+/// Queues of the whole system; the feed hands all of them to every frontend.
+pub const QUEUES_MAX: u64 = 2_000_000;
+/// Deletions that are remembered over a restart, newest first. A frontend that was away for longer
+/// finds out at the first use of the queue, when its cluster says that it is gone.
+pub const DELETIONS_KEPT_MAX: usize = 100_000;
+
+/// How long creating, changing or deleting a queue may take. Less than the 4 s that a frontend waits,
+/// so that it is the manager who says what happened. What is not finished then goes on by itself.
+pub const OPERATION_PATIENCE: Duration = Duration::from_millis(3_500);
+/// How long a creation waits for a cluster that serves. At the start of a system the first cluster is
+/// a moment away.
+pub const CAPACITY_PATIENCE: Duration = Duration::from_millis(1_500);
+/// Creations, changes and deletions under way. A host takes 1,024 calls on a connection.
+pub const OPERATIONS_MAX: usize = 4_096;
+/// How often what could not be finished is tried again.
+pub const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
+/// How many of them at once.
+pub const SETTLE_CONCURRENCY: usize = 64;
+
+/// For one host's answer to an instruction: several times what a replicated command takes when a host
+/// has just failed.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between rounds over all hosts of a cluster; doubles up to [`ROUND_PAUSE_MAX`].
+pub const ROUND_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// The longest of these pauses.
+pub const ROUND_PAUSE_MAX: Duration = Duration::from_millis(500);
+/// How far ahead the deadline of an instruction lies, in the cluster's time. Its result is remembered
+/// until then; the most that clusters take is 60 s, and their clock is known only roughly.
+pub const INSTRUCTION_DEADLINE: Duration = Duration::from_secs(20);
+/// Between attempts to make a host confirm its new cluster; doubles up to [`FORM_PAUSE_MAX`].
+pub const FORM_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest of these pauses.
+pub const FORM_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Connections to the API: frontends with a long poll each and some requests, hosts with one each.
+pub const API_CONNECTIONS_MAX: usize = 20_000;
+/// Bytes of a request's body: settings with 50 tags of full length in JSON's longest writing.
+pub const API_BODY_BYTES_MAX: usize = 256 << 10;
+/// For tasks to end after the shutdown.
+pub const STOP_GRACE: Duration = Duration::from_secs(10);

@@ -1,0 +1,65 @@
+//! Every metric of the manager: its name as a constant, and what it means.
+
+use metrics::Unit;
+use shoal_runtime::telemetry::{Metric, MetricKind};
+
+/// Transactions per commit of the store.
+pub const COMMIT_TRANSACTIONS: &str = "shoal_manager_commit_transactions";
+/// Requests answered, by `operation` and `result` (`ok` or an error code).
+pub const REQUESTS: &str = "shoal_manager_requests_total";
+/// From a request's head to its answer, by `operation`. Long polls are left out.
+pub const REQUEST_SECONDS: &str = "shoal_manager_request_seconds";
+/// Instructions that a host did not carry out at once, by `reason`.
+pub const INSTRUCTION_RETRIES: &str = "shoal_manager_instruction_retries_total";
+/// Queues whose creation, change or deletion is decided but not carried out yet.
+pub const UNSETTLED: &str = "shoal_manager_unsettled_queues";
+/// Queues that exist.
+pub const QUEUES: &str = "shoal_manager_queues";
+/// Clusters, by `state`.
+pub const CLUSTERS: &str = "shoal_manager_clusters";
+/// Hosts, by `alive` (`true` or `false`).
+pub const HOSTS: &str = "shoal_manager_hosts";
+
+/// All of them, for the recorder and the documentation.
+pub const ALL: &[Metric] = &[
+    Metric {
+        name: COMMIT_TRANSACTIONS,
+        kind: MetricKind::Histogram,
+        unit: Unit::Count,
+        help: "Transactions per commit of the metadata store.",
+    },
+    Metric {
+        name: REQUESTS,
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Requests answered. Alert on the share of results unavailable, no_capacity and internal.",
+    },
+    Metric {
+        name: REQUEST_SECONDS,
+        kind: MetricKind::Histogram,
+        unit: Unit::Seconds,
+        help: "From a request's head to its answer; the feed's long polls are left out.",
+    },
+    Metric {
+        name: INSTRUCTION_RETRIES,
+        kind: MetricKind::Counter,
+        unit: Unit::Count,
+        help: "Instructions that a host did not carry out at once. A steady rate means that a host is in trouble.",
+    },
+    gauge(
+        UNSETTLED,
+        "Queues whose creation, change or deletion waits for their cluster. Alert if it stays above 0.",
+    ),
+    gauge(QUEUES, "Queues that exist."),
+    gauge(CLUSTERS, "Clusters. Alert on state unavailable."),
+    gauge(HOSTS, "Hosts. Alert on those not alive."),
+];
+
+const fn gauge(name: &'static str, help: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: MetricKind::Gauge,
+        unit: Unit::Count,
+        help,
+    }
+}
