@@ -142,9 +142,13 @@ impl Ledger {
         let mut accepted = 0;
         let mut above = sending.floor;
         for (record, answer) in records.iter_mut().zip(answers) {
-            let SendAnswer::Accepted(sequence) = answer else {
-                record.sent = Sent::Refused;
-                continue;
+            let sequence = match answer {
+                SendAnswer::Accepted(sequence) => sequence,
+                SendAnswer::Refused(_) => {
+                    record.sent = Sent::Refused;
+                    continue;
+                }
+                SendAnswer::Unknown(_) => continue,
             };
             accepted += 1;
             record.sent = Sent::Accepted;

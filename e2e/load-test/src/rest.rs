@@ -1,96 +1,61 @@
-//! The load's [`Service`] over REST.
+//! The load's [`Service`] over REST, as any user of the Rust client has it.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use shoal_api::{Field, QueueBody, Whole};
+use shoal_client::{
+    Client, ClientError, Message, Receive, ReceivedExt as _, ReceivedMessage, SendItemAnswer,
+};
 use shoal_types::Applied;
 
 use crate::service::{Failure, Received, SendAnswer, Service};
 
-/// How long an operation may take beyond what it waits for a message. Longer than the frontend's own
-/// deadlines, so that the frontend's answer is what counts.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A frontend. Several loads may share one.
 #[derive(Clone, Debug)]
 pub struct Rest {
-    http: reqwest::Client,
-    /// Without a slash at the end.
-    base: String,
+    client: Client,
 }
 
 impl Rest {
     /// Talks to the frontend at `http://host:port`.
     ///
     /// # Errors
-    /// If no HTTP client can be made.
+    /// If the address is none.
     pub fn new(frontend: &str) -> anyhow::Result<Self> {
         Ok(Self {
-            // A connection per worker, kept open.
-            http: reqwest::Client::builder().tcp_nodelay(true).build()?,
-            base: frontend.trim_end_matches('/').to_owned(),
-        })
-    }
-
-    async fn call(
-        &self,
-        method: reqwest::Method,
-        path: &str,
-        body: Option<Value>,
-        timeout: Duration,
-    ) -> Result<Value, Failure> {
-        let url = format!("{}/v1/queues/{path}", self.base);
-        let mut request = self.http.request(method, url).timeout(timeout);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.map_err(|e| broken(&e))?;
-        let status = response.status();
-        let body = response.bytes().await.map_err(|e| broken(&e))?;
-        if !status.is_success() {
-            return Err(refused(status.as_u16(), &body));
-        }
-        if body.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&body).map_err(|e| Failure {
-            code: "bad_answer".to_owned(),
-            detail: e.to_string(),
-            applied: Applied::Unknown,
+            client: Client::new(frontend)?,
         })
     }
 }
 
 impl Service for Rest {
     async fn create_queue(&self, queue: &str, visibility: Duration) -> Result<(), Failure> {
-        let settings = json!({ "visibility_timeout_s": visibility.as_secs() });
-        self.call(reqwest::Method::PUT, queue, Some(settings), PATIENCE)
-            .await
-            .map(drop)
+        let seconds = Whole::new(visibility.as_secs()).expect("a plan's visibility is in range");
+        let settings = QueueBody {
+            visibility_timeout_s: Field::Value(seconds),
+            ..QueueBody::default()
+        };
+        self.client.queue(queue).create(&settings).await?;
+        Ok(())
     }
 
     async fn delete_queue(&self, queue: &str) -> Result<(), Failure> {
-        self.call(reqwest::Method::DELETE, queue, None, PATIENCE)
-            .await
-            .map(drop)
+        Ok(self.client.queue(queue).delete().await?)
     }
 
     async fn send(&self, queue: &str, bodies: Vec<Bytes>) -> Result<Vec<SendAnswer>, Failure> {
-        let text = |body: &Bytes| json!({ "body": String::from_utf8_lossy(body) });
-        let messages: Vec<Value> = bodies.iter().map(text).collect();
-        let path = format!("{queue}/messages");
-        let body = json!({ "messages": messages });
-        let answer = self
-            .call(reqwest::Method::POST, &path, Some(body), PATIENCE)
-            .await?;
-        items(&answer, "messages")
-            .iter()
-            .map(|item| match item.get("sequence") {
-                Some(number) => Ok(SendAnswer::Accepted(decimal(number)?)),
-                None => Ok(SendAnswer::Refused(item["error"]["code"].to_string())),
-            })
-            .collect()
+        let message = |body: Bytes| Message::of_bytes(body.into());
+        let messages: Vec<Message> = bodies.into_iter().map(message).collect();
+        let answer = self.client.queue(queue).send_batch(&messages).await?;
+        let outcome = |item| match item {
+            SendItemAnswer::Sent { sequence, .. } => SendAnswer::Accepted(sequence.0),
+            SendItemAnswer::Failed { error } => match error.applied {
+                Applied::No => SendAnswer::Refused(error.code.to_string()),
+                Applied::Unknown => SendAnswer::Unknown(error.code.to_string()),
+            },
+        };
+        Ok(answer.messages.into_iter().map(outcome).collect())
     }
 
     async fn receive(
@@ -99,91 +64,48 @@ impl Service for Rest {
         max: usize,
         wait: Duration,
     ) -> Result<Vec<Received>, Failure> {
-        let path = format!("{queue}/messages/receive");
-        let body = json!({ "max": max, "wait_s": wait.as_secs() });
-        let answer = self
-            .call(reqwest::Method::POST, &path, Some(body), PATIENCE + wait)
-            .await?;
-        items(&answer, "messages")
-            .iter()
-            .map(|item| {
-                Ok(Received {
-                    sequence: decimal(&item["sequence"])?,
-                    receipt: item["receipt"].as_str().unwrap_or_default().to_owned(),
-                    body: Bytes::from(item["body"].as_str().unwrap_or_default().to_owned()),
-                })
+        let how = Receive::default()
+            .max(max as u32)
+            .wait_s(wait.as_secs() as u32);
+        let messages = self.client.queue(queue).receive(&how).await?;
+        let receive = |message: ReceivedMessage| {
+            Ok(Received {
+                sequence: message.sequence.0,
+                receipt: message.receipts().pop().unwrap_or_default(),
+                body: message.bytes()?.into(),
             })
-            .collect()
+        };
+        messages.into_iter().map(receive).collect()
     }
 
     async fn acknowledge(&self, queue: &str, receipts: Vec<String>) -> Result<Vec<bool>, Failure> {
-        let path = format!("{queue}/messages/ack");
-        let body = json!({ "receipts": receipts });
-        let answer = self
-            .call(reqwest::Method::POST, &path, Some(body), PATIENCE)
-            .await?;
-        Ok(items(&answer, "receipts")
-            .iter()
-            .map(|item| item["ok"] == true)
-            .collect())
+        let answer = self.client.queue(queue).acknowledge(&receipts).await?;
+        Ok(answer.receipts.into_iter().map(|item| item.ok).collect())
     }
 
     async fn waiting(&self, queue: &str) -> Result<u64, Failure> {
-        let answer = self
-            .call(reqwest::Method::GET, queue, None, PATIENCE)
-            .await?;
-        let counts =
-            ["ready", "in_flight", "delayed"].map(|state| answer["counts"][state].as_u64());
-        counts
-            .into_iter()
-            .try_fold(0, |sum, count| Some(sum + count?))
-            .ok_or_else(|| Failure {
+        match self.client.queue(queue).info().await?.counts {
+            Field::Value(counts) => Ok(counts.ready + counts.in_flight + counts.delayed),
+            _ => Err(Failure {
                 code: "no_counts".to_owned(),
-                detail: format!("the frontend does not know the counts of {queue}"),
+                detail: format!("nobody can say at the moment what is in {queue}"),
                 applied: Applied::No,
-            })
+            }),
+        }
     }
 }
 
-fn items<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
-    answer[name].as_array().map_or(&[], Vec::as_slice)
-}
-
-/// Sequence numbers are decimal strings in JSON.
-fn decimal(value: &Value) -> Result<u64, Failure> {
-    let number = value.as_str().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| Failure {
-        code: "bad_answer".to_owned(),
-        detail: format!("{value} is no sequence number"),
-        applied: Applied::Unknown,
-    })
-}
-
-/// No answer came. Only a connection that never was leaves nothing behind for certain.
-fn broken(error: &reqwest::Error) -> Failure {
-    Failure {
-        code: "connection".to_owned(),
-        detail: error.to_string(),
-        applied: if error.is_connect() {
-            Applied::No
-        } else {
-            Applied::Unknown
-        },
-    }
-}
-
-/// A problem document, or what came instead of one.
-fn refused(status: u16, body: &[u8]) -> Failure {
-    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
-    Failure {
-        code: problem["code"]
-            .as_str()
-            .map_or_else(|| format!("status_{status}"), str::to_owned),
-        detail: problem["detail"].as_str().unwrap_or_default().to_owned(),
-        applied: if problem["applied"] == "no" {
-            Applied::No
-        } else {
-            Applied::Unknown
-        },
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let code = match &error {
+            ClientError::Refused(problem) => problem.code.to_string(),
+            ClientError::Connection(_) => "connection".to_owned(),
+            ClientError::Unexpected(_) => "unexpected".to_owned(),
+        };
+        Self {
+            code,
+            applied: error.applied(),
+            detail: error.to_string(),
+        }
     }
 }

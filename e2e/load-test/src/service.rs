@@ -54,6 +54,8 @@ pub enum SendAnswer {
     Accepted(u64),
     /// Certainly not kept; the reason's code.
     Refused(String),
+    /// Nobody knows whether it was kept; the reason's code.
+    Unknown(String),
 }
 
 /// A message in a consumer's hands.
