@@ -222,7 +222,7 @@ impl Engine {
     // ---- giving ----
 
     pub(crate) fn on_fetch(&mut self, from: usize, view: ViewNumber, have: &[u64]) {
-        if have.len() != self.view.members.len() {
+        if have.len() != self.view.members.len() || self.is_answered(from, view, have) {
             return;
         }
         if view > self.view.number {
@@ -231,6 +231,18 @@ impl Engine {
             self.give_of_current_view(from, have);
         } else {
             self.give_of_sealed_view(from, view, have);
+        }
+    }
+
+    /// True if the member has shown since that it has more on disk than it asked for here: the question
+    /// is an old one, and what it asks for may be gone from the log by now.
+    fn is_answered(&self, from: usize, view: ViewNumber, have: &[u64]) -> bool {
+        match &self.peers[from].durable {
+            Some((shown, _)) if *shown > view => true,
+            Some((shown, durable)) if *shown == view => {
+                have.iter().zip(durable).any(|(have, durable)| have < durable)
+            }
+            _ => false,
         }
     }
 
@@ -254,7 +266,6 @@ impl Engine {
         let Some(next) = self.views.get(&view.next()).cloned() else {
             // Such views are forgotten once every member has shown that it is beyond them.
             if let Some(incarnation) = self.peers[to].incarnation {
-                let view = self.view.number;
                 self.send(to, Message::Forgotten { incarnation, view });
             }
             return;

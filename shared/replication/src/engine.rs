@@ -20,7 +20,7 @@ use crate::timer::{Timer, Timers};
 use crate::view_change::Proposal;
 use crate::windowed_max::WindowedMax;
 use crate::{
-    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, NeededFrom, Output, Payload,
+    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, NeededFrom, Output,
     Record, RecordNumber, Ticket, View,
 };
 
@@ -91,8 +91,6 @@ pub struct Engine {
     pub(crate) last_ticket: Ticket,
     /// Own batches in the lane of the current view that are not executed, by index.
     pub(crate) tickets: VecDeque<(u64, Ticket)>,
-    /// Own batches that a seal cut off; they are appended again when the host acts.
-    pub(crate) cut_off: VecDeque<(Ticket, Payload)>,
 
     pub(crate) acceptor: Acceptor,
     pub(crate) attempts: Attempts,
@@ -137,7 +135,6 @@ impl Engine {
             owed: Owed::default(),
             last_ticket: Ticket(0),
             tickets: VecDeque::new(),
-            cut_off: VecDeque::new(),
             acceptor: Acceptor::default(),
             attempts: Attempts::default(),
             proposal: None,

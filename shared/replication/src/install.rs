@@ -1,8 +1,6 @@
 //! Installing a decided view: the one before is cut at its seal and executed to the end, then the new
 //! one begins with empty lanes.
 
-use std::collections::VecDeque;
-
 use shoal_types::{Mono, ViewNumber};
 
 use crate::acknowledgement::Acknowledgements;
@@ -38,9 +36,6 @@ impl Engine {
         let executed = vec![0; view.members.len()];
         self.enter(view.clone(), executed, record);
         self.outputs.push_back(Output::ViewInstalled { view });
-        if !self.will_write() {
-            self.drop_cut_off();
-        }
     }
 
     /// Starts a view whose lanes are executed up to these indices (zeros unless restored).
@@ -56,7 +51,7 @@ impl Engine {
         self.lanes = lanes.collect();
         self.acks = Acknowledgements::new(self.me, executed);
         self.clock.enter_view(self.me, members, view.start);
-        self.tickets.clear();
+        assert!(self.tickets.is_empty(), "a sealed batch was not executed");
         self.act_after = record;
         self.abandon_proposal();
         self.timers.stop(Timer::PreVote);
@@ -74,37 +69,17 @@ impl Engine {
         self.forget_old_views();
     }
 
+    /// Cuts the lanes at the seal. Own batches beyond it will never be executed. (A writer of the next
+    /// view has none: it promised, and what it had appended was durable by then.)
     fn cut_at(&mut self, ends: &[u64]) {
-        let own_end = ends[self.me];
-        let beyond = self.lanes[self.me].after(own_end.max(self.lanes[self.me].base()));
-        let mut beyond: VecDeque<_> = beyond.map(|e| (e.index, e.payload.clone())).collect();
-        self.tickets.retain(|(index, ticket)| {
-            while beyond.front().is_some_and(|(i, _)| i < index) {
-                beyond.pop_front();
-            }
-            match beyond.front() {
-                Some((i, payload)) if i == index => {
-                    self.cut_off.push_back((*ticket, payload.clone()));
-                    false
-                }
-                _ => true,
-            }
-        });
         for (lane, end) in self.lanes.iter_mut().zip(ends) {
             lane.cut(*end);
         }
-    }
-
-    /// True if this host will append in its view.
-    fn will_write(&self) -> bool {
-        let meant = self.view.incarnation_of(self.config.me);
-        self.i_write()
-            && self.view.number > self.barred_through
-            && meant.is_none_or(|incarnation| incarnation == self.incarnation)
-    }
-
-    fn drop_cut_off(&mut self) {
-        for (ticket, _) in std::mem::take(&mut self.cut_off) {
+        let own_end = ends[self.me];
+        while let Some((index, ticket)) = self.tickets.back().copied()
+            && index > own_end
+        {
+            self.tickets.pop_back();
             self.outputs.push_back(Output::Dropped { ticket });
         }
     }
@@ -115,9 +90,6 @@ impl Engine {
             return;
         }
         self.acts_in = self.view.number;
-        for (ticket, payload) in std::mem::take(&mut self.cut_off) {
-            self.append(ticket, payload);
-        }
         self.heartbeat_everyone();
     }
 

@@ -115,11 +115,11 @@ pub enum Message {
         /// get in.
         hears: Vec<HostId>,
     },
-    /// "You have shown more in an earlier life than you know now."
+    /// "An earlier life of you has acted in a later view than you know."
     Forgotten {
         /// The life that the receiver is in.
         incarnation: Incarnation,
-        /// The view in which an earlier one acted.
+        /// The view that it knows.
         view: ViewNumber,
     },
 }

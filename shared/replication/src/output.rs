@@ -63,8 +63,8 @@ pub enum Output {
         /// The view.
         view: View,
     },
-    /// The batch was not executed and never will be by this host's doing: its clients should try
-    /// another host, with the same request ids.
+    /// The batch was cut off by the seal of its view: it was not and never will be executed. Its
+    /// clients should try another host, with the same request ids.
     Dropped {
         /// Which batch.
         ticket: Ticket,
@@ -76,7 +76,7 @@ pub enum Output {
     },
 }
 
-/// Names a batch that was submitted here, over all views in which it is appended.
+/// Names a batch that was submitted here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 

@@ -62,17 +62,20 @@ impl Engine {
                 }
             }
             Message::Forgotten { incarnation, view } => {
-                if incarnation == self.incarnation && view > self.view.number {
-                    self.stopped = true;
-                    self.outputs.push_back(Output::Fatal {
-                        reason: format!(
-                            "this data folder has forgotten what it knew: it is at view {}, but the \
-                             host has acted in view {view}; replace the host by a new one",
-                            self.view.number
-                        ),
-                    });
+                if incarnation == self.incarnation && view >= self.view.number {
+                    self.stop_for_good();
                 }
             }
         }
+    }
+
+    fn stop_for_good(&mut self) {
+        self.stopped = true;
+        let reason = format!(
+            "this data folder has forgotten what it knew: it is at view {}, but an earlier life of this \
+             host has acted in a later one; replace the host by a new one",
+            self.view.number
+        );
+        self.outputs.push_back(Output::Fatal { reason });
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rig::{MS, Random, Rig, SECOND, Us};
-use shoal_replication::{LinkEvent, Timings};
+use shoal_replication::Timings;
 
 /// Everything happens fifteen times as often as in a real cluster.
 fn hurried() -> Timings {
@@ -40,6 +40,7 @@ struct Weather {
     clock_steps: u64,
     slow_disks: u64,
     leaves: u64,
+    coups: u64,
     submits: u64,
 }
 
@@ -58,6 +59,7 @@ impl Weather {
             clock_steps: up_to(6),
             slow_disks: up_to(8),
             leaves: up_to(2),
+            coups: up_to(20).saturating_sub(8),
             submits: 40 + up_to(200),
         }
     }
@@ -133,6 +135,7 @@ impl Storm {
             w.clock_steps,
             w.slow_disks,
             w.leaves,
+            w.coups,
         ];
         let mut drawn = self.rig.random.below(choices.iter().sum());
         let choice = choices.iter().position(|weight| {
@@ -176,6 +179,18 @@ impl Storm {
                 rig.hosts[h].sync_latency = 50 + rig.random.below(most);
             }
             11 if up => rig.leave(h),
+            12 if up => {
+                rig.coup(h);
+                let rival = rig.random.index(rig.hosts.len());
+                if rig.is_up(rival) && rig.random.one_in(2) {
+                    rig.coup(rival);
+                }
+                let soon = rig.random.below(10 * MS);
+                rig.run_for(soon);
+                if rig.is_up(h) && rig.random.one_in(3) {
+                    rig.power_off(h);
+                }
+            }
             _ => {}
         }
     }

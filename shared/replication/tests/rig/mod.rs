@@ -281,6 +281,26 @@ impl Rig {
         self.tell_link(host, peer, LinkEvent::Up { incarnation }, back);
     }
 
+    /// A host takes everyone for dead and believes that all agree to a view change: what the rules
+    /// about suspicion and pre-votes prevent, and what must do no harm all the same.
+    pub fn coup(&mut self, h: usize) {
+        let now = self.now_of(h);
+        let view = self.status(h).view.number.next();
+        for peer in self.others(h) {
+            let id = self.hosts[peer].id;
+            self.engine(h).handle_link(id, LinkEvent::Refused, now);
+        }
+        for peer in self.others(h) {
+            let id = self.hosts[peer].id;
+            let message = Message::PreVoted { view };
+            self.engine(h).handle_message(id, message, now);
+        }
+        self.after_input(h);
+        for peer in self.others(h) {
+            self.show_link(h, peer);
+        }
+    }
+
     /// Tells a host how its connection to a peer really is.
     pub fn show_link(&mut self, host: usize, peer: usize) {
         let incarnation = self.hosts[peer].shown;
