@@ -19,6 +19,7 @@ mod client;
 pub mod faults;
 pub mod frame;
 pub mod handshake;
+mod identity;
 pub mod limits;
 mod liveness;
 mod mailbox;
@@ -30,6 +31,6 @@ mod writer;
 
 pub use call::Response;
 pub use client::{CallError, CallErrorKind, ClientOptions, HostClient};
-pub use handshake::{Identity, Remote, Role};
+pub use identity::{Identity, Remote, Role};
 pub use peers::{PeerEvent, PeerLinks};
 pub use server::{HostService, Listener, Pusher};

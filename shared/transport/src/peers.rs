@@ -21,7 +21,8 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::call::payload_bytes;
 use crate::frame::{HEADER_BYTES, Kind};
-use crate::handshake::{self, Connection, HandshakeError, Identity};
+use crate::handshake::{self, Connection, HandshakeError, Meant};
+use crate::identity::Identity;
 use crate::liveness::{Liveness, Sign};
 use crate::mailbox::{Mailbox, NotTaken, Weight};
 use crate::reader::FrameReader;
@@ -217,7 +218,11 @@ async fn run<E: From<PeerEvent>>(shared: Arc<Shared>, me: Identity, events: mpsc
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        match handshake::dial(&address, &me, me.peer_meant(peer)).await {
+        let meant = Meant {
+            host: Some(peer),
+            cluster: me.shown().cluster,
+        };
+        match handshake::dial(&address, &me, meant).await {
             Ok(connection) => {
                 let incarnation = connection.remote.incarnation;
                 let began = Instant::now();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_transport::faults::{Fault, Proxy};
-use shoal_transport::{CallErrorKind, ClientOptions, HostClient, Identity, Role};
+use shoal_transport::{CallErrorKind, ClientOptions, HostClient, Identity, Role, limits};
 use shoal_types::{
     Applied, ClusterId, ErrorCode, HostId, HostRequest, Incarnation, Push, ViewNumber, ViewSummary,
 };
@@ -112,23 +112,15 @@ async fn what_fits_into_no_frame_is_not_sent() {
 }
 
 /// A service whose calls never end, and what counts those that came and those that were dropped.
-fn counting() -> (
-    Arc<support::Scripted>,
-    Arc<AtomicUsize>,
-    mpsc::UnboundedReceiver<()>,
-) {
-    struct Gone(mpsc::UnboundedSender<()>);
+fn counting() -> (Arc<support::Scripted>, Arc<AtomicUsize>, mpsc::Receiver<()>) {
+    struct Gone(mpsc::Sender<()>);
     impl Drop for Gone {
         fn drop(&mut self) {
-            self.0.send(()).unwrap();
+            self.0.try_send(()).unwrap();
         }
     }
     let count = Arc::new(AtomicUsize::new(0));
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "bounded by the calls of the test"
-    )]
-    let (dropped, drops) = mpsc::unbounded_channel();
+    let (dropped, drops) = mpsc::channel(2 * limits::CALLS_PER_CONNECTION_MAX);
     let counted = Arc::clone(&count);
     let service = script(move |_, _| {
         counted.fetch_add(1, Ordering::SeqCst);
@@ -374,7 +366,7 @@ async fn calls_beyond_the_bound_are_busy_and_not_applied() {
     let server = Server::start(service).await;
     let client = client(server.address);
     let mut calls = JoinSet::new();
-    let at_most = shoal_transport::limits::CALLS_PER_CONNECTION_MAX;
+    let at_most = limits::CALLS_PER_CONNECTION_MAX;
     for _ in 0..at_most {
         let client = client.clone();
         calls.spawn(async move { client.call(&STATUS, &[], 6 * SOON).await });

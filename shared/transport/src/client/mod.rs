@@ -17,7 +17,8 @@ pub use error::{CallError, CallErrorKind};
 
 use crate::call::{self, Response};
 use crate::frame::{self, HEADER_BYTES, Kind};
-use crate::handshake::{Identity, Meant, Role};
+use crate::handshake::Meant;
+use crate::identity::{Identity, Role};
 use crate::limits;
 use crate::mailbox::{Mailbox, NotTaken, Weight};
 use crate::metric_names;

@@ -6,7 +6,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::{fmt, io};
 
 use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable};
@@ -17,53 +16,15 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, interval_at};
 use tracing::debug;
 
+use super::end::End;
 use super::pushes::{News, Subscription};
 use super::{HostService, Pusher};
 use crate::call::{self, Response};
-use crate::frame::{Frame, FrameError, Kind};
+use crate::frame::{Frame, Kind};
 use crate::handshake::Connection;
 use crate::reader::FrameReader;
 use crate::writer::WriteBuffer;
 use crate::{limits, metric_names};
-
-/// Why a connection ended.
-#[derive(Debug)]
-pub(super) enum End {
-    Shutdown,
-    Replaced,
-    Closed,
-    Silent,
-    NotReading,
-    Unexpected(Kind),
-    RepeatedId(u64),
-    BadFrame(FrameError),
-    Io(io::Error),
-}
-
-impl End {
-    /// Bytes that are no frame are worth a metric: bad hardware, or somebody who tries things out.
-    pub(super) fn count(&self) {
-        if let Self::BadFrame(error) = self {
-            metrics::counter!(metric_names::FRAMES_BAD, "reason" => error.label()).increment(1);
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shutdown => f.write_str("we stop"),
-            Self::Replaced => f.write_str("the peer has a newer connection"),
-            Self::Closed => f.write_str("closed by the other side"),
-            Self::Silent => f.write_str("silent for too long"),
-            Self::NotReading => f.write_str("does not read its answers"),
-            Self::Unexpected(kind) => write!(f, "{kind:?} frame out of place"),
-            Self::RepeatedId(id) => write!(f, "call id {id} used twice at once"),
-            Self::BadFrame(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
 
 /// Serves the connection to its end.
 pub(super) async fn serve<S: HostService>(

@@ -1,6 +1,7 @@
 //! A host's port.
 
 mod callers;
+mod end;
 mod peer;
 mod pushes;
 mod registry;
@@ -23,7 +24,8 @@ use tracing::{debug, warn};
 pub use pushes::Pusher;
 
 use crate::call::Response;
-use crate::handshake::{self, Identity, Remote, Role};
+use crate::handshake;
+use crate::identity::{Identity, Remote, Role};
 use crate::peers::PeerEvent;
 use crate::{limits, metric_names};
 use registry::{PeerPlace, Registry};

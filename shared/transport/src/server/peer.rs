@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::PeerPlace;
-use super::callers::End;
+use super::end::End;
 use crate::frame::Kind;
 use crate::handshake::Connection;
 use crate::limits::SERVER_SILENCE_MAX;
