@@ -66,7 +66,7 @@ impl Core {
         if due {
             self.freeze();
         }
-        let durable = self.log.durable();
+        let durable = self.log.durable_lsn();
         if self
             .checkpoint
             .frozen
