@@ -31,7 +31,7 @@ impl FolderLock {
     ///
     /// # Errors
     /// Names the holder or the file.
-    pub fn acquire(_folder: &Path) -> Result<Self, LockError> {
+    pub fn take(_folder: &Path) -> Result<Self, LockError> {
         unimplemented!()
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 pub use faulty::{Fault, Faults, FaultyDisk, Operation};
 pub use mem::{Keep, MemDisk};
+pub(crate) use real::percent;
 pub use real::{RealDisk, volume_used_percent};
 
 /// A flat folder of files. Names hold no path separator.

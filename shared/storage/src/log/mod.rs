@@ -1,180 +1,397 @@
-//! The segment log (interface; see the types).
+//! The segment log: everything that a host must remember, in the order in which it happened.
+//!
+//! ```text
+//!   append ─▶ open block ─▶ closed blocks ─▶ Batch::write ─▶ complete
+//!             (gathers)      (in order)       (one at a time)
+//! ```
+//! Records get their number and address at [`Log::append`] and can be read from then on. They become
+//! durable in blocks: while one block is written and synced, the next one gathers (group commit), so
+//! a slow disk makes for larger blocks and a fast one for short waits, without a timer. A block is
+//! handed out only after the one before it is durable; recovery is built on that.
+//!
+//! The front end [`Log`] belongs to one thread and does no I/O once it is open. All I/O happens in
+//! jobs that can be carried to any thread: [`Batch`], [`Upkeep`], [`Removal`]; and in [`LogReader`].
+//!
+//! - `format`: the bytes on disk; `block`, `batch`: how they get there;
+//! - `walk`, `recovery`, `scan`: how they are found again, and what is damage;
+//! - `lanes`, `index_file`, `reader`: finding entries;
+//! - `segment`, `spares`, `manifest`, `removal`, `upkeep`: the files.
+
+mod batch;
+mod block;
+mod format;
+mod index_file;
+mod lanes;
+mod manifest;
+mod reader;
+mod recovery;
+mod removal;
+mod scan;
+mod sealed;
+mod segment;
+mod spares;
 mod types;
+mod upkeep;
+mod walk;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
-use shoal_types::{BodyRef, HostId, ViewNumber};
+use bytes::{Bytes, BytesMut};
 
-pub use types::*;
+pub use batch::{Batch, BatchDone};
+pub use reader::LogReader;
+pub use removal::Removal;
+pub use scan::Scan;
+pub use types::{
+    Address, Appended, LaneSpan, LogError, LogOptions, LogRecord, Lsn, ReadError, SegmentInfo, Tag,
+    TornTail,
+};
+pub use upkeep::Upkeep;
 
 use crate::Disk;
+use crate::limits::{PAGE, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use block::{Block, SegmentStart};
+use format::{BLOCK_HEADER, Chain, Checksum, RECORD_HEADER, RecordHeader, SegmentHeader, page_up};
+use segment::Shared;
 
-/// The log's front end, for one thread. Lays out and assigns addresses; does no I/O after `open`.
+/// The log's front end, for one thread.
 #[derive(Debug)]
-pub struct Log {}
+pub struct Log {
+    shared: Arc<Shared>,
+    /// The segment that records are laid out in; none before the first record of this life.
+    current: Option<Current>,
+    /// The number of the newest segment, laid out or found.
+    newest: u32,
+    /// Segments before this one are closed and durable.
+    newest_durable: u32,
+    next_lsn: Lsn,
+    chain: Chain,
+    durable: Lsn,
+    /// The first record of the block that is being written.
+    out: Option<Lsn>,
+    buffer: BytesMut,
+    appended_bytes: u64,
+    synced_bytes: u64,
+    upkeep: Weak<()>,
+}
+
+/// Where the next record goes.
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    start: SegmentStart,
+    checksum: Checksum,
+    /// Where the next block starts.
+    at: u32,
+}
 
 impl Log {
-    /// Opens or makes the log in `disk`. What the scan yields is durable.
+    /// Opens the log in `disk`, or begins one in an empty folder. Whatever the scan yields is durable.
     ///
     /// # Errors
-    /// Corruption, a foreign file, or I/O.
-    pub fn open(_disk: Arc<dyn Disk>, _options: LogOptions) -> Result<(Self, Scan), LogError> {
-        unimplemented!()
+    /// If what was durable is damaged or missing, if a file is of another host or format, or if the
+    /// disk fails. Nothing is changed on disk then.
+    ///
+    /// # Panics
+    /// If the segment size in `options` is out of range.
+    pub fn open(disk: Arc<dyn Disk>, options: LogOptions) -> Result<(Self, Scan), LogError> {
+        let size = options.segment_bytes;
+        assert!(
+            (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&size) && size.is_multiple_of(PAGE),
+            "segments of {size} bytes"
+        );
+        let found = recovery::recover(&*disk, &options)?;
+        let shared = Shared::new(disk, options, found.segments, found.spares, found.manifest);
+        let shared = Arc::new(shared);
+        let scan = Scan::new(&shared, found.torn_tail);
+        let log = Self {
+            shared,
+            current: None,
+            newest: found.newest,
+            newest_durable: found.newest,
+            next_lsn: found.next_lsn,
+            chain: found.chain,
+            durable: Lsn(found.next_lsn.0 - 1),
+            out: None,
+            buffer: BytesMut::new(),
+            appended_bytes: 0,
+            synced_bytes: 0,
+            upkeep: Weak::new(),
+        };
+        Ok((log, scan))
     }
-    /// Adds a record. It can be read at once and is durable once a `complete` covers it.
-    pub fn append(&mut self, _kind: u8, _tag: Tag, _chunks: &[Bytes]) -> Appended {
-        unimplemented!()
+
+    /// Adds a record whose payload is the chunks one after the other. It can be read at once, and is
+    /// durable once [`Log::complete`] answers with its number or a later one. `kind` and `tag` mean
+    /// nothing to the log, except that entries can be found by their tag.
+    ///
+    /// Never waits and never refuses: the caller bounds [`Log::unsynced_bytes`].
+    ///
+    /// # Panics
+    /// If the payload is over [`RECORD_BYTES_MAX`].
+    pub fn append(&mut self, kind: u8, tag: Tag, chunks: &[Bytes]) -> Appended {
+        let len: usize = chunks.iter().map(Bytes::len).sum();
+        assert!(
+            len <= RECORD_BYTES_MAX as usize,
+            "a record of {len} bytes is over the limit"
+        );
+        let checksum = self.make_room(len as u32);
+        let lsn = self.next_lsn;
+        // Not under the lock: large payloads take a while.
+        let header = RecordHeader::encode(lsn, kind, tag, chunks, checksum);
+        let mut memory = self.shared.memory();
+        let block = memory.open.as_mut().expect("room was made in it");
+        let at = block.push(header, tag, chunks, &mut self.buffer);
+        self.chain = block.chain_after;
+        drop(memory);
+        self.next_lsn = lsn.next();
+        self.appended_bytes += u64::from(RECORD_HEADER) + len as u64;
+        Appended { lsn, at }
     }
-    /// The next block to be written; `None` if there is nothing or a batch is still out. After a failed write: `None` for ever.
+
+    /// Sees to it that the open block takes a record of this length.
+    fn make_room(&mut self, len: u32) -> Checksum {
+        let mut memory = self.shared.memory();
+        if let (Some(block), Some(current)) = (&memory.open, &mut self.current) {
+            if block.has_room(len, current.start.bytes) {
+                return current.checksum;
+            }
+            current.at = block.end();
+            memory.close();
+        }
+        let block_bytes = BLOCK_HEADER + RECORD_HEADER + len;
+        let fits = |current: &Current| current.at + block_bytes <= current.start.bytes;
+        let current = match self.current.filter(fits) {
+            Some(current) => current,
+            None => {
+                self.newest += 1;
+                self.lay_out_segment(PAGE + page_up(block_bytes))
+            }
+        };
+        self.current = Some(current);
+        let block = Block::new(current.start, current.at, self.next_lsn, self.chain);
+        memory.open = Some(block);
+        current.checksum
+    }
+
+    /// The newest segment, large enough for at least so many bytes.
+    fn lay_out_segment(&self, needed: u32) -> Current {
+        let salt = self.shared.salt(self.newest);
+        let header = SegmentHeader {
+            number: self.newest,
+            salt,
+            owner: self.shared.options.owner,
+            first_lsn: self.next_lsn,
+            chain: self.chain,
+        };
+        let bytes = self.shared.options.segment_bytes.max(needed);
+        Current {
+            start: SegmentStart { header, bytes },
+            checksum: Checksum::new(salt),
+            at: PAGE,
+        }
+    }
+
+    /// The next block to be written: all that was appended since the last one, up to a few MiB.
+    /// `None` if there is nothing, or while a batch is out; after a failed write, for ever.
+    #[must_use]
     pub fn take_batch(&mut self) -> Option<Batch> {
-        unimplemented!()
+        if self.out.is_some() {
+            return None;
+        }
+        let mut memory = self.shared.memory();
+        if memory.closed.is_empty() {
+            if let (Some(block), Some(current)) = (&memory.open, &mut self.current) {
+                current.at = block.end();
+            }
+            memory.close();
+        }
+        let block = Arc::clone(memory.closed.front()?);
+        drop(memory);
+        self.out = Some(block.first_lsn);
+        Some(Batch {
+            shared: Arc::clone(&self.shared),
+            block,
+        })
     }
-    /// Takes back a written batch; everything up to the answer is durable.
-    pub fn complete(&mut self, _done: BatchDone) -> Lsn {
-        unimplemented!()
+
+    /// Takes back a written batch. Everything up to and with the answer is durable.
+    ///
+    /// # Panics
+    /// If it is not the batch that was handed out last.
+    pub fn complete(&mut self, done: BatchDone) -> Lsn {
+        assert_eq!(self.out.take(), Some(done.first_lsn), "one batch at a time");
+        let block = self.shared.memory().closed.pop_front();
+        let block = block.expect("a block that is out is in memory");
+        let headers = u64::from(RECORD_HEADER) * block.records.len() as u64;
+        let payloads: u64 = block
+            .records
+            .iter()
+            .map(|record| u64::from(record.len))
+            .sum();
+        self.synced_bytes += headers + payloads;
+        self.newest_durable = block.segment;
+        self.durable = Lsn(block.next_lsn().0 - 1);
+        self.durable
     }
-    /// Reads, from any thread.
+
+    /// True while a batch is out.
+    #[must_use]
+    pub fn writing(&self) -> bool {
+        self.out.is_some()
+    }
+
+    /// Reads from any thread.
+    #[must_use]
     pub fn reader(&self) -> LogReader {
-        unimplemented!()
+        LogReader {
+            shared: Arc::clone(&self.shared),
+        }
     }
-    /// The number of the next record.
+
+    /// The number that the next record gets.
+    #[must_use]
     pub fn next_lsn(&self) -> Lsn {
-        unimplemented!()
+        self.next_lsn
     }
+
+    /// The newest record, 0 if there never was one.
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        Lsn(self.next_lsn.0 - 1)
+    }
+
     /// Everything up to here is durable.
-    pub fn durable(&self) -> Lsn {
-        unimplemented!()
+    #[must_use]
+    pub fn durable_lsn(&self) -> Lsn {
+        self.durable
     }
-    /// Bytes appended and not yet durable; the driver bounds it.
+
+    /// The oldest record that is still there; the next one if there is none.
+    #[must_use]
+    pub fn first_lsn(&self) -> Lsn {
+        let segments = self.shared.segments();
+        segments
+            .first()
+            .map_or(Lsn(self.durable.0 + 1), |oldest| oldest.header.first_lsn)
+    }
+
+    /// Bytes appended in this life, record headers included.
+    #[must_use]
+    pub fn appended_bytes(&self) -> u64 {
+        self.appended_bytes
+    }
+
+    /// Bytes appended and not durable yet. All of them are in memory.
+    #[must_use]
     pub fn unsynced_bytes(&self) -> u64 {
-        unimplemented!()
+        self.appended_bytes - self.synced_bytes
     }
-    /// All segments, oldest first.
+
+    /// All segments with a file, oldest first.
+    #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {
-        unimplemented!()
+        let info = |segment: &Arc<segment::Segment>| {
+            let contents = segment.contents();
+            SegmentInfo {
+                number: segment.header.number,
+                first_lsn: segment.header.first_lsn,
+                last_lsn: Lsn(contents.end.next_lsn.0 - 1),
+                bytes: segment.file_bytes,
+                closed: segment.header.number < self.newest_durable,
+                lanes: contents.lanes.spans(),
+            }
+        };
+        self.shared.segments().iter().map(info).collect()
     }
-    /// Lets closed segments go, in any order: at once unreadable; run the job to free the space.
-    pub fn remove_segments(&mut self, _numbers: &[u32]) -> Removal {
-        unimplemented!()
+
+    /// Lets closed segments go, in any order. They cannot be read from now on; the job frees their
+    /// space. A checkpoint that covers all of their records must be durable and read back.
+    ///
+    /// # Panics
+    /// If one of them is not closed, or is not there.
+    pub fn remove_segments(&mut self, numbers: &[u32]) -> Removal {
+        let newest_durable = self.newest_durable;
+        let remove = |number: &u32| {
+            assert!(*number < newest_durable, "segment {number} is not closed");
+            let segment = self.shared.forget_segment(*number);
+            segment.unwrap_or_else(|| panic!("there is no segment {number}"))
+        };
+        let removed: Vec<_> = numbers.iter().map(remove).collect();
+        let closed = self.shared.segments().into_iter();
+        let closed = closed.filter(|segment| segment.header.number < newest_durable);
+        let ends: BTreeMap<_, _> = closed.map(|s| (s.header.number, s.end())).collect();
+        Removal {
+            shared: Arc::clone(&self.shared),
+            removed,
+            ends,
+        }
     }
-    /// Background work, if there is some: filling a spare segment with zeros, writing index files. One job at a time.
+
+    /// Background work, if there is some and none is under way. Ask after each completed batch.
+    #[must_use]
     pub fn upkeep(&mut self) -> Option<Upkeep> {
-        unimplemented!()
+        if self.upkeep.upgrade().is_some() {
+            return None;
+        }
+        let make_spare = {
+            let spares = self.shared.spares();
+            spares.is_empty() && !spares.given_up
+        };
+        let mut unindexed = self.shared.segments();
+        unindexed.retain(|segment| {
+            segment.header.number < self.newest_durable && !segment.contents().indexed
+        });
+        if !make_spare && unindexed.is_empty() {
+            return None;
+        }
+        let token = Arc::new(());
+        self.upkeep = Arc::downgrade(&token);
+        Some(Upkeep {
+            shared: Arc::clone(&self.shared),
+            unindexed,
+            make_spare,
+            _token: token,
+        })
     }
-    /// Bytes of all segments (spares not counted; the open one as far as it is filled).
+
+    /// Bytes of the log: closed segments with their whole file, the open one as far as it is filled,
+    /// and what is still in memory. Spares do not count.
+    #[must_use]
     pub fn bytes_used(&self) -> u64 {
-        unimplemented!()
+        let bytes = |segment: &Arc<segment::Segment>| {
+            if segment.header.number < self.newest_durable {
+                segment.file_bytes
+            } else {
+                segment.end().offset.into()
+            }
+        };
+        let on_disk: u64 = self.shared.segments().iter().map(bytes).sum();
+        on_disk + self.unsynced_bytes()
     }
-    /// Fill level in percent: the larger of the volume's and of `bytes_used` in `log_bytes_max`.
+
+    /// How full the disk is for this log, in percent: the volume, or the share of `log_bytes_max` in
+    /// use, whichever is more.
     ///
     /// # Errors
-    /// If the system does not say.
+    /// If the system does not say how full the volume is.
     pub fn level_percent(&self) -> Result<u8, LogError> {
-        unimplemented!()
+        let disk = &self.shared.disk;
+        let volume = disk.used_percent();
+        let volume = volume.map_err(|e| self.shared.io(".", "measuring the volume", e))?;
+        let quota = self.shared.options.log_bytes_max;
+        let share = |most: u64| crate::disk::percent(self.bytes_used().into(), most.into());
+        Ok(quota.map_or(0, share).max(volume))
     }
-    /// The first failed write or sync. It is final.
+
+    /// The failed write or sync after which nothing is written any more.
+    #[must_use]
     pub fn failure(&self) -> Option<LogError> {
-        unimplemented!()
+        self.shared.failure().cloned()
     }
 }
 
-/// One block on its way to disk.
-#[derive(Debug)]
-pub struct Batch {}
-
-impl Batch {
-    /// Writes and syncs; blocks.
-    ///
-    /// # Errors
-    /// Final: the process must end.
-    pub fn write(self) -> Result<BatchDone, LogError> {
-        unimplemented!()
-    }
-}
-
-/// Proof that a batch is durable.
-#[derive(Debug)]
-#[must_use]
-pub struct BatchDone {}
-
-/// Reads records wherever they are: on disk, on their way, or still being gathered.
-#[derive(Clone, Debug)]
-pub struct LogReader {}
-
-impl LogReader {
-    /// `len` bytes from `at`. The caller checks the body's own checksum.
-    ///
-    /// # Errors
-    /// Removed segment, out of range, I/O.
-    pub fn body(&self, _at: BodyRef, _len: u32) -> Result<Bytes, ReadError> {
-        unimplemented!()
-    }
-    /// Payloads of entries `from..=to` of a lane, in order: as many as fit in `max_bytes`, at least one.
-    ///
-    /// # Errors
-    /// `NotFound` if `from` is not there; damaged records; I/O.
-    pub fn entries(
-        &self,
-        _view: ViewNumber,
-        _lane: HostId,
-        _from: u64,
-        _to: u64,
-        _max_bytes: usize,
-    ) -> Result<Vec<Bytes>, ReadError> {
-        unimplemented!()
-    }
-}
-
-/// The records from `replay_from` on, in order. Ends at the first error.
-#[derive(Debug)]
-pub struct Scan {}
-
-impl Scan {
-    /// What was left out at the very end, if anything.
-    pub fn torn_tail(&self) -> Option<&TornTail> {
-        unimplemented!()
-    }
-}
-
-impl Iterator for Scan {
-    type Item = Result<LogRecord, LogError>;
-    fn next(&mut self) -> Option<Self::Item> {
-        unimplemented!()
-    }
-}
-
-/// Frees the space of removed segments.
-#[derive(Debug)]
-#[must_use]
-pub struct Removal {}
-
-impl Removal {
-    /// Blocks. The removal is durable afterwards.
-    ///
-    /// # Errors
-    /// I/O; the log itself can go on.
-    pub fn run(self) -> Result<(), LogError> {
-        unimplemented!()
-    }
-}
-
-/// Background work of the log.
-#[derive(Debug)]
-#[must_use]
-pub struct Upkeep {}
-
-impl Upkeep {
-    /// Blocks. The log can go on without it (slower commits and starts).
-    ///
-    /// # Errors
-    /// I/O, a full disk.
-    pub fn run(self) -> Result<(), LogError> {
-        unimplemented!()
-    }
-}
-
-/// A good mixing of 64 bits (the finisher of splitmix64).
+/// Mixes 64 bits well (the finisher of splitmix64).
 pub(crate) fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,0 +1,402 @@
+//! What is found when a log is opened: where it ends, and whether all of it is there.
+//!
+//! The rule is that *cannot be read* never means *does not exist*. A block is written only once the
+//! block before it is durable, and a segment is made only once the segment before it is. So whatever
+//! something valid follows was durable, may have been acknowledged, and must be sound:
+//!
+//! | found at a place where a block should be | verdict |
+//! |---|---|
+//! | in a segment that another follows (or that the manifest lists) | corruption |
+//! | a sound block that belongs elsewhere in the log | corruption |
+//! | no sound block, but one somewhere after it | corruption |
+//! | the log would end before the LSN at which the checkpoint replays | corruption |
+//! | a missing or damaged segment, unless the manifest says that it was removed | corruption |
+//! | nothing valid here and after: zeros, or what the file held when it was used before | the end |
+//! | the same, but a block of this segment was begun here | the end, a [`TornTail`] |
+//!
+//! A torn tail cannot be told from damage to the very last block, which may have been acknowledged
+//! although nothing follows it. That is why it is reported and why its bytes stay where they are. It
+//! is settled elsewhere: peers remember what this host acknowledged. It can only ever be that one
+//! block, since every opening begins a new segment, whose header proves all before.
+//!
+//! Nothing is changed on disk before everything was found to be in order. Then the last segment is
+//! cut behind its end (unless torn bytes stand there), left-overs of interrupted work are removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+
+use super::format::{Chain, FORMAT_VERSION, HeaderError, SEGMENT_HEADER, SegmentHeader};
+use super::index_file;
+use super::lanes::LaneIndex;
+use super::manifest::Manifest;
+use super::segment::{Contents, End, FileKind, Segment, io_error, remove_if_there, segment_name};
+use super::spares::{Spare, Spares};
+use super::walk::{BlockWalk, Why};
+use super::{LogError, LogOptions, Lsn, TornTail};
+use crate::limits::{PAGE, READ_AHEAD};
+use crate::{Disk, DiskFile};
+
+/// A log that is in order.
+pub(super) struct Recovered {
+    pub segments: BTreeMap<u32, Arc<Segment>>,
+    pub spares: Spares,
+    pub manifest: Manifest,
+    /// The number of the newest segment, 0 if there is none.
+    pub newest: u32,
+    /// The record that comes next.
+    pub next_lsn: Lsn,
+    /// The chain so far.
+    pub chain: Chain,
+    pub torn_tail: Option<TornTail>,
+}
+
+/// Reads the folder, decides, and cleans up.
+pub(super) fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Recovered, LogError> {
+    let manifest = Manifest::load(disk)?;
+    let names = disk.list();
+    let names = names.map_err(|source| io_error(disk, ".", "listing the folder", source))?;
+    let files: Vec<(String, FileKind)> = names
+        .into_iter()
+        .map(|name| (FileKind::of(&name), name))
+        .map(|(kind, name)| (name, kind))
+        .collect();
+    let numbers = files.iter().filter_map(|(_, kind)| match kind {
+        FileKind::Segment(number) => Some(*number),
+        _ => None,
+    });
+    let numbers: BTreeSet<u32> = numbers.collect();
+    let (present, left_over) = numbers
+        .into_iter()
+        .partition(|number| *number > manifest.through || manifest.present.contains_key(number));
+    check_all_there(disk, &manifest, &present)?;
+
+    let recovery = Recovery {
+        disk,
+        options,
+        manifest: &manifest,
+    };
+    let (segments, tail) = recovery.read(&present)?;
+    let newest = present.last().copied().unwrap_or(0);
+    let last = segments.get(&newest).map(|segment| segment.end());
+    let next_lsn = last.map_or(Lsn::FIRST, |end| end.next_lsn);
+    recovery.check_replay(&segments, next_lsn)?;
+
+    let torn_tail = recovery.settle_tail(&segments, newest, &tail)?;
+    let spares = recovery.clean_up(&files, &segments, &left_over)?;
+    Ok(Recovered {
+        newest,
+        next_lsn,
+        chain: last.map(|end| end.chain).unwrap_or_default(),
+        segments,
+        spares,
+        torn_tail,
+        manifest,
+    })
+}
+
+/// Segments that should be there are there.
+fn check_all_there(
+    disk: &dyn Disk,
+    manifest: &Manifest,
+    present: &BTreeSet<u32>,
+) -> Result<(), LogError> {
+    let missing = |number: u32| LogError::Corruption {
+        file: disk.display(&segment_name(number)),
+        offset: 0,
+        what: "the file is missing".to_owned(),
+    };
+    if let Some(lost) = manifest.present.keys().find(|n| !present.contains(n)) {
+        return Err(missing(*lost));
+    }
+    let mut expected = manifest.through + 1;
+    for number in present.range(expected..) {
+        if *number != expected {
+            return Err(missing(expected));
+        }
+        expected += 1;
+    }
+    // A segment is removed only after a later one became durable.
+    if manifest.through > 0 && expected == manifest.through + 1 {
+        return Err(missing(expected));
+    }
+    Ok(())
+}
+
+/// How the walk through the last segment ended.
+struct Tail {
+    /// At a block that was begun and not finished.
+    torn: bool,
+}
+
+struct Recovery<'a> {
+    disk: &'a dyn Disk,
+    options: &'a LogOptions,
+    manifest: &'a Manifest,
+}
+
+type Segments = BTreeMap<u32, Arc<Segment>>;
+
+impl Recovery<'_> {
+    fn failed(&self, number: u32, doing: &'static str) -> impl Fn(io::Error) -> LogError + '_ {
+        move |source| io_error(self.disk, &segment_name(number), doing, source)
+    }
+
+    fn damaged(&self, number: u32, offset: u32, what: impl Into<String>) -> LogError {
+        LogError::Corruption {
+            file: self.disk.display(&segment_name(number)),
+            offset: offset.into(),
+            what: what.into(),
+        }
+    }
+
+    /// Opens every segment and finds out what it holds.
+    fn read(&self, present: &BTreeSet<u32>) -> Result<(Segments, Tail), LogError> {
+        let mut opened = BTreeMap::new();
+        for number in present {
+            opened.insert(*number, self.open_segment(*number)?);
+        }
+        let mut segments = BTreeMap::new();
+        let mut tail = Tail { torn: false };
+        for (number, (header, file)) in &opened {
+            let next = opened.get(&(number + 1)).map(|(next, _)| next);
+            let listed = self.manifest.present.get(number);
+            let listed = listed.map(|end| (end.next_lsn, end.chain));
+            let followed = next.map(|next| (next.first_lsn, next.chain));
+            let mut ends = listed.into_iter().chain(followed);
+            let contents = match ends.next() {
+                Some(end) => {
+                    if ends.any(|other| other != end) {
+                        let what = "the manifest and the next segment do not agree on its end";
+                        return Err(self.damaged(*number, 0, what));
+                    }
+                    self.closed_contents(header, file, end)?
+                }
+                None => {
+                    let (contents, found) = self.last_contents(header, file)?;
+                    tail = found;
+                    contents
+                }
+            };
+            let bytes = file.len().map_err(self.failed(*number, "opening"))?;
+            let segment = Segment::new(*header, Arc::clone(file), bytes, contents);
+            segments.insert(*number, Arc::new(segment));
+        }
+        Ok((segments, tail))
+    }
+
+    fn open_segment(&self, number: u32) -> Result<(SegmentHeader, Arc<dyn DiskFile>), LogError> {
+        let name = segment_name(number);
+        let failed = self.failed(number, "opening");
+        let file = self.disk.open(&name).map_err(&failed)?;
+        if file.len().map_err(&failed)? < u64::from(PAGE) {
+            return Err(self.damaged(number, 0, "the file is shorter than its header"));
+        }
+        let mut bytes = [0; SEGMENT_HEADER];
+        file.read_at(0, &mut bytes).map_err(&failed)?;
+        let foreign = |why: String| LogError::Foreign {
+            file: self.disk.display(&name),
+            why,
+        };
+        let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
+            HeaderError::Damaged => self.damaged(number, 0, "the segment's header is not sound"),
+            HeaderError::Version(version) => foreign(format!(
+                "it has log format version {version}, this release reads {FORMAT_VERSION}; use the release that wrote it"
+            )),
+        })?;
+        if header.owner != self.options.owner {
+            let (theirs, ours) = (header.owner, self.options.owner);
+            return Err(foreign(format!(
+                "it is of the log of host {theirs}, this folder is of host {ours}"
+            )));
+        }
+        if header.number != number {
+            let what = format!("it holds segment {}", header.number);
+            return Err(self.damaged(number, 0, what));
+        }
+        Ok((header, file))
+    }
+
+    /// Of a segment whose end is known: from its index file if that fits, else by reading it.
+    fn closed_contents(
+        &self,
+        header: &SegmentHeader,
+        file: &Arc<dyn DiskFile>,
+        (next_lsn, chain): (Lsn, Chain),
+    ) -> Result<Contents, LogError> {
+        let fits = |end: &End| (end.next_lsn, end.chain) == (next_lsn, chain);
+        if let Some(contents) = index_file::load(self.disk, header, fits) {
+            return Ok(contents);
+        }
+        let number = header.number;
+        let failed = self.failed(number, "scanning");
+        let mut walk = self.walk(header, file)?;
+        let mut lanes = LaneIndex::default();
+        while !fits(&walk.at()) {
+            let at = walk.at();
+            if at.next_lsn >= next_lsn {
+                let what = "its contents are not what the next segment was written on top of";
+                return Err(self.damaged(number, at.offset, what));
+            }
+            let block = walk.take().map_err(&failed)?;
+            let block =
+                block.map_err(|none| self.damaged(number, at.offset, none.why.to_string()))?;
+            for record in &block.records {
+                lanes.note(record.header.tag, block.offset);
+            }
+        }
+        Ok(Contents {
+            end: walk.at(),
+            lanes,
+            indexed: false,
+        })
+    }
+
+    /// Of the last segment: up to the first place without a sound block, if that is the end.
+    fn last_contents(
+        &self,
+        header: &SegmentHeader,
+        file: &Arc<dyn DiskFile>,
+    ) -> Result<(Contents, Tail), LogError> {
+        let number = header.number;
+        let failed = self.failed(number, "scanning");
+        // What is found counts as durable, so it has to be: after kill -9 it may be in the system's
+        // memory alone. And it has to be read from the device: after a failed sync of an earlier life
+        // that memory may hold what never got there.
+        file.sync_data().map_err(self.failed(number, "syncing"))?;
+        file.forget_cached(0);
+        let mut walk = self.walk(header, file)?;
+        let mut lanes = LaneIndex::default();
+        let none = loop {
+            match walk.take().map_err(&failed)? {
+                Ok(block) => {
+                    for record in &block.records {
+                        lanes.note(record.header.tag, block.offset);
+                    }
+                }
+                Err(none) => break none,
+            }
+        };
+        let end = walk.at();
+        let after = end.offset.saturating_add(PAGE);
+        if none.why == Why::Stray || walk.any_block_from(after).map_err(&failed)? {
+            let what = format!("{}, yet later parts of the log are there", none.why);
+            return Err(self.damaged(number, end.offset, what));
+        }
+        let contents = Contents {
+            end,
+            lanes,
+            indexed: false,
+        };
+        Ok((contents, Tail { torn: none.begun }))
+    }
+
+    fn walk(
+        &self,
+        header: &SegmentHeader,
+        file: &Arc<dyn DiskFile>,
+    ) -> Result<BlockWalk, LogError> {
+        let start = End {
+            offset: PAGE,
+            next_lsn: header.first_lsn,
+            chain: header.chain,
+        };
+        BlockWalk::new(Arc::clone(file), header.salt, start, READ_AHEAD)
+            .map_err(self.failed(header.number, "scanning"))
+    }
+
+    /// Every record from `replay_from` on is there.
+    fn check_replay(&self, segments: &Segments, next_lsn: Lsn) -> Result<(), LogError> {
+        let from = self.options.replay_from;
+        let newest = segments.keys().next_back().copied();
+        if from > next_lsn {
+            let what = format!(
+                "the log ends before LSN {from}, up to which the checkpoint saw it durable"
+            );
+            let offset = newest.map_or(PAGE, |number| segments[&number].end().offset);
+            return Err(self.damaged(newest.unwrap_or(1), offset, what));
+        }
+        let mut expected = next_lsn;
+        for segment in segments.values().rev() {
+            if expected <= from {
+                break;
+            }
+            if segment.end().next_lsn != expected {
+                break;
+            }
+            expected = segment.header.first_lsn;
+        }
+        if expected > from {
+            let what = format!("records before LSN {expected} were removed, but {from} is needed");
+            return Err(self.damaged(newest.unwrap_or(1), 0, what));
+        }
+        Ok(())
+    }
+
+    /// Makes the end of the log final.
+    fn settle_tail(
+        &self,
+        segments: &Segments,
+        newest: u32,
+        tail: &Tail,
+    ) -> Result<Option<TornTail>, LogError> {
+        let Some(segment) = segments.get(&newest) else {
+            return Ok(None);
+        };
+        let end = segment.end();
+        if tail.torn {
+            let file = self.disk.display(&segment_name(newest));
+            let (offset, lsn) = (end.offset.into(), end.next_lsn);
+            tracing::warn!(file, offset, %lsn, "the log ends in an unfinished write, which is left out");
+            return Ok(Some(TornTail { file, offset, lsn }));
+        }
+        // Nothing more comes into this file: what lies behind the end is given back.
+        let failed = self.failed(newest, "cutting");
+        if segment.file.len().map_err(&failed)? > end.offset.into() {
+            segment.file.set_len(end.offset.into()).map_err(&failed)?;
+            segment.file.sync_data().map_err(&failed)?;
+        }
+        Ok(None)
+    }
+
+    /// Removes what interrupted work left, and takes up the spares.
+    fn clean_up(
+        &self,
+        files: &[(String, FileKind)],
+        segments: &Segments,
+        left_over: &BTreeSet<u32>,
+    ) -> Result<Spares, LogError> {
+        let numbers = files.iter().filter_map(|(_, kind)| match kind {
+            FileKind::Spare(number) => Some(*number),
+            _ => None,
+        });
+        let mut spares = Spares::after(numbers);
+        for (name, kind) in files {
+            let failed = |source| io_error(self.disk, name, "cleaning up", source);
+            let remove = match kind {
+                FileKind::Segment(number) => left_over.contains(number),
+                FileKind::Index(number) => !segments.contains_key(number),
+                FileKind::Spare(_) => {
+                    let file = self.disk.open(name).map_err(failed)?;
+                    let bytes = file.len().map_err(failed)?;
+                    let fits = bytes == self.options.segment_bytes.into() && !spares.is_full();
+                    if fits {
+                        spares.add(Spare {
+                            name: name.clone(),
+                            file,
+                            bytes,
+                        });
+                    }
+                    !fits
+                }
+                FileKind::Other => false,
+            };
+            if remove {
+                remove_if_there(self.disk, name).map_err(failed)?;
+            }
+        }
+        let sync = self.disk.sync_folder();
+        sync.map_err(|source| io_error(self.disk, ".", "syncing the folder", source))?;
+        Ok(spares)
+    }
+}

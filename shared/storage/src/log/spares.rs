@@ -1,0 +1,92 @@
+//! Segments in waiting: files of full size, filled with zeros ahead or used before, so that a change
+//! of segment costs a rename and writing into one changes neither its size nor its extents.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::limits::SPARES_MAX;
+use crate::{Disk, DiskFile};
+
+/// How much of a new spare is written and synced at once: a commit that comes in between waits for
+/// this much, not for the whole file.
+const FILL_STEP: usize = 1 << 20;
+
+/// The spares of an open log.
+#[derive(Debug)]
+pub(super) struct Spares {
+    ready: Vec<Spare>,
+    next: u64,
+    /// No room for another; not tried again until something changes.
+    pub given_up: bool,
+}
+
+/// A file that may become a segment.
+#[derive(Debug)]
+pub(super) struct Spare {
+    pub name: String,
+    pub file: Arc<dyn DiskFile>,
+    pub bytes: u64,
+}
+
+impl Spares {
+    /// None, and names not used by these numbers.
+    pub(super) fn after(used: impl Iterator<Item = u64>) -> Self {
+        Self {
+            ready: Vec::new(),
+            next: used.max().map_or(1, |n| n + 1),
+            given_up: false,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.ready.len() >= SPARES_MAX
+    }
+
+    pub(super) fn add(&mut self, spare: Spare) {
+        self.ready.push(spare);
+        self.given_up = false;
+    }
+
+    /// Takes one of exactly this size.
+    pub(super) fn take(&mut self, bytes: u64) -> Option<Spare> {
+        let found = self.ready.iter().position(|spare| spare.bytes == bytes)?;
+        Some(self.ready.swap_remove(found))
+    }
+
+    /// A file name that no spare had before.
+    pub(super) fn new_name(&mut self) -> String {
+        self.next += 1;
+        format!("spare-{}", self.next - 1)
+    }
+}
+
+impl Spare {
+    /// Makes one, filled with zeros. Leaves nothing behind if that fails.
+    pub(super) fn make(disk: &dyn Disk, name: String, bytes: u64) -> io::Result<Self> {
+        let file = disk.create(&name)?;
+        match fill(&*file, bytes) {
+            Ok(()) => Ok(Self { name, file, bytes }),
+            Err(error) => {
+                // The error that counts is the first one.
+                let _ = disk.remove(&name);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn fill(file: &dyn DiskFile, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; FILL_STEP.min(bytes as usize)];
+    let mut at = 0;
+    while at < bytes {
+        let step = (bytes - at).min(zeros.len() as u64);
+        file.write_at(at, &[&zeros[..step as usize]])?;
+        file.sync_data()?;
+        at += step;
+    }
+    Ok(())
+}
