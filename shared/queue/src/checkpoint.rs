@@ -131,3 +131,23 @@ fn freeze_partition(partition: &mut Partition, changes: &mut Vec<(Key, Option<Va
         changes.push((Key::Attempts(id, number), block.map(Value::Attempts)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_can_happen_on_another_thread() {
+        fn can_move<T: Send + 'static>(_: &T) {}
+        can_move(&Machine::new().freeze());
+    }
+
+    #[test]
+    fn without_changes_only_the_machine_itself_is_written() {
+        let mut machine = Machine::new();
+        for _ in 0..2 {
+            let keys: Vec<_> = machine.freeze().into_writes().map(|(key, _)| key).collect();
+            assert_eq!(keys, [Key::Machine.encode()]);
+        }
+    }
+}

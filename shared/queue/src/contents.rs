@@ -46,6 +46,7 @@ impl Contents {
     pub(crate) fn new(fifo: bool) -> Self {
         Self {
             fifo,
+            groups: Groups::new(fifo),
             ..Self::default()
         }
     }
@@ -69,7 +70,8 @@ impl Contents {
         expires: Option<Ts>,
     ) {
         let link = group.map(|name| self.groups.append(name, number));
-        if let Some(previous) = link.as_ref().map(|link| link.previous).filter(|n| *n != 0) {
+        let previous = link.as_ref().map(|link| link.previous);
+        if let Some(previous) = previous.filter(|n| *n != 0) {
             self.slots.edit(previous, |chunk, offset| {
                 chunk.link_mut(offset).expect("it is of the group").next = number;
             });
@@ -89,17 +91,19 @@ impl Contents {
         if let Some(expires) = expires {
             self.ttls.insert((expires, number));
         }
-        self.settle_group_of(number);
+        // A group with older messages stays as available as it is.
+        if let Some(group) = group.filter(|_| previous == Some(0)) {
+            self.groups.readied(group, &mut self.slots);
+        }
     }
 
     /// Puts a ready message into a consumer's hands and gives the lease's number.
     pub(crate) fn lease(&mut self, number: u64, now: Ts, until: Ts) -> u16 {
         let lease = self.receive(number, now, Hold::Leased(until));
         self.leases.insert((until, number));
-        if let Some(link) = self.slots.link(number) {
-            self.groups.leased(&link.group);
+        if let Some(group) = self.group_of(number) {
+            self.groups.leased(&group, &mut self.slots);
         }
-        self.settle_group_of(number);
         lease
     }
 
@@ -173,10 +177,9 @@ impl Contents {
         if let Some(due) = delayed_until {
             self.delays.insert((due, number));
         }
-        if let Some(link) = self.slots.link(number) {
-            self.groups.unleased(&link.group);
+        if let Some(group) = self.group_of(number) {
+            self.groups.unleased(&group, &mut self.slots);
         }
-        self.settle_group_of(number);
     }
 
     /// Makes a delayed message ready.
@@ -193,7 +196,9 @@ impl Contents {
             panic!("only delayed messages have a delay to end")
         };
         self.delays.remove(&(before, number));
-        self.settle_group_of(number);
+        if let Some(group) = self.group_of(number) {
+            self.groups.readied(&group, &mut self.slots);
+        }
     }
 
     /// Drops a message, whatever its state.
@@ -204,9 +209,6 @@ impl Contents {
             Hold::Free => {}
             Hold::Leased(until) => {
                 self.leases.remove(&(until, number));
-                if let Some(link) = chunk.link(offset) {
-                    self.groups.unleased(&link.group);
-                }
             }
             Hold::Delayed(until) => {
                 self.delays.remove(&(until, number));
@@ -220,10 +222,9 @@ impl Contents {
         self.bytes -= u64::from(slot.size);
         bodies.remove(slot.body);
         if let Some(link) = link {
-            self.groups.unlink(number, &link, &mut self.slots);
-            if self.fifo {
-                self.groups.settle(&link.group, &mut self.slots);
-            }
+            let was_leased = matches!(side.hold, Hold::Leased(_));
+            self.groups
+                .unlink(number, &link, was_leased, &mut self.slots);
         }
     }
 
@@ -251,20 +252,15 @@ impl Contents {
         Some(link.next).filter(|next| self.slots.is_ready(*next))
     }
 
-    fn settle_group_of(&mut self, number: u64) {
-        if self.fifo
-            && let Some(link) = self.slots.link(number)
-        {
-            let group = GroupName::clone(&link.group);
-            self.groups.settle(&group, &mut self.slots);
-        }
+    fn group_of(&self, number: u64) -> Option<GroupName> {
+        self.slots
+            .link(number)
+            .map(|link| GroupName::clone(&link.group))
     }
 
     /// Finishes a restore.
     pub(crate) fn derive(&mut self) {
-        if self.fifo {
-            self.groups.derive(&mut self.slots);
-        }
+        self.groups.derive(&mut self.slots);
     }
 
     /// Puts in a chunk of a checkpoint, as encoded: without links and readiness, which follow from
@@ -310,7 +306,7 @@ impl Contents {
                 Hold::Leased(until) => {
                     self.leases.insert((until, number));
                     if let Some(link) = self.slots.link(number) {
-                        self.groups.leased(&link.group);
+                        self.groups.restore_lease(&link.group);
                     }
                 }
             }

@@ -15,6 +15,7 @@ use crate::slots::Slots;
 /// Groups by name; a group without messages is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
+    fifo: bool,
     groups: BTreeMap<GroupName, Group>,
 }
 
@@ -28,42 +29,52 @@ struct Group {
 }
 
 impl Group {
+    /// After anything about it changed: is it available?
+    fn settle(&mut self, slots: &mut Slots) {
+        let available = self.is_to_be_available(slots);
+        if available != self.available {
+            self.available = available;
+            slots.edit(self.oldest, |chunk, offset| {
+                chunk.set_available(offset, available);
+            });
+        }
+    }
+
     fn is_to_be_available(&self, slots: &Slots) -> bool {
         self.leased == 0 && slots.is_ready(self.oldest)
     }
 }
 
 impl Groups {
+    pub(crate) fn new(fifo: bool) -> Self {
+        Self {
+            fifo,
+            groups: BTreeMap::new(),
+        }
+    }
+
     /// Where a new message of this group stands. The caller sets the link of its predecessor.
     pub(crate) fn append(&mut self, name: &GroupName, number: u64) -> Link {
+        let entry = self.groups.entry(GroupName::clone(name));
         // One name for all messages of the group, not one per message.
-        if let Some((name, _)) = self.groups.get_key_value(name) {
-            let group = GroupName::clone(name);
-            let state = self.groups.get_mut(&group).expect("it was just there");
-            let previous = std::mem::replace(&mut state.newest, number);
-            return Link {
-                group,
-                previous,
-                next: 0,
-            };
-        }
-        let state = Group {
+        let group = GroupName::clone(entry.key());
+        let state = entry.or_insert(Group {
             oldest: number,
-            newest: number,
+            newest: 0,
             leased: 0,
             available: false,
-        };
-        self.groups.insert(GroupName::clone(name), state);
+        });
         Link {
-            group: GroupName::clone(name),
-            previous: 0,
+            group,
+            previous: std::mem::replace(&mut state.newest, number),
             next: 0,
         }
     }
 
     /// Takes a message that was removed out of its group's list.
-    pub(crate) fn unlink(&mut self, number: u64, link: &Link, slots: &mut Slots) {
+    pub(crate) fn unlink(&mut self, number: u64, link: &Link, was_leased: bool, slots: &mut Slots) {
         let group = self.groups.get_mut(&link.group).expect("it has a message");
+        group.leased -= u32::from(was_leased);
         if group.oldest == number {
             // Its mark went with it.
             group.available = false;
@@ -84,34 +95,44 @@ impl Groups {
         }
         if group.oldest == 0 {
             self.groups.remove(&link.group);
+        } else if self.fifo {
+            group.settle(slots);
         }
     }
 
     /// Counts a lease of one of the group's messages.
-    pub(crate) fn leased(&mut self, name: &GroupName) {
-        self.groups.get_mut(name).expect("it has a message").leased += 1;
+    pub(crate) fn leased(&mut self, name: &GroupName, slots: &mut Slots) {
+        self.change(name, slots, |group| group.leased += 1);
     }
 
-    /// Counts the end of one.
-    pub(crate) fn unleased(&mut self, name: &GroupName) {
-        self.groups.get_mut(name).expect("it has a message").leased -= 1;
+    /// Counts the end of one; the message stays.
+    pub(crate) fn unleased(&mut self, name: &GroupName, slots: &mut Slots) {
+        self.change(name, slots, |group| group.leased -= 1);
     }
 
-    /// After anything about the group or its messages changed: is it available? FIFO only.
-    pub(crate) fn settle(&mut self, name: &GroupName, slots: &mut Slots) {
-        if let Some(group) = self.groups.get_mut(name)
-            && group.available != group.is_to_be_available(slots)
-        {
-            group.available = !group.available;
-            slots.edit(group.oldest, |chunk, offset| {
-                chunk.set_available(offset, group.available);
-            });
+    /// One of the group's messages became ready.
+    pub(crate) fn readied(&mut self, name: &GroupName, slots: &mut Slots) {
+        if self.fifo {
+            self.change(name, slots, |_| ());
         }
     }
 
-    /// Marks the available groups once all messages of a checkpoint are in. FIFO only.
+    fn change(&mut self, name: &GroupName, slots: &mut Slots, change: impl FnOnce(&mut Group)) {
+        let group = self.groups.get_mut(name).expect("it has a message");
+        change(group);
+        if self.fifo {
+            group.settle(slots);
+        }
+    }
+
+    /// Counts a lease that a checkpoint tells of; [`Groups::derive`] follows.
+    pub(crate) fn restore_lease(&mut self, name: &GroupName) {
+        self.groups.get_mut(name).expect("it has a message").leased += 1;
+    }
+
+    /// Marks the available groups once all messages of a checkpoint are in.
     pub(crate) fn derive(&mut self, slots: &mut Slots) {
-        for group in self.groups.values_mut() {
+        for group in self.groups.values_mut().filter(|_| self.fifo) {
             group.available = group.is_to_be_available(slots);
             slots.derive(group.oldest, |chunk, offset| {
                 chunk.set_available(offset, group.available);

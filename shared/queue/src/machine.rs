@@ -260,7 +260,8 @@ impl Machine {
     }
 
     /// Says that a message's body lies at `to` from now on, if it was at `from`. False if the message
-    /// is gone or its body elsewhere; `to` is then not used.
+    /// is gone or its body elsewhere; `to` is then not used. The bodies of messages that were deleted
+    /// as they were received do not move: they are kept until the receive's deadline only.
     pub fn relocate(
         &mut self,
         partition: PartitionId,
