@@ -1,7 +1,31 @@
 //! The queue-cluster manager: which queue is on which cluster, who is there, what changes.
+//!
+//! It is never on a message's path: hosts and frontends go on with what they know while it is away.
+//! What it decides (by `shoal-planner`) is written to its [`store`] first and carried out afterwards,
+//! fenced by the store's revision, so that a manager that stops at any point, or an old one that still
+//! believes to be in charge, can do no harm.
+//!
+//! - [`Manager`] is the role, [`ManagerConfig`] its settings.
+//! - [`store`]: a coordination service in the small, and what every implementation must do.
+//! - `fleet`: who is there; `heartbeats`: how that is known; `queues`: creating, changing, deleting;
+//!   `executor`: telling hosts until they confirm; `feed`: telling frontends; `api`: all of it over HTTP.
+
+mod api;
+mod config;
+mod deletions;
+mod executor;
+mod feed;
+mod fleet;
+mod heartbeats;
 mod ids;
 mod keys;
 pub mod limits;
+mod manager;
 pub mod metric_names;
+mod problem;
+mod queues;
 mod records;
 pub mod store;
+
+pub use config::ManagerConfig;
+pub use manager::Manager;

@@ -1,0 +1,74 @@
+//! The manager's HTTP API; bodies and paths as in `shoal_api::manager`.
+
+mod answer;
+mod feed;
+mod fleet;
+mod queues;
+mod request;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::Method;
+use shoal_api::Problem;
+use shoal_api::manager::{CLUSTERS_PATH, FEED_PATH, HEARTBEAT_PATH, HOSTS_PATH, QUEUES_PATH};
+use shoal_runtime::http::HeadRefusal;
+use shoal_types::ErrorCode;
+
+use crate::feed::Feeds;
+use crate::fleet::Fleet;
+use crate::heartbeats::Heartbeats;
+use crate::queues::Queues;
+use answer::answer;
+
+/// What requests are about.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) queues: Arc<Queues>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) heartbeats: Heartbeats,
+    pub(crate) feeds: Feeds,
+}
+
+/// Every path of the API.
+pub(crate) fn router(api: Api) -> Router {
+    let one_queue = get(queues::show)
+        .put(queues::create)
+        .patch(queues::change)
+        .delete(queues::delete);
+    Router::new()
+        .route(HEARTBEAT_PATH, post(fleet::heartbeat))
+        .route(HOSTS_PATH, get(fleet::hosts))
+        .route(CLUSTERS_PATH, get(fleet::clusters))
+        .route(QUEUES_PATH, get(queues::list))
+        .route(&format!("{QUEUES_PATH}/{{queue}}"), one_queue)
+        .route(FEED_PATH, get(feed::page))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(api)
+}
+
+async fn no_such_path(uri: http::Uri) -> Response {
+    let detail = format!("there is nothing at {}", uri.path());
+    answer("unknown", async {
+        Err(Problem::new(ErrorCode::NotFound, detail))
+    })
+    .await
+}
+
+async fn no_such_method(method: Method, uri: http::Uri) -> Response {
+    let detail = format!("{} does not take {method}", uri.path());
+    answer("unknown", async {
+        Err(Problem::new(ErrorCode::MethodNotAllowed, detail))
+    })
+    .await
+}
+
+/// What the HTTP server refuses before any handler sees it, in this API's words.
+pub(crate) fn refuse(refusal: &HeadRefusal) -> Response {
+    let status = refusal.status.as_u16();
+    let problem = Problem::new(refusal.code, refusal.detail.clone()).status(status);
+    answer::count("unknown", Err(problem))
+}

@@ -1,0 +1,208 @@
+//! Forming clusters: the planner says of which hosts, the store keeps it, and every host is told until
+//! it confirms.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shoal_planner::{FormPlan, FormRules, Held, NewCluster, form};
+use shoal_runtime::clock::SystemClock;
+use shoal_types::{ClusterId, ClusterMember, HostId, HostReply, HostRequest};
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+use super::HostClients;
+use crate::fleet::Fleet;
+use crate::limits::{ATTEMPT_TIMEOUT, FORM_PAUSE_MAX, FORM_PAUSE_MIN};
+use crate::records::{self, At, ClusterRecord, ClusterStage, HostRecord, Record};
+use crate::store::{CommitError, MetadataStore, StoreError, Transaction};
+use crate::{ids, keys};
+
+/// Forms clusters.
+#[derive(Clone)]
+pub(crate) struct Formation {
+    pub(crate) store: Arc<dyn MetadataStore>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) clients: Arc<HostClients>,
+    pub(crate) clock: SystemClock,
+    pub(crate) rules: FormRules,
+}
+
+impl Formation {
+    /// Forms clusters as hosts come, and completes those that an earlier process began. Runs until it
+    /// is dropped.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) async fn run(self) -> Result<(), StoreError> {
+        /// Time alone may change a plan: hosts fall silent, patience ends.
+        const LOOK_AGAIN: Duration = Duration::from_secs(1);
+        let mut changes = self.fleet.changes();
+        let mut confirming = JoinSet::new();
+        let mut under_way = BTreeSet::new();
+        let mut told = None;
+        loop {
+            changes.borrow_and_update();
+            let plan = form(&self.fleet.host_facts(), self.rules);
+            let wait = held_for(&plan).map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
+            tell(&plan, &mut told);
+            for cluster in &plan.clusters {
+                self.decide(cluster).await?;
+            }
+            for cluster in self.fleet.forming() {
+                if under_way.insert(cluster) {
+                    confirming.spawn(self.clone().confirm(cluster));
+                }
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(wait) => {}
+                Some(confirmed) = confirming.join_next() => {
+                    let cluster = confirmed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+                    under_way.remove(&cluster);
+                }
+            }
+        }
+    }
+
+    /// Writes the decision down. If a host changed meanwhile, nothing is written and the next plan will
+    /// be about the hosts as they are then.
+    async fn decide(&self, new: &NewCluster) -> Result<(), StoreError> {
+        let floor = self.fleet.last_cluster_id().0;
+        let (id, counted) = ids::count_up(&*self.store, keys::CLUSTER_IDS, 1, floor).await?;
+        let cluster = ClusterId(id);
+        let hosts: Vec<_> = new
+            .members
+            .iter()
+            .filter_map(|host| self.fleet.host(*host))
+            .collect();
+        let address = |at: &At<HostRecord>| ClusterMember {
+            host: at.record.host,
+            address: at.record.address.clone(),
+        };
+        let record = ClusterRecord {
+            cluster,
+            stage: ClusterStage::Forming,
+            members: hosts.iter().map(address).collect(),
+            reason: new.to_string(),
+            created_at: self.clock.now().wall,
+        };
+        let mut transaction = counted
+            .expect(record.key(), None)
+            .put(record.key(), record.encode());
+        let mut assigned = Vec::with_capacity(hosts.len());
+        for At {
+            record: host,
+            revision,
+        } in hosts
+        {
+            let host = HostRecord {
+                cluster: Some(cluster),
+                ..host
+            };
+            transaction = transaction
+                .expect(host.key(), Some(revision))
+                .put(host.key(), host.encode());
+            assigned.push(host);
+        }
+        match self.store.commit(transaction).await {
+            Ok(revision) => {
+                info!(%cluster, reason = record.reason, "cluster decided");
+                self.fleet.put_cluster(At { record, revision });
+                for record in assigned {
+                    self.fleet.put_host(At { record, revision });
+                }
+                Ok(())
+            }
+            Err(CommitError::Conflict { key }) => {
+                debug!(key, "a host changed while a cluster was decided");
+                Ok(())
+            }
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Tells every host until all have confirmed, then writes that down.
+    async fn confirm(self, cluster: ClusterId) -> Result<ClusterId, StoreError> {
+        let members = self.fleet.targets(cluster).into_iter();
+        join_all(members.map(|member| self.confirm_member(cluster, member.host))).await;
+        loop {
+            let Some(At {
+                mut record,
+                revision,
+            }) = self.fleet.cluster(cluster)
+            else {
+                return Ok(cluster);
+            };
+            record.stage = ClusterStage::Formed;
+            let transaction = Transaction::new()
+                .expect(record.key(), Some(revision))
+                .put(record.key(), record.encode());
+            match self.store.commit(transaction).await {
+                Ok(revision) => {
+                    info!(%cluster, "cluster formed");
+                    self.fleet.put_cluster(At { record, revision });
+                    return Ok(cluster);
+                }
+                // A host's address changed.
+                Err(CommitError::Conflict { key }) => {
+                    if let Some(newer) = records::read(&*self.store, &key).await? {
+                        self.fleet.put_cluster(newer);
+                    }
+                }
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn confirm_member(&self, cluster: ClusterId, host: HostId) {
+        let mut pause = FORM_PAUSE_MIN;
+        loop {
+            match self.tell_member(cluster, host).await {
+                Ok(()) => return,
+                Err(why) if pause == FORM_PAUSE_MIN => {
+                    warn!(%cluster, %host, why, "host has not confirmed its cluster yet");
+                }
+                Err(why) => debug!(%cluster, %host, why, "host has not confirmed its cluster yet"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(FORM_PAUSE_MAX);
+        }
+    }
+
+    async fn tell_member(&self, cluster: ClusterId, host: HostId) -> Result<(), String> {
+        let at = self.fleet.cluster(cluster).ok_or("the cluster is gone")?;
+        let spec = at.record.spec(at.revision);
+        let member = spec.members.iter().find(|member| member.host == host);
+        let client = self
+            .clients
+            .get(host, &member.ok_or("no member any more")?.address);
+        let answer = client
+            .call(&HostRequest::Form { spec }, &[], ATTEMPT_TIMEOUT)
+            .await;
+        match answer.map_err(|error| error.to_string())?.result {
+            Ok(HostReply::Formed) => Ok(()),
+            Ok(other) => Err(format!("it answered {other:?}")),
+            Err(refusal) => Err(refusal.to_string()),
+        }
+    }
+}
+
+fn held_for(plan: &FormPlan) -> Option<Duration> {
+    match plan.held {
+        Some(Held::TooFewZones { patience_left, .. }) => Some(Duration::from_micros(patience_left)),
+        _ => None,
+    }
+}
+
+/// Says why hosts wait, once per reason.
+fn tell(plan: &FormPlan, told: &mut Option<std::mem::Discriminant<Held>>) {
+    let reason = plan.held.as_ref().map(std::mem::discriminant);
+    if let Some(held) = &plan.held
+        && *told != reason
+    {
+        info!(%held, "hosts wait for a cluster");
+    }
+    *told = reason;
+}

@@ -1,0 +1,9 @@
+//! What carries out decisions: hosts are told until they confirm. Nothing is decided here.
+
+mod clients;
+mod formation;
+mod instruct;
+
+pub(crate) use clients::HostClients;
+pub(crate) use formation::Formation;
+pub(crate) use instruct::{InstructError, Instructor};

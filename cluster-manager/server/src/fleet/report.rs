@@ -1,0 +1,105 @@
+//! What operators are shown.
+
+use shoal_api::manager::{ClusterInfo, ClusterState, HostInfo};
+use shoal_types::{HostStatus, Mono, ViewSummary};
+
+use super::Fleet;
+use super::state::{Cluster, Host, State};
+use crate::metric_names;
+use crate::records::ClusterStage;
+
+impl Fleet {
+    /// All hosts, by id.
+    pub(crate) fn host_infos(&self) -> Vec<HostInfo> {
+        let now = self.clock.now().mono;
+        self.state()
+            .hosts
+            .values()
+            .map(|host| host_info(host, now))
+            .collect()
+    }
+
+    /// All clusters, by id.
+    pub(crate) fn cluster_infos(&self) -> Vec<ClusterInfo> {
+        let now = self.clock.now().mono;
+        let state = self.state();
+        state
+            .clusters
+            .values()
+            .map(|cluster| cluster_info(&state, cluster, now))
+            .collect()
+    }
+
+    /// Sets the gauges.
+    pub(crate) fn measure(&self) {
+        let (hosts, clusters) = (self.host_infos(), self.cluster_infos());
+        let alive = hosts.iter().filter(|host| host.alive).count();
+        for (label, count) in [("true", alive), ("false", hosts.len() - alive)] {
+            metrics::gauge!(metric_names::HOSTS, "alive" => label).set(count as f64);
+        }
+        for (label, state) in [
+            ("forming", ClusterState::Forming),
+            ("serving", ClusterState::Serving),
+            ("unavailable", ClusterState::Unavailable),
+        ] {
+            let count = clusters
+                .iter()
+                .filter(|cluster| cluster.state == state)
+                .count();
+            metrics::gauge!(metric_names::CLUSTERS, "state" => label).set(count as f64);
+        }
+        metrics::gauge!(metric_names::QUEUES).set(self.queue_count() as f64);
+    }
+}
+
+fn host_info(host: &Host, now: Mono) -> HostInfo {
+    let record = &host.at.record;
+    let status = host.status.as_ref();
+    let number = |number: fn(&HostStatus) -> u64| status.map_or(0, number);
+    HostInfo {
+        host: record.host,
+        address: record.address.clone(),
+        zone: record.zone.clone(),
+        cluster: record.cluster,
+        state: record.state,
+        alive: host.is_alive(now),
+        heard_ms_ago: now.since(host.heard) / 1_000,
+        incarnation: record.incarnation,
+        view: status.map_or_else(Default::default, |status| status.view.number),
+        messages: number(|status| status.messages),
+        message_bytes: number(|status| status.message_bytes),
+        disk_used_percent: status.map_or(0, |status| status.disk_used_percent),
+    }
+}
+
+fn cluster_info(state: &State, cluster: &Cluster, now: Mono) -> ClusterInfo {
+    let record = &cluster.at.record;
+    let members = record.members.iter().map(|member| member.host);
+    let statuses: Vec<&HostStatus> = members
+        .clone()
+        .filter_map(|host| state.hosts.get(&host)?.status.as_ref())
+        .collect();
+    let newest = statuses
+        .iter()
+        .map(|status| &status.view)
+        .max_by_key(|view| view.number);
+    let view = newest.cloned().unwrap_or_else(ViewSummary::default);
+    ClusterInfo {
+        cluster: record.cluster,
+        state: match record.stage {
+            ClusterStage::Forming => ClusterState::Forming,
+            ClusterStage::Formed if state.serves(cluster, now) => ClusterState::Serving,
+            ClusterStage::Formed => ClusterState::Unavailable,
+        },
+        view: view.number,
+        members: members.collect(),
+        active: view.active,
+        queues: cluster.queues,
+        // Hosts may lag behind each other; the one that has executed most knows best.
+        messages: statuses
+            .iter()
+            .map(|status| status.messages)
+            .max()
+            .unwrap_or(0),
+    }
+}

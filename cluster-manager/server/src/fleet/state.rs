@@ -1,0 +1,116 @@
+//! What [`super::Fleet`] guards.
+
+use std::collections::BTreeMap;
+
+use shoal_planner::{ClusterFacts, Ring};
+use shoal_types::{ClusterId, HostId, HostState, HostStatus, Mono};
+
+use super::SILENCE_MAX;
+use crate::records::{At, ClusterRecord, ClusterStage, HostRecord};
+
+/// Every cluster counts the same for now.
+const WEIGHT: u32 = 1;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) hosts: BTreeMap<HostId, Host>,
+    pub(super) clusters: BTreeMap<ClusterId, Cluster>,
+    /// All formed clusters.
+    pub(super) ring: Ring,
+}
+
+pub(super) struct Host {
+    pub(super) at: At<HostRecord>,
+    /// Its last heartbeat to this process.
+    pub(super) status: Option<HostStatus>,
+    pub(super) heard: Mono,
+    /// Since when this process knows it.
+    pub(super) known_since: Mono,
+}
+
+pub(super) struct Cluster {
+    pub(super) at: At<ClusterRecord>,
+    /// Queues placed there, those being created or deleted included.
+    pub(super) queues: u64,
+}
+
+impl Host {
+    pub(super) fn is_alive(&self, now: Mono) -> bool {
+        now.since(self.heard) <= SILENCE_MAX
+    }
+
+    pub(super) fn is_acting(&self, now: Mono) -> bool {
+        self.is_alive(now) && self.at.record.state == HostState::Acting
+    }
+}
+
+impl State {
+    /// True if the record is news.
+    pub(super) fn put_host(&mut self, at: At<HostRecord>, now: Mono) -> bool {
+        match self.hosts.get_mut(&at.record.host) {
+            Some(host) if host.at.revision >= at.revision => false,
+            Some(host) => {
+                host.at = at;
+                true
+            }
+            None => {
+                let host = Host {
+                    at,
+                    status: None,
+                    heard: now,
+                    known_since: now,
+                };
+                self.hosts.insert(host.at.record.host, host);
+                true
+            }
+        }
+    }
+
+    /// True if the record is news.
+    pub(super) fn put_cluster(&mut self, at: At<ClusterRecord>) -> bool {
+        let id = at.record.cluster;
+        let queues = match self.clusters.get(&id) {
+            Some(cluster) if cluster.at.revision >= at.revision => return false,
+            Some(cluster) => cluster.queues,
+            None => 0,
+        };
+        if at.record.stage == ClusterStage::Formed {
+            self.ring.set(id, WEIGHT);
+        }
+        self.clusters.insert(id, Cluster { at, queues });
+        true
+    }
+
+    /// Members of the cluster that take commands, as far as is known.
+    pub(super) fn acting(&self, cluster: &Cluster, now: Mono) -> usize {
+        let members = cluster.at.record.members.iter();
+        let hosts = members.filter_map(|member| self.hosts.get(&member.host));
+        hosts.filter(|host| host.is_acting(now)).count()
+    }
+
+    /// True if the cluster is formed and a majority of its hosts acts.
+    pub(super) fn serves(&self, cluster: &Cluster, now: Mono) -> bool {
+        let record = &cluster.at.record;
+        record.stage == ClusterStage::Formed && self.acting(cluster, now) > record.members.len() / 2
+    }
+
+    pub(super) fn cluster_facts(&self, now: Mono) -> BTreeMap<ClusterId, ClusterFacts> {
+        let facts = |cluster: &Cluster| ClusterFacts {
+            serving: self.serves(cluster, now),
+            queues: cluster.queues,
+        };
+        self.clusters
+            .iter()
+            .map(|(id, cluster)| (*id, facts(cluster)))
+            .collect()
+    }
+
+    pub(super) fn count_queue(&mut self, cluster: ClusterId, change: i64) {
+        if let Some(cluster) = self.clusters.get_mut(&cluster) {
+            cluster.queues = cluster
+                .queues
+                .checked_add_signed(change)
+                .expect("a queue is counted once before it is gone");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What hosts report: stored if something changed, answered with what they should know.
+
+use std::sync::Arc;
+
+use shoal_api::Problem;
+use shoal_api::manager::HeartbeatReply;
+use shoal_types::limits::CLUSTER_HOSTS;
+use shoal_types::{ErrorCode, HostStatus};
+use tracing::{info, warn};
+
+use crate::fleet::Fleet;
+use crate::keys;
+use crate::limits::{ADDRESS_BYTES_MAX, HOSTS_MAX, ZONE_BYTES_MAX};
+use crate::problem::store_problem;
+use crate::records::{self, At, ClusterRecord, HostRecord, Record};
+use crate::store::{CommitError, MetadataStore, Transaction};
+
+/// How often a heartbeat that meets other writers of the same records tries again; the host's next
+/// one comes in a second.
+const ATTEMPTS_MAX: usize = 5;
+
+/// Takes heartbeats.
+#[derive(Clone)]
+pub(crate) struct Heartbeats {
+    pub(crate) store: Arc<dyn MetadataStore>,
+    pub(crate) fleet: Arc<Fleet>,
+}
+
+impl Heartbeats {
+    /// Takes one heartbeat.
+    ///
+    /// # Errors
+    /// If it is not valid, comes from an earlier start of the host than one already heard of, or the
+    /// store fails.
+    pub(crate) async fn take(&self, status: HostStatus) -> Result<HeartbeatReply, Problem> {
+        check(&status)?;
+        self.store_changes(&status).await?;
+        let host = status.host;
+        self.fleet.heard(status);
+        Ok(HeartbeatReply {
+            cluster: self.fleet.spec_for(host),
+            revision: *self.store.watch().borrow(),
+        })
+    }
+
+    async fn store_changes(&self, status: &HostStatus) -> Result<(), Problem> {
+        for _ in 0..ATTEMPTS_MAX {
+            let before = self.fleet.host(status.host);
+            self.admit(before.as_ref(), status)?;
+            let after = HostRecord::after(before.as_ref().map(|at| &at.record), status);
+            if before.as_ref().is_some_and(|at| at.record == after) {
+                return Ok(());
+            }
+            let cluster = self.cluster_with_new_address(&after);
+            let mut transaction = Transaction::new()
+                .expect(after.key(), before.as_ref().map(|at| at.revision))
+                .put(after.key(), after.encode());
+            if let Some(At { record, revision }) = &cluster {
+                transaction = transaction
+                    .expect(record.key(), Some(*revision))
+                    .put(record.key(), record.encode());
+            }
+            match self.store.commit(transaction).await {
+                Ok(revision) => {
+                    log_change(before.as_ref().map(|at| &at.record), &after);
+                    self.fleet.put_host(At {
+                        record: after,
+                        revision,
+                    });
+                    if let Some(At { record, .. }) = cluster {
+                        self.fleet.put_cluster(At { record, revision });
+                    }
+                    return Ok(());
+                }
+                Err(CommitError::Conflict { .. }) => self.reload(status).await?,
+                Err(CommitError::Store(error)) => return Err(store_problem(&error)),
+            }
+        }
+        Err(Problem::new(
+            ErrorCode::Busy,
+            "the host's record is being changed by others",
+        ))
+    }
+
+    fn admit(&self, before: Option<&At<HostRecord>>, status: &HostStatus) -> Result<(), Problem> {
+        match before {
+            Some(at) if at.record.incarnation > status.incarnation => {
+                let newest = at.record.incarnation;
+                let detail = format!(
+                    "incarnation: {} has reported its start number {newest} already; do two processes use one data folder?",
+                    status.host
+                );
+                Err(Problem::new(ErrorCode::Fenced, detail).at("incarnation"))
+            }
+            None if self.fleet.host_count() >= HOSTS_MAX => Err(Problem::new(
+                ErrorCode::Busy,
+                format!("{HOSTS_MAX} hosts are known already"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The host's cluster, if its record must say where the host listens now.
+    fn cluster_with_new_address(&self, host: &HostRecord) -> Option<At<ClusterRecord>> {
+        let mut at = self.fleet.cluster(host.cluster?)?;
+        let member = at
+            .record
+            .members
+            .iter_mut()
+            .find(|member| member.host == host.host)?;
+        if member.address == host.address {
+            return None;
+        }
+        member.address.clone_from(&host.address);
+        Some(at)
+    }
+
+    /// Somebody else wrote: takes over what the store has now.
+    async fn reload(&self, status: &HostStatus) -> Result<(), Problem> {
+        let store = &*self.store;
+        let read = records::read::<HostRecord>(store, &keys::host(status.host)).await;
+        let Some(host) = read.map_err(|error| store_problem(&error))? else {
+            return Ok(());
+        };
+        let cluster = host.record.cluster;
+        self.fleet.put_host(host);
+        if let Some(cluster) = cluster {
+            let read = records::read::<ClusterRecord>(store, &keys::cluster(cluster)).await;
+            if let Some(cluster) = read.map_err(|error| store_problem(&error))? {
+                self.fleet.put_cluster(cluster);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(status: &HostStatus) -> Result<(), Problem> {
+    if status.host.0 == 0 {
+        return Err(Problem::invalid("host", "0 is no host"));
+    }
+    if status.incarnation.0 == 0 {
+        return Err(Problem::invalid("incarnation", "starts are counted from 1"));
+    }
+    let port = status
+        .address
+        .rsplit_once(':')
+        .map(|(name, port)| (name.len(), port.parse::<u16>()));
+    if !matches!(port, Some((1.., Ok(1..)))) || status.address.len() > ADDRESS_BYTES_MAX {
+        let why = format!(
+            "{:?} is not name:port of at most {ADDRESS_BYTES_MAX} bytes",
+            status.address
+        );
+        return Err(Problem::invalid("address", why));
+    }
+    if !(1..=ZONE_BYTES_MAX).contains(&status.zone.len()) {
+        let why = format!(
+            "has {} bytes, expected 1 to {ZONE_BYTES_MAX}",
+            status.zone.len()
+        );
+        return Err(Problem::invalid("zone", why));
+    }
+    for (field, hosts) in [
+        ("members", &status.view.members),
+        ("active", &status.view.active),
+    ] {
+        if hosts.len() > *CLUSTER_HOSTS.end() {
+            let why = format!("{} hosts are more than a cluster has", hosts.len());
+            return Err(Problem::invalid(format!("view.{field}"), why));
+        }
+    }
+    if status.disk_used_percent > 100 {
+        return Err(Problem::invalid("disk_used_percent", "is above 100"));
+    }
+    Ok(())
+}
+
+fn log_change(before: Option<&HostRecord>, after: &HostRecord) {
+    let HostRecord {
+        host,
+        address,
+        zone,
+        incarnation,
+        state,
+        ..
+    } = after;
+    match before {
+        None => info!(%host, address, zone, "host registered"),
+        Some(before) if before.incarnation != *incarnation => {
+            info!(%host, address, %incarnation, "host started again");
+        }
+        Some(before) if before.zone != *zone => {
+            warn!(%host, was = before.zone, zone, "host stands in another zone; its cluster stays as it is");
+        }
+        Some(_) => info!(%host, address, ?state, "host changed"),
+    }
+}

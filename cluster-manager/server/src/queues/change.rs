@@ -1,0 +1,69 @@
+//! New settings for a queue.
+
+use std::sync::Arc;
+
+use shoal_api::Problem;
+use shoal_types::{QueueName, QueueRoute, QueueSettings};
+use tokio::time::Instant;
+
+use super::Queues;
+use super::settle::changed_meanwhile;
+use crate::problem::queue_not_found;
+use crate::records::{QueueRecord, QueueStage};
+
+impl Queues {
+    /// Gives a queue new settings, all of them. Whether it is FIFO cannot change: the name says it.
+    pub(crate) async fn change(
+        self: &Arc<Self>,
+        name: &QueueName,
+        settings: QueueSettings,
+    ) -> Result<QueueRoute, Problem> {
+        settings
+            .validate(name)
+            .map_err(|error| Problem::invalid(error.field, error.why))?;
+        self.alone(name, |this, name, until| async move {
+            this.change_alone(&name, settings, until).await
+        })
+        .await
+    }
+
+    async fn change_alone(
+        &self,
+        name: &QueueName,
+        settings: QueueSettings,
+        until: Instant,
+    ) -> Result<QueueRoute, Problem> {
+        let Some(at) = self
+            .read(name)
+            .await?
+            .filter(|at| at.record.stage != QueueStage::Deleting)
+        else {
+            return Err(queue_not_found(name));
+        };
+        let at = self
+            .settle(at, until)
+            .await?
+            .ok_or_else(|| queue_not_found(name))?;
+        if at.record.settings == settings {
+            return Ok(at.route());
+        }
+        let epoch = at.record.partition.epoch;
+        // Tags, for example, are no business of the cluster.
+        let for_cluster = at.record.settings.partition(epoch) != settings.partition(epoch);
+        let stage = if for_cluster {
+            QueueStage::Configuring
+        } else {
+            QueueStage::Active
+        };
+        let record = QueueRecord {
+            settings,
+            stage,
+            ..at.record.clone()
+        };
+        let Some(at) = self.write(Some(&at), record).await? else {
+            return Err(changed_meanwhile(name));
+        };
+        let at = self.settle(at, until).await?;
+        Ok(at.expect("a changed queue is there").route())
+    }
+}
