@@ -163,8 +163,7 @@ mod tests {
         let acks = take(Class::Finish, 1);
         let refused = admission
             .admit(Class::Finish, 0)
-            .err()
-            .expect("there is no room");
+            .expect_err("there is no room");
         assert_eq!(refused.code, ErrorCode::Busy);
         drop(acks);
         take(Class::Finish, 1);

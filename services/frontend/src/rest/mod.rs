@@ -20,7 +20,9 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post, put};
+use http::StatusCode;
 use shoal_api::Problem;
+use shoal_runtime::http::HeadRefusal;
 use shoal_types::{Applied, ErrorCode, Outcome};
 
 use crate::app::App;
@@ -78,9 +80,13 @@ async fn method_not_allowed(request: Request) -> Response {
 }
 
 /// What the HTTP server refuses before any handler sees it, in this API's words.
-pub(crate) fn refuse(refusal: &shoal_runtime::http::HeadRefusal) -> Response {
-    let problem =
-        Problem::new(refusal.code, refusal.detail.clone()).status(refusal.status.as_u16());
+pub(crate) fn refuse(refusal: &HeadRefusal) -> Response {
+    let problem = Problem::new(refusal.code, refusal.detail.clone());
+    let problem = problem.status(refusal.status.as_u16());
+    let problem = match refusal.status {
+        StatusCode::PAYLOAD_TOO_LARGE => problem.at("body"),
+        _ => problem,
+    };
     Call::begin("unknown").finish(Err(problem))
 }
 

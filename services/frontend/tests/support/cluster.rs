@@ -1,0 +1,238 @@
+//! What the hosts of a cluster agree on, without the agreeing: one state machine for all of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use shoal_queue::{Effect, Machine};
+use shoal_runtime::clock::SystemClock;
+use shoal_types::{
+    BodyRef, ClusterId, Command, Delivery, ErrorCode, HostId, Incarnation, Origin, Outcome,
+    PartitionId, Position, Query, QueryReply, QueueRoute, Refusal, Request, RequestId, Revision,
+    Ts, ViewNumber,
+};
+use tokio::sync::oneshot;
+
+pub const CLUSTER: ClusterId = ClusterId(0xc1);
+
+/// The shared state of the hosts.
+#[derive(Clone)]
+pub struct FakeCluster(Arc<Inner>);
+
+struct Inner {
+    clock: SystemClock,
+    clock_ahead: i64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    machine: Machine,
+    /// A body's place is its index.
+    bodies: Vec<Bytes>,
+    /// Answers that come later, by who waits where.
+    waiting: HashMap<(RequestId, HostId), oneshot::Sender<Vec<Delivery>>>,
+    asked: Vec<(HostId, RequestId)>,
+    damage_bodies: bool,
+}
+
+impl FakeCluster {
+    /// With a clock that differs from this machine's by so many microseconds.
+    pub fn new(clock_ahead: i64) -> Self {
+        let inner = Inner {
+            clock: SystemClock::new(),
+            clock_ahead,
+            state: Mutex::default(),
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Cluster time.
+    pub fn now(&self) -> Ts {
+        let wall = self.0.clock.now().wall;
+        Ts(wall.0.saturating_add_signed(self.0.clock_ahead))
+    }
+
+    /// From now on every body comes back with a wrong byte.
+    pub fn damage_bodies(&self, damage: bool) {
+        self.state().damage_bodies = damage;
+    }
+
+    /// Which host was asked to execute which request, in order.
+    pub fn asked(&self) -> Vec<(HostId, RequestId)> {
+        self.state().asked.clone()
+    }
+
+    /// Receives that wait.
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    pub fn note_asked(&self, host: HostId, request: RequestId) {
+        self.state().asked.push((host, request));
+    }
+
+    /// What the manager does for a new or changed queue.
+    pub fn create_partition(&self, route: &QueueRoute) {
+        for place in &route.partitions {
+            let settings = route.settings.partition(place.epoch);
+            let (partition, revision) = (place.partition, route.revision);
+            let exists = self.state().machine.counts(partition).is_some();
+            self.own(if exists {
+                Command::ConfigurePartition {
+                    partition,
+                    settings,
+                    revision,
+                }
+            } else {
+                Command::CreatePartition {
+                    partition,
+                    settings,
+                    revision,
+                }
+            });
+        }
+    }
+
+    pub fn delete_partition(&self, partition: PartitionId, revision: Revision) {
+        self.own(Command::DeletePartition {
+            partition,
+            revision,
+        });
+    }
+
+    /// Does what is due.
+    pub fn tick(&self) {
+        self.own(Command::Tick);
+    }
+
+    fn own(&self, command: Command) {
+        let id = RequestId(0);
+        let request = Request {
+            id,
+            deadline: Ts::MAX,
+            origin: Origin::default(),
+            command,
+        };
+        let outcome = self.execute(HostId(0), request, &[]);
+        assert_eq!(outcome.err(), None);
+    }
+
+    /// Executes a request as a host would: the outcome, or where the answer to a wait will come.
+    pub fn execute(
+        &self,
+        host: HostId,
+        mut request: Request,
+        bodies: &[Bytes],
+    ) -> Result<Executed, Refusal> {
+        let now = self.now();
+        let mut state = self.state();
+        let state = &mut *state;
+        request.origin = Origin {
+            host,
+            incarnation: Incarnation(1),
+        };
+        state.machine.admit(&request, now)?;
+        let executed = state.machine.executed();
+        let at = Position {
+            view: ViewNumber(1),
+            ts: Ts(now.0.max(executed.ts.0 + 1)),
+            lane: host,
+        };
+        let mut effects = Vec::new();
+        state.machine.begin_entry(at, &mut effects);
+        let places: Vec<BodyRef> = (state.bodies.len()..)
+            .take(bodies.len())
+            .map(|index| BodyRef {
+                segment: 0,
+                offset: index as u32,
+            })
+            .collect();
+        state.bodies.extend_from_slice(bodies);
+        let outcome = state.machine.apply(&request, &places, &mut effects);
+        let executed = match outcome {
+            Outcome::Waiting => {
+                let (sender, receiver) = oneshot::channel();
+                state.waiting.insert((request.id, host), sender);
+                Executed::Later(receiver)
+            }
+            Outcome::Refused(refusal) => return Err(refusal),
+            outcome => Executed::Now(outcome),
+        };
+        for Effect::Given {
+            origin,
+            waiter,
+            deliveries,
+        } in effects
+        {
+            if let Some(sender) = state.waiting.remove(&(waiter, origin.host)) {
+                _ = sender.send(deliveries);
+            }
+        }
+        Ok(executed)
+    }
+
+    /// The client is gone: forget that it waited.
+    pub fn cancel(&self, host: HostId, waiter: RequestId, partition: PartitionId) {
+        if self.state().waiting.remove(&(waiter, host)).is_some() {
+            let command = Command::CancelWaiter { partition, waiter };
+            let id = RequestId(0);
+            let request = Request {
+                id,
+                deadline: Ts::MAX,
+                origin: Origin::default(),
+                command,
+            };
+            _ = self.execute(host, request, &[]);
+        }
+    }
+
+    pub fn query(&self, query: Query) -> Result<(QueryReply, Vec<Bytes>), Refusal> {
+        let stale = || Refusal::not_applied(ErrorCode::StaleRoute, "no such partition");
+        let state = self.state();
+        match query {
+            Query::Counts { partition } => {
+                let counts = state.machine.counts(partition).ok_or_else(stale)?;
+                Ok((QueryReply::Counts(counts), Vec::new()))
+            }
+            Query::Peek { partition, limit } => {
+                let peeked = state
+                    .machine
+                    .peek(partition, limit.into())
+                    .ok_or_else(stale)?;
+                let (peeked, places): (Vec<_>, Vec<_>) = peeked.into_iter().unzip();
+                let bodies = places.into_iter().map(|place| state.body(place)).collect();
+                Ok((QueryReply::Peeked(peeked), bodies))
+            }
+        }
+    }
+
+    pub fn bodies(&self, deliveries: &[Delivery]) -> Vec<Bytes> {
+        let state = self.state();
+        deliveries
+            .iter()
+            .map(|delivery| state.body(delivery.body))
+            .collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+}
+
+impl State {
+    fn body(&self, place: BodyRef) -> Bytes {
+        let body = self.bodies[place.offset as usize].clone();
+        if !self.damage_bodies {
+            return body;
+        }
+        let mut damaged = body.to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        damaged.into()
+    }
+}
+
+pub enum Executed {
+    Now(Outcome),
+    Later(oneshot::Receiver<Vec<Delivery>>),
+}

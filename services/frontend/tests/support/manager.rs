@@ -1,0 +1,339 @@
+//! A manager that keeps its queues in memory and places them all on the one cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, http::StatusCode};
+use shoal_api::Problem;
+use shoal_api::manager::{ClusterInfo, ClusterState, Feed, FeedQuery, HostInfo};
+use shoal_types::{
+    ClusterMember, ClusterRoute, Epoch, ErrorCode, HostId, HostState, Incarnation, PartitionId,
+    PartitionRoute, PartitionState, QueueId, QueueName, QueueRoute, QueueSettings, Revision, Ts,
+    ViewNumber,
+};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::cluster::{CLUSTER, FakeCluster};
+use super::hosts::FakeHost;
+
+/// The manager; its store survives its process.
+pub struct FakeManager {
+    pub address: SocketAddr,
+    store: Store,
+    process: Mutex<Option<Runtime>>,
+}
+
+#[derive(Clone)]
+struct Store(Arc<Inner>);
+
+struct Inner {
+    cluster: FakeCluster,
+    members: Vec<ClusterMember>,
+    records: Mutex<Records>,
+    revision: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Records {
+    queues: BTreeMap<QueueName, QueueRoute>,
+    deleted: BTreeMap<QueueName, Revision>,
+    /// Queues whose creation the feed keeps to itself.
+    hidden: BTreeSet<QueueName>,
+    lookups: usize,
+}
+
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+impl FakeManager {
+    pub fn start(cluster: &FakeCluster, hosts: &[FakeHost]) -> Self {
+        let member = |host: &FakeHost| ClusterMember {
+            host: host.id,
+            address: host.address.to_string(),
+        };
+        let store = Store(Arc::new(Inner {
+            cluster: cluster.clone(),
+            members: hosts.iter().map(member).collect(),
+            records: Mutex::default(),
+            revision: watch::Sender::new(1),
+        }));
+        let (process, address) = serve(&store, ([127, 0, 0, 1], 0).into());
+        Self {
+            address,
+            store,
+            process: Mutex::new(Some(process)),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends it as kill -9 would.
+    pub fn kill(&self) {
+        if let Some(process) = self.process.lock().unwrap().take() {
+            process.shutdown_background();
+        }
+    }
+
+    pub fn restart(&self) {
+        let (process, _) = serve(&self.store, self.address);
+        *self.process.lock().unwrap() = Some(process);
+    }
+
+    /// How often a queue was looked up by name.
+    pub fn lookups(&self) -> usize {
+        self.store.0.records.lock().unwrap().lookups
+    }
+
+    /// Creates a queue behind the frontend's back, and in the feed only if asked.
+    pub fn create(&self, name: &str, in_feed: bool) {
+        let name: QueueName = name.parse().unwrap();
+        if !in_feed {
+            self.store
+                .0
+                .records
+                .lock()
+                .unwrap()
+                .hidden
+                .insert(name.clone());
+        }
+        let settings = QueueSettings {
+            fifo: name.is_fifo(),
+            ..Default::default()
+        };
+        self.store.create(&name, settings).unwrap();
+    }
+
+    /// Deletes a queue and makes a new one under its name, unknown to the feed.
+    pub fn replace_unseen(&self, name: &str) {
+        let queue: QueueName = name.parse().unwrap();
+        self.store
+            .0
+            .records
+            .lock()
+            .unwrap()
+            .hidden
+            .insert(queue.clone());
+        self.store.delete(&queue).unwrap();
+        self.create(name, false);
+    }
+}
+
+impl Drop for FakeManager {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn serve(store: &Store, address: SocketAddr) -> (Runtime, SocketAddr) {
+    let runtime = runtime();
+    let (told, bound) = std::sync::mpsc::sync_channel(1);
+    let router = Router::new()
+        .route("/v1/feed", get(feed))
+        .route(
+            "/v1/queues/{queue}",
+            get(show).put(put).patch(patch).delete(delete),
+        )
+        .route("/v1/clusters", get(clusters))
+        .route("/v1/hosts", get(hosts))
+        .with_state(store.clone());
+    runtime.spawn(async move {
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        told.send(listener.local_addr().unwrap()).unwrap();
+        axum::serve(listener, router).await.unwrap();
+    });
+    (runtime, bound.recv().unwrap())
+}
+
+impl Store {
+    fn next_revision(&self) -> Revision {
+        let mut next = 0;
+        self.0.revision.send_modify(|revision| {
+            *revision += 1;
+            next = *revision;
+        });
+        Revision(next)
+    }
+
+    fn create(
+        &self,
+        name: &QueueName,
+        settings: QueueSettings,
+    ) -> Result<(QueueRoute, bool), Problem> {
+        let mut records = self.0.records.lock().unwrap();
+        if let Some(known) = records.queues.get(name) {
+            return if known.settings == settings {
+                Ok((known.clone(), false))
+            } else {
+                Err(Problem::new(ErrorCode::QueueExists, "other settings"))
+            };
+        }
+        let revision = Revision(*self.0.revision.borrow() + 1);
+        let route = QueueRoute {
+            name: name.clone(),
+            queue: QueueId(revision.0),
+            settings,
+            partitions: vec![PartitionRoute {
+                partition: PartitionId(revision.0),
+                epoch: Epoch(0),
+                cluster: CLUSTER,
+                state: PartitionState::Active,
+            }],
+            revision,
+            created_at: Ts(1_790_000_000_000_000),
+        };
+        self.0.cluster.create_partition(&route);
+        records.queues.insert(name.clone(), route.clone());
+        records.deleted.remove(name);
+        self.next_revision();
+        Ok((route, true))
+    }
+
+    fn change(&self, name: &QueueName, settings: QueueSettings) -> Result<QueueRoute, Problem> {
+        let mut records = self.0.records.lock().unwrap();
+        let route = records.queues.get_mut(name).ok_or_else(missing)?;
+        route.settings = settings;
+        route.revision = Revision(*self.0.revision.borrow() + 1);
+        self.0.cluster.create_partition(route);
+        let route = route.clone();
+        self.next_revision();
+        Ok(route)
+    }
+
+    fn delete(&self, name: &QueueName) -> Result<(), Problem> {
+        let mut records = self.0.records.lock().unwrap();
+        let route = records.queues.remove(name).ok_or_else(missing)?;
+        let revision = Revision(*self.0.revision.borrow() + 1);
+        self.0
+            .cluster
+            .delete_partition(route.partitions[0].partition, revision);
+        records.deleted.insert(name.clone(), revision);
+        self.next_revision();
+        Ok(())
+    }
+}
+
+fn missing() -> Problem {
+    Problem::new(ErrorCode::QueueNotFound, "no such queue")
+}
+
+fn answer(problem: &Problem) -> Response {
+    problem.to_response().map(Body::from)
+}
+
+async fn show(State(store): State<Store>, Path(name): Path<QueueName>) -> Response {
+    let mut records = store.0.records.lock().unwrap();
+    records.lookups += 1;
+    match records.queues.get(&name) {
+        Some(route) => Json(route).into_response(),
+        None => answer(&missing()),
+    }
+}
+
+async fn put(
+    State(store): State<Store>,
+    Path(name): Path<QueueName>,
+    Json(settings): Json<QueueSettings>,
+) -> Response {
+    match store.create(&name, settings) {
+        Ok((route, true)) => (StatusCode::CREATED, Json(route)).into_response(),
+        Ok((route, false)) => Json(route).into_response(),
+        Err(problem) => answer(&problem),
+    }
+}
+
+async fn patch(
+    State(store): State<Store>,
+    Path(name): Path<QueueName>,
+    Json(settings): Json<QueueSettings>,
+) -> Response {
+    match store.change(&name, settings) {
+        Ok(route) => Json(route).into_response(),
+        Err(problem) => answer(&problem),
+    }
+}
+
+async fn delete(State(store): State<Store>, Path(name): Path<QueueName>) -> Response {
+    match store.delete(&name) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(problem) => answer(&problem),
+    }
+}
+
+async fn feed(State(store): State<Store>, Query(asked): Query<FeedQuery>) -> Json<Feed> {
+    let mut revision = store.0.revision.subscribe();
+    let newer = revision.wait_for(|revision| *revision > asked.since.0);
+    _ = tokio::time::timeout(Duration::from_secs(asked.wait_s.into()), newer).await;
+    let records = store.0.records.lock().unwrap();
+    let shown = |name: &QueueName| !records.hidden.contains(name);
+    let queues = records.queues.values();
+    let queues = queues.filter(|route| route.revision > asked.since && shown(&route.name));
+    let deleted = records.deleted.iter();
+    let deleted = deleted.filter(|(name, revision)| **revision > asked.since && shown(name));
+    let cluster = ClusterRoute {
+        cluster: CLUSTER,
+        members: store.0.members.clone(),
+        revision: Revision(1),
+    };
+    Json(Feed {
+        revision: Revision(*store.0.revision.borrow()),
+        more: false,
+        queues: queues.cloned().collect(),
+        deleted: deleted.map(|(name, _)| name.clone()).collect(),
+        clusters: Some(cluster)
+            .filter(|_| asked.since < Revision(1))
+            .into_iter()
+            .collect(),
+    })
+}
+
+async fn clusters(State(store): State<Store>) -> Json<Vec<ClusterInfo>> {
+    let hosts: Vec<HostId> = store.0.members.iter().map(|member| member.host).collect();
+    Json(vec![ClusterInfo {
+        cluster: CLUSTER,
+        state: ClusterState::Serving,
+        view: ViewNumber(1),
+        members: hosts.clone(),
+        active: hosts,
+        queues: 0,
+        messages: 0,
+    }])
+}
+
+async fn hosts(State(store): State<Store>) -> Json<Vec<HostInfo>> {
+    let host = |member: &ClusterMember| HostInfo {
+        host: member.host,
+        address: member.address.clone(),
+        zone: "a".to_owned(),
+        cluster: Some(CLUSTER),
+        state: HostState::Acting,
+        alive: true,
+        heard_ms_ago: 1,
+        incarnation: Incarnation(1),
+        view: ViewNumber(1),
+        messages: 0,
+        message_bytes: 0,
+        disk_used_percent: 1,
+    };
+    Json(store.0.members.iter().map(host).collect())
+}
