@@ -1,1 +1,78 @@
-fn main() {}
+//! `shoal`: the one binary. It reads the command line and starts what it asks for; everything else is
+//! in the libraries.
+
+mod cli;
+mod commands;
+mod dev;
+mod output;
+mod roles;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use shoal_runtime::shutdown::{Shutdown, signals};
+use shoal_runtime::telemetry::{self, LogFormat};
+
+fn main() -> ExitCode {
+    shoal_runtime::crypto::install();
+    // Usage errors end here with exit code 2.
+    let cli = Cli::parse();
+    if let Err(error) = die_with_dev().and_then(|()| start_log()) {
+        return failed(&error);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Ends once the command has done what it says. Long-running ones listen for signals.
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let shutdown = Shutdown::new();
+    tokio::spawn(signals(shutdown.clone())?);
+    match command {
+        Command::Dev(args) => dev::run(args, shutdown).await?,
+        Command::Host(args) => match args.command {
+            None => roles::host(args, shutdown).await?,
+            Some(cli::HostCommand::List(endpoint)) => commands::hosts(&endpoint).await?,
+        },
+        Command::Frontend(args) => roles::frontend(args, shutdown).await?,
+        Command::Manager(args) => roles::manager(args, shutdown).await?,
+        Command::Queue(command) => commands::queue(command).await?,
+        Command::Send(args) => commands::send(args).await?,
+        Command::Receive(args) => commands::receive(args, &shutdown).await?,
+        Command::Ack(args) => return commands::acknowledge(args).await,
+        Command::Cluster(cli::ClusterCommand::List(endpoint)) => {
+            commands::clusters(&endpoint).await?
+        }
+        Command::LoadTest(args) => return shoal_load_test::run(args).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start_log() -> anyhow::Result<()> {
+    let filter = std::env::var("SHOAL_LOG").ok();
+    telemetry::init(LogFormat::Text, filter.as_deref())?;
+    Ok(())
+}
+
+/// A child of `shoal dev --processes` ends when that ends, however it ends.
+fn die_with_dev() -> anyhow::Result<()> {
+    if let Ok(parent) = std::env::var(dev::PARENT_VARIABLE) {
+        shoal_runtime::parent::die_with_parent(parent.parse()?)?;
+    }
+    Ok(())
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("shoal: {error:#}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,311 @@
+//! The command line: what can be said, with its help texts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A distributed message queue that you can run yourself and lose any host of without noticing.
+#[derive(Parser)]
+#[command(
+    name = "shoal",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole system on this machine: manager, frontend and clusters of hosts
+    Dev(DevArgs),
+    /// Run one host of a cluster, or list the hosts
+    #[command(args_conflicts_with_subcommands = true)]
+    Host(HostArgs),
+    /// Run a frontend: REST in, any host of the queue's cluster out
+    Frontend(FrontendArgs),
+    /// Run the queue-cluster manager
+    Manager(ManagerArgs),
+    /// Create, list, show, change, purge and delete queues
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Send a message; the body is an argument, a file or standard input
+    Send(SendArgs),
+    /// Receive messages
+    Receive(ReceiveArgs),
+    /// Acknowledge received messages, which deletes them
+    Ack(AckArgs),
+    /// Look at the clusters
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Send and receive under a load in which every message is accounted for
+    LoadTest(shoal_load_test::Args),
+}
+
+#[derive(Args)]
+pub(crate) struct DevArgs {
+    /// Folder that keeps everything
+    #[arg(long, default_value = "shoal-data", conflicts_with = "ephemeral")]
+    pub(crate) data: PathBuf,
+    /// Clusters
+    #[arg(long, default_value_t = 2)]
+    pub(crate) clusters: usize,
+    /// Hosts of each cluster
+    #[arg(long, default_value_t = 3)]
+    pub(crate) hosts: usize,
+    /// Where the frontend listens. With port 9324 all other ports are the documented ones, otherwise
+    /// free ones
+    #[arg(long, default_value = "127.0.0.1:9324")]
+    pub(crate) listen: SocketAddr,
+    /// Keep nothing: the data is deleted at the end
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// Run every role as a process of its own, to kill and start again one by one
+    #[arg(long)]
+    pub(crate) processes: bool,
+}
+
+/// What every role takes besides its settings.
+#[derive(Args)]
+pub(crate) struct SettingsArgs {
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print every setting with where its value comes from, and end
+    #[arg(long)]
+    pub(crate) dump_config: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct HostArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<HostCommand>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Folder for the log, the checkpoint and the identity
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// Where peers, frontends and the manager connect
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// What others should dial, NAME:PORT
+    #[arg(long)]
+    pub(crate) advertise: Option<String>,
+    /// Health, readiness and metrics
+    #[arg(long)]
+    pub(crate) admin: Option<SocketAddr>,
+    /// The manager's address, http://…
+    #[arg(long)]
+    pub(crate) manager: Option<String>,
+    /// Where the host stands
+    #[arg(long)]
+    pub(crate) zone: Option<String>,
+    /// Bytes of one log segment
+    #[arg(long)]
+    pub(crate) segment_bytes: Option<u32>,
+    /// Bytes that the log may take
+    #[arg(long)]
+    pub(crate) log_bytes_max: Option<u64>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum HostCommand {
+    /// List the hosts that the manager knows
+    List(EndpointArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct FrontendArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Where clients connect
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Health, readiness and metrics
+    #[arg(long)]
+    pub(crate) admin: Option<SocketAddr>,
+    /// The manager's address, http://…
+    #[arg(long)]
+    pub(crate) manager: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct ManagerArgs {
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Folder for the metadata
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// Where hosts and frontends connect
+    #[arg(long)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Health, readiness and metrics
+    #[arg(long)]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Hosts of each cluster that is formed
+    #[arg(long)]
+    pub(crate) cluster_size: Option<usize>,
+}
+
+/// Which system a command talks to and how it prints.
+#[derive(Args, Clone)]
+pub(crate) struct EndpointArgs {
+    /// A frontend's address
+    #[arg(long, env = "SHOAL_ENDPOINT", default_value = "http://127.0.0.1:9324")]
+    pub(crate) endpoint: String,
+    /// How to print
+    #[arg(short = 'o', long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Create a queue; doing it again with the same settings is fine
+    Create {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        #[command(flatten)]
+        settings: QueueSettingsArgs,
+        /// 1 to 80 of A-Z a-z 0-9 - _; a FIFO queue's name ends in .fifo
+        name: String,
+    },
+    /// List queues
+    List {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// Only names that begin so
+        #[arg(long, default_value = "")]
+        prefix: String,
+    },
+    /// Show a queue's settings and counts
+    Show {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// The queue
+        name: String,
+    },
+    /// Change settings of a queue; those not named stay
+    Set {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        #[command(flatten)]
+        settings: QueueSettingsArgs,
+        /// The queue
+        name: String,
+    },
+    /// Delete all messages of a queue
+    Purge {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// The queue
+        name: String,
+    },
+    /// Delete a queue with all its messages
+    Delete {
+        #[command(flatten)]
+        endpoint: EndpointArgs,
+        /// The queue
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct QueueSettingsArgs {
+    /// Seconds that a received message stays hidden
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) visibility_timeout: Option<u32>,
+    /// Seconds that a sent message is held back
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) delay: Option<u32>,
+    /// Seconds that a message is kept
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) retention: Option<u32>,
+    /// Largest message in bytes
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_message_bytes: Option<u32>,
+    /// Seconds that a receive waits if it does not say
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) receive_wait: Option<u32>,
+    /// Refuse sends above so many messages
+    #[arg(long, value_name = "N")]
+    pub(crate) max_messages: Option<u64>,
+    /// Refuse sends above so many bytes
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_bytes: Option<u64>,
+    /// FIFO: equal bodies within five minutes are one message
+    #[arg(long)]
+    pub(crate) content_deduplication: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+    /// The queue
+    pub(crate) queue: String,
+    /// The body; standard input if neither it nor --file is given
+    pub(crate) body: Option<String>,
+    /// Read the body from a file
+    #[arg(long, conflicts_with = "body")]
+    pub(crate) file: Option<PathBuf>,
+    /// Message group; a FIFO queue needs one
+    #[arg(long)]
+    pub(crate) group: Option<String>,
+    /// Sends with the same id within five minutes are one message
+    #[arg(long)]
+    pub(crate) dedup_id: Option<String>,
+    /// Seconds to hold the message back
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) delay: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct ReceiveArgs {
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+    /// The queue
+    pub(crate) queue: String,
+    /// At most so many messages
+    #[arg(long, default_value_t = 1)]
+    pub(crate) max: u32,
+    /// Seconds to wait for a message
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u32,
+    /// Seconds that the messages stay hidden
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) visibility_timeout: Option<u32>,
+    /// Delete what is received at once: a message whose answer gets lost is gone
+    #[arg(long)]
+    pub(crate) auto_ack: bool,
+    /// Go on receiving until Ctrl-C
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct AckArgs {
+    #[command(flatten)]
+    pub(crate) endpoint: EndpointArgs,
+    /// The queue
+    pub(crate) queue: String,
+    /// Receipts of received messages
+    #[arg(required = true)]
+    pub(crate) receipts: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// List the clusters
+    List(EndpointArgs),
+}

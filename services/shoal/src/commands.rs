@@ -1,0 +1,305 @@
+//! Commands for daily use, over REST like any other client.
+
+use std::io::{Read as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+use shoal_client::{Client, Message, Queue, QueueInfo, Receive, ReceivedExt as _, ReceivedMessage};
+use shoal_runtime::shutdown::Shutdown;
+
+use crate::cli::{
+    AckArgs, EndpointArgs, Format, QueueCommand, QueueSettingsArgs, ReceiveArgs, SendArgs,
+};
+use crate::output::{print, table};
+
+/// `shoal queue …`
+pub(crate) async fn queue(command: QueueCommand) -> anyhow::Result<()> {
+    match command {
+        QueueCommand::Create {
+            endpoint,
+            settings,
+            name,
+        } => {
+            let info = open(&endpoint, &name)?.create(&body(settings)?).await?;
+            print(endpoint.output, &info, queue_text)
+        }
+        QueueCommand::Set {
+            endpoint,
+            settings,
+            name,
+        } => {
+            let info = open(&endpoint, &name)?.set(&body(settings)?).await?;
+            print(endpoint.output, &info, queue_text)
+        }
+        QueueCommand::Show { endpoint, name } => {
+            let info = open(&endpoint, &name)?.info().await?;
+            print(endpoint.output, &info, queue_text)
+        }
+        QueueCommand::List { endpoint, prefix } => list_queues(&endpoint, &prefix).await,
+        QueueCommand::Purge { endpoint, name } => {
+            open(&endpoint, &name)?.purge().await?;
+            eprintln!("{name} is empty");
+            Ok(())
+        }
+        QueueCommand::Delete { endpoint, name } => {
+            open(&endpoint, &name)?.delete().await?;
+            eprintln!("{name} is deleted");
+            Ok(())
+        }
+    }
+}
+
+/// `shoal send`
+pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
+    let mut message = Message::of_bytes(body_of(&args)?);
+    if let Some(group) = args.group {
+        message = message.group(group);
+    }
+    if let Some(id) = args.dedup_id {
+        message = message.dedup_id(id);
+    }
+    if let Some(delay) = args.delay {
+        message = message.delay_s(delay);
+    }
+    let sent = open(&args.endpoint, &args.queue)?.send(message).await?;
+    print(args.endpoint.output, &sent, |sent| {
+        let sent = sent.messages.iter().map(|item| match item {
+            shoal_client::SendItemAnswer::Sent { id, sequence } => {
+                format!("sent {id} as number {sequence}\n")
+            }
+            shoal_client::SendItemAnswer::Failed { error } => {
+                format!("not sent: {}\n", error.detail)
+            }
+        });
+        sent.collect()
+    })
+}
+
+/// `shoal receive`
+pub(crate) async fn receive(args: ReceiveArgs, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let queue = open(&args.endpoint, &args.queue)?;
+    let mut how = Receive::default()
+        .max(args.max)
+        .wait_s(if args.follow { 20 } else { args.wait });
+    if let Some(seconds) = args.visibility_timeout {
+        how = how.visibility_timeout_s(seconds);
+    }
+    if args.auto_ack {
+        how = how.auto_ack();
+    }
+    loop {
+        let received = tokio::select! {
+            received = queue.receive(&how) => received?,
+            () = shutdown.triggered() => return Ok(()),
+        };
+        if args.follow {
+            received
+                .iter()
+                .try_for_each(|message| print_followed(args.endpoint.output, message))?;
+            continue;
+        }
+        if received.is_empty() {
+            eprintln!("nothing to receive");
+        }
+        return print(args.endpoint.output, &received, |all| {
+            all.iter().map(message_text).collect()
+        });
+    }
+}
+
+/// `shoal ack`: fails if any receipt was not good any more.
+pub(crate) async fn acknowledge(args: AckArgs) -> anyhow::Result<ExitCode> {
+    let answer = open(&args.endpoint, &args.queue)?
+        .acknowledge(&args.receipts)
+        .await?;
+    let all_done = answer.receipts.iter().all(|item| item.ok);
+    print(args.endpoint.output, &answer, |answer| {
+        let items = answer.receipts.iter().map(|item| match &item.detail {
+            None => format!("{} acknowledged\n", item.receipt),
+            Some(detail) => format!("{} not acknowledged: {detail}\n", item.receipt),
+        });
+        items.collect()
+    })?;
+    Ok(if all_done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// `shoal cluster list`
+pub(crate) async fn clusters(endpoint: &EndpointArgs) -> anyhow::Result<()> {
+    let clusters = Client::new(&endpoint.endpoint)?.clusters().await?;
+    print(endpoint.output, &clusters, |clusters| {
+        let rows = clusters.iter().map(|c| {
+            let active = format!("{} of {}", c.active.len(), c.members.len());
+            [
+                c.cluster.to_string(),
+                word(&c.state),
+                active,
+                c.view.to_string(),
+                c.queues.to_string(),
+                c.messages.to_string(),
+            ]
+        });
+        table(
+            ["cluster", "state", "active", "view", "queues", "messages"],
+            rows,
+        )
+    })
+}
+
+/// `shoal host list`
+pub(crate) async fn hosts(endpoint: &EndpointArgs) -> anyhow::Result<()> {
+    let hosts = Client::new(&endpoint.endpoint)?.hosts().await?;
+    print(endpoint.output, &hosts, |hosts| {
+        let rows = hosts.iter().map(|h| {
+            let state = if h.alive {
+                word(&h.state)
+            } else {
+                format!("silent for {} s", h.heard_ms_ago / 1_000)
+            };
+            let cluster = h.cluster.map_or_else(|| "-".to_owned(), |c| c.to_string());
+            [
+                h.host.to_string(),
+                h.address.clone(),
+                h.zone.clone(),
+                cluster,
+                state,
+                format!("{} %", h.disk_used_percent),
+            ]
+        });
+        table(
+            ["host", "address", "zone", "cluster", "state", "disk"],
+            rows,
+        )
+    })
+}
+
+async fn list_queues(endpoint: &EndpointArgs, prefix: &str) -> anyhow::Result<()> {
+    let client = Client::new(&endpoint.endpoint)?;
+    let mut queues: Vec<QueueInfo> = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = client.queues(prefix, cursor.as_deref()).await?;
+        queues.extend(page.queues);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    print(endpoint.output, &queues, |queues| {
+        let rows = queues.iter().map(|q| {
+            let clusters = q.partitions.iter().map(|p| p.cluster.to_string());
+            [q.name.to_string(), clusters.collect::<Vec<_>>().join(" ")]
+        });
+        table(["queue", "cluster"], rows)
+    })
+}
+
+fn open(endpoint: &EndpointArgs, queue: &str) -> anyhow::Result<Queue> {
+    Ok(Client::new(&endpoint.endpoint)?.queue(queue))
+}
+
+/// Only what was said, so that the service's defaults stand.
+fn body(args: QueueSettingsArgs) -> anyhow::Result<shoal_api::QueueBody> {
+    let given = [
+        (
+            "visibility_timeout_s",
+            args.visibility_timeout.map(Value::from),
+        ),
+        ("delay_s", args.delay.map(Value::from)),
+        ("retention_s", args.retention.map(Value::from)),
+        ("max_message_bytes", args.max_message_bytes.map(Value::from)),
+        ("receive_wait_s", args.receive_wait.map(Value::from)),
+        ("max_messages", args.max_messages.map(Value::from)),
+        ("max_bytes", args.max_bytes.map(Value::from)),
+        (
+            "content_deduplication",
+            args.content_deduplication.then_some(Value::Bool(true)),
+        ),
+    ];
+    let given: Map<String, Value> = given
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+    Ok(serde_json::from_value(Value::Object(given))?)
+}
+
+fn body_of(args: &SendArgs) -> anyhow::Result<Vec<u8>> {
+    if let Some(body) = &args.body {
+        return Ok(body.clone().into_bytes());
+    }
+    if let Some(file) = &args.file {
+        return std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+    }
+    let mut body = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut body)
+        .context("cannot read standard input")?;
+    Ok(body)
+}
+
+fn print_followed(format: Format, message: &ReceivedMessage) -> anyhow::Result<()> {
+    match format {
+        Format::Json => println!("{}", serde_json::to_string(message)?),
+        Format::Text => print!("{}", message_text(message)),
+    }
+    Ok(std::io::stdout().flush()?)
+}
+
+fn message_text(message: &ReceivedMessage) -> String {
+    let body = match message.bytes().map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(binary)) => format!(
+            "({} bytes, not text; -o json shows them)",
+            binary.as_bytes().len()
+        ),
+        Err(error) => format!("({error})"),
+    };
+    let receipt = message
+        .receipt
+        .map_or_else(String::new, |r| format!("\n  receipt {r}"));
+    format!(
+        "{}  {}{receipt}\n  received {} times\n{body}\n",
+        message.sequence, message.id, message.receive_count
+    )
+}
+
+fn queue_text(info: &QueueInfo) -> String {
+    let mut value = json!(info);
+    let mut lines = Vec::new();
+    if let Some(fields) = value.as_object_mut() {
+        flatten("", fields, &mut lines);
+    }
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    lines
+        .iter()
+        .map(|(name, value)| format!("{name:width$}  {value}\n"))
+        .collect()
+}
+
+/// Every value under its dotted name, strings bare.
+fn flatten(at: &str, fields: &Map<String, Value>, lines: &mut Vec<(String, String)>) {
+    for (name, value) in fields {
+        let name = if at.is_empty() {
+            name.clone()
+        } else {
+            format!("{at}.{name}")
+        };
+        match value {
+            Value::Object(inner) => flatten(&name, inner, lines),
+            Value::String(text) => lines.push((name, text.clone())),
+            other => lines.push((name, other.to_string())),
+        }
+    }
+}
+
+/// An enum's name as the API spells it.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        other => format!("{other:?}"),
+    }
+}
