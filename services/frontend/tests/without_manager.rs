@@ -37,6 +37,7 @@ async fn known_queues_go_on_and_changes_answer_503() {
         assert_eq!(refused.status, 503, "{method} {path}");
         assert_eq!(refused.problem().0, "manager_unavailable");
         assert_eq!(refused.body["retryable"], true);
+        assert!(refused.headers.contains_key("retry-after"));
     }
     let patched = system
         .ask("PATCH", "/v1/queues/orders", json!({ "delay_s": 1 }))

@@ -39,7 +39,7 @@ impl Call {
             Err(problem) => {
                 self.log(&problem);
                 let problem = problem.request(self.id);
-                (problem.code.as_str(), problem.to_response().map(Body::from))
+                (problem.code.as_str(), answer(&problem))
             }
         };
         counter!(metric_names::REQUESTS, "operation" => self.operation, "result" => outcome)
@@ -61,6 +61,17 @@ impl Call {
             debug!(%request, operation, %problem, in_doubt, "request refused");
         }
     }
+}
+
+/// The answer that carries a problem. Clients that do not know the document know `Retry-After`.
+fn answer(problem: &Problem) -> Response {
+    let mut response = problem.to_response().map(Body::from);
+    if problem.retryable && matches!(problem.status, 429 | 503) {
+        // A second, or two: those who are refused together shall not come back together.
+        let seconds = HeaderValue::from(rand::random_range(1..=2u16));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
 }
 
 /// An answer in JSON.
