@@ -21,12 +21,16 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Client {
-    /// A service at `http://host:port`. Nothing is dialled yet. Over TLS, a provider must have been
-    /// installed in the process (`rustls::crypto::CryptoProvider::install_default`).
+    /// A service at `http://host:port`. Nothing is dialled yet. A process that has not chosen a TLS
+    /// provider (`rustls::crypto::CryptoProvider::install_default`) gets ring.
     ///
     /// # Errors
     /// If the address is none.
     pub fn new(base: &str) -> Result<Self, ClientError> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // The error says that somebody else was quicker, which is as good.
+            _ = rustls::crypto::ring::default_provider().install_default();
+        }
         let http = reqwest::Client::builder()
             .timeout(ANSWER_TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)

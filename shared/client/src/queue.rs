@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use shoal_api::{
     PeekAnswer, QueueBody, QueueInfo, ReceiptAnswer, ReceiveAnswer, ReceivedMessage, SendAnswer,
+    checksum,
 };
 
 use crate::client::{done, json as read};
@@ -180,10 +181,10 @@ fn in_path(name: &str) -> String {
 
 /// What callers do with a received message.
 pub trait ReceivedExt {
-    /// The body's bytes, however it travelled.
+    /// The body's bytes, however it travelled, and only if they are what was sent.
     ///
     /// # Errors
-    /// If the service's base64 is none.
+    /// If they do not match their checksum, or are no bytes at all.
     fn bytes(&self) -> Result<Vec<u8>, ClientError>;
 
     /// Its receipt as a list, for [`Queue::acknowledge`]; empty after a receive with `auto_ack`.
@@ -192,15 +193,19 @@ pub trait ReceivedExt {
 
 impl ReceivedExt for ReceivedMessage {
     fn bytes(&self) -> Result<Vec<u8>, ClientError> {
-        match (&self.body, &self.body_base64) {
-            (Some(text), _) => Ok(text.clone().into_bytes()),
+        let unexpected =
+            |what: &str| ClientError::Unexpected(format!("message {}: {what}", self.id));
+        let bytes = match (&self.body, &self.body_base64) {
+            (Some(text), _) => text.clone().into_bytes(),
             (None, Some(encoded)) => base64::engine::general_purpose::STANDARD
                 .decode(encoded)
-                .map_err(|e| ClientError::Unexpected(format!("a body is no base64: {e}"))),
-            (None, None) => Err(ClientError::Unexpected(
-                "a message without a body".to_owned(),
-            )),
+                .map_err(|_| unexpected("its body is no base64"))?,
+            (None, None) => return Err(unexpected("it has no body")),
+        };
+        if checksum(&bytes) != self.checksum {
+            return Err(unexpected("its body does not match its checksum"));
         }
+        Ok(bytes)
     }
 
     fn receipts(&self) -> Vec<String> {
