@@ -17,6 +17,7 @@ pub mod disk;
 pub mod folder_lock;
 pub mod limits;
 pub mod log;
+mod sealed;
 
 pub use checkpoint::{CheckpointError, CheckpointOptions, Checkpoints, Commit, Loaded, Rows};
 pub use data_folder::{DataFolder, DataFolderError, random_u64};

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::LogError;
 use super::format::SegmentHeader;
 use super::lanes::LaneIndex;
-use super::sealed::{seal, unseal};
 use super::segment::{Contents, End, Segment, Shared, index_name, remove_if_there};
 use crate::Disk;
 use crate::limits::INDEX_FILE_BYTES_MAX;
+use crate::sealed::{seal, unseal};
 
 const MAGIC: &[u8; 8] = b"SHOALIDX";
 const VERSION: u32 = 1;

@@ -18,10 +18,10 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::LogError;
-use super::sealed::{seal, unseal};
 use super::segment::{End, io_error, remove_if_there};
 use crate::Disk;
 use crate::limits::MANIFEST_BYTES_MAX;
+use crate::sealed::{seal, unseal};
 
 const NAME: &str = "manifest";
 const NAME_NEW: &str = "manifest.new";

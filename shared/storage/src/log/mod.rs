@@ -27,7 +27,6 @@ mod reader;
 mod recovery;
 mod removal;
 mod scan;
-mod sealed;
 mod segment;
 mod spares;
 mod types;

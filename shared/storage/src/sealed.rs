@@ -15,14 +15,14 @@ const HEAD: usize = 12;
 
 /// Why a sealed file is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SealError {
+pub(crate) enum SealError {
     #[error("its checksum is wrong or it is another kind of file")]
     Damaged,
     #[error("it has format version {0}, this release reads {1}")]
     Version(u32, u32),
 }
 
-pub(super) fn seal<T: Serialize>(magic: &[u8; 8], version: u32, contents: &T) -> Vec<u8> {
+pub(crate) fn seal<T: Serialize>(magic: &[u8; 8], version: u32, contents: &T) -> Vec<u8> {
     let mut out = Vec::new();
     out.put_slice(magic);
     out.put_u32_le(version);
@@ -31,7 +31,7 @@ pub(super) fn seal<T: Serialize>(magic: &[u8; 8], version: u32, contents: &T) ->
     out
 }
 
-pub(super) fn unseal<T: DeserializeOwned>(
+pub(crate) fn unseal<T: DeserializeOwned>(
     magic: &[u8; 8],
     version: u32,
     bytes: &[u8],
