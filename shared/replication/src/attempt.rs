@@ -51,7 +51,7 @@ enum Wish {
 }
 
 /// Pre-votes that fail in a row before a host takes itself for the one that hears badly.
-const CUT_OFF_AFTER: u32 = 3;
+const CUT_OFF_AFTER: u32 = 2;
 
 impl Attempts {
     /// A view was installed.
@@ -84,6 +84,7 @@ impl Engine {
         }
         let Some(wish) = self.wish() else {
             self.attempts.wish = None;
+            self.attempts.cut_off = false;
             match self.wish_may_come_at() {
                 Some(at) => self.timers.set(Timer::Attempt, at),
                 None => self.timers.stop(Timer::Attempt),

@@ -239,9 +239,10 @@ impl Engine {
     fn is_answered(&self, from: usize, view: ViewNumber, have: &[u64]) -> bool {
         match &self.peers[from].durable {
             Some((shown, _)) if *shown > view => true,
-            Some((shown, durable)) if *shown == view => {
-                have.iter().zip(durable).any(|(have, durable)| have < durable)
-            }
+            Some((shown, durable)) if *shown == view => have
+                .iter()
+                .zip(durable)
+                .any(|(have, durable)| have < durable),
             _ => false,
         }
     }

@@ -20,8 +20,8 @@ use crate::timer::{Timer, Timers};
 use crate::view_change::Proposal;
 use crate::windowed_max::WindowedMax;
 use crate::{
-    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, NeededFrom, Output,
-    Record, RecordNumber, Ticket, View,
+    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, NeededFrom, Output, Record,
+    RecordNumber, Ticket, View,
 };
 
 /// One host's part in its cluster: takes inputs, gives outputs, does nothing itself.

@@ -19,7 +19,8 @@ impl Engine {
         }
     }
 
-    /// Asks every working writer: they agree among themselves, by rank, who does it.
+    /// Asks every working writer: they agree among themselves, by rank, who does it. If none seems to
+    /// work, it may be that only this host does not hear them.
     pub(crate) fn ask(&mut self) {
         let asked = if self.wants_out() {
             Asked::Leave
@@ -29,7 +30,11 @@ impl Engine {
             return;
         };
         let (view, hears) = (self.view.number, self.heard_members());
-        for k in self.working_writers() {
+        let mut writers = self.working_writers();
+        if writers.is_empty() {
+            writers = self.other_writers();
+        }
+        for k in writers {
             let hears = hears.clone();
             self.send(k, Message::Ask { view, asked, hears });
         }
@@ -65,10 +70,10 @@ impl Engine {
 
     /// True if the others should not wait for this host any longer, and there are others.
     pub(crate) fn wants_out(&self) -> bool {
+        let others_work = || !self.working_writers().is_empty();
         self.acting()
             && self.i_write()
-            && !self.working_writers().is_empty()
-            && (self.leaving || self.attempts.cut_off || self.disk_is_stalled())
+            && (self.attempts.cut_off || (self.leaving || self.disk_is_stalled()) && others_work())
     }
 
     /// True if a writer that was asked did nothing within the time of a suspicion.

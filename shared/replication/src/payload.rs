@@ -74,13 +74,32 @@ impl From<Bytes> for Payload {
 /// By content, wherever the pieces are cut.
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len
-            && self.crc == other.crc
-            && self
-                .chunks
-                .iter()
-                .flatten()
-                .eq(other.chunks.iter().flatten())
+        self.len == other.len && self.crc == other.crc && same_bytes(&self.chunks, &other.chunks)
+    }
+}
+
+/// Compares two lists of chunks of equal length in total, piece by piece.
+fn same_bytes(a: &[Bytes], b: &[Bytes]) -> bool {
+    let (mut a, mut b) = (a.iter(), b.iter());
+    let (mut left, mut right): (&[u8], &[u8]) = (&[], &[]);
+    loop {
+        if left.is_empty() {
+            match a.next() {
+                Some(chunk) => left = chunk,
+                None => return true,
+            }
+        } else if right.is_empty() {
+            match b.next() {
+                Some(chunk) => right = chunk,
+                None => return false,
+            }
+        } else {
+            let common = left.len().min(right.len());
+            if left[..common] != right[..common] {
+                return false;
+            }
+            (left, right) = (&left[common..], &right[common..]);
+        }
     }
 }
 

@@ -182,6 +182,8 @@ impl Storm {
             12 if up => {
                 rig.coup(h);
                 let rival = rig.random.index(rig.hosts.len());
+                let later = rig.random.below(12 * MS);
+                rig.run_for(later);
                 if rig.is_up(rival) && rig.random.one_in(2) {
                     rig.coup(rival);
                 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use shoal_replication::{EngineCheckpoint, Entry, NeededFrom, Record, RecordNumber};
 use shoal_types::{HostId, ViewNumber, join};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Disk {
     log: Vec<Stored>,
     /// Records before this place of the log survive a power loss.
@@ -18,6 +18,8 @@ pub struct Disk {
     checkpoint: Option<Checkpoint>,
     /// Taken, but the log it depends on is not durable yet.
     next_checkpoint: Option<Checkpoint>,
+    /// Records that the last start replayed.
+    pub replayed: usize,
 }
 
 #[derive(Clone)]
@@ -97,6 +99,7 @@ impl Disk {
         let decode = |s: &Stored| Record::decode(s.kind, s.bytes.clone()).expect("it was encoded");
         let left = self.log[from..].iter().filter(|s| !s.gone);
         assert_eq!(left.clone().count(), self.log.len() - from);
+        self.replayed = self.log.len() - from;
         (self.checkpoint.clone(), left.map(decode).collect())
     }
 
@@ -159,6 +162,11 @@ impl Disk {
         let expected: Vec<u64> = (from..=to).collect();
         assert_eq!(indices, expected, "entries of lane {lane} in view {view}");
         entries
+    }
+
+    /// Records that were not removed.
+    pub fn left(&self) -> usize {
+        self.log.iter().filter(|s| !s.gone).count()
     }
 
     /// Records that were written and not yet synced.

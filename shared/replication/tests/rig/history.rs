@@ -16,6 +16,12 @@ impl Command {
     pub fn to_bytes(self) -> Bytes {
         Bytes::copy_from_slice(&self.0.to_le_bytes())
     }
+
+    /// The command of a payload: its first bytes.
+    fn of(payload: &Payload) -> Self {
+        let bytes = payload.contiguous();
+        Self(u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")))
+    }
 }
 
 #[derive(Default)]
@@ -36,7 +42,7 @@ pub struct History {
 }
 
 impl History {
-    pub fn new_command(&mut self, _now: Us) -> Command {
+    pub fn new_command(&mut self) -> Command {
         self.commands += 1;
         let command = Command(self.commands);
         self.floor.insert(command, self.answered_to);
@@ -57,15 +63,13 @@ impl History {
             assert!(position > *last && position.ts >= last.ts);
         }
         self.order.push((position, payload.clone()));
-        if let Ok(number) = payload.contiguous()[..].try_into() {
-            let command = Command(u64::from_le_bytes(number));
-            self.first_place.entry(command).or_insert(place);
-            let floor = self.floor[&command];
-            assert!(
-                self.first_place[&command] >= floor,
-                "{command:?} is at {place}, but began after {floor} was answered"
-            );
-        }
+        let command = Command::of(payload);
+        self.first_place.entry(command).or_insert(place);
+        let floor = self.floor[&command];
+        assert!(
+            self.first_place[&command] >= floor,
+            "{command:?} is at {place}, but began after {floor} was answered"
+        );
     }
 
     /// A host installed a view after so many executed entries.
@@ -119,10 +123,7 @@ impl History {
     }
 
     pub fn commands(&self) -> Vec<Command> {
-        let numbers = self.order.iter().map(|(_, payload)| payload.contiguous());
-        numbers
-            .filter_map(|bytes| Some(Command(u64::from_le_bytes(bytes[..].try_into().ok()?))))
-            .collect()
+        self.order.iter().map(|(_, p)| Command::of(p)).collect()
     }
 
     /// Whatever was answered is in the order.

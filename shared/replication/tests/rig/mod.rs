@@ -53,11 +53,13 @@ pub struct Rig {
     pub trace: bool,
     /// Frames sent, by sender.
     pub frames: Vec<u64>,
+    /// Fetches answered from a log.
+    pub logs_read: u64,
     events: BTreeMap<(Us, u64), Event>,
     sequence: u64,
     last_arrival: BTreeMap<(usize, usize), Us>,
     seed: u64,
-    spec: ClusterSpec,
+    pub spec: ClusterSpec,
 }
 
 pub struct Host {
@@ -154,6 +156,7 @@ impl Rig {
             timings,
             trace: std::env::var_os("SHOAL_TRACE").is_some(),
             frames: vec![0; hosts],
+            logs_read: 0,
             events: BTreeMap::new(),
             sequence: 0,
             last_arrival: BTreeMap::new(),
@@ -356,7 +359,7 @@ impl Rig {
 
     /// A client sends a command to a host.
     pub fn submit(&mut self, h: usize) -> Result<Command, NotReady> {
-        let command = self.history.new_command(self.now);
+        let command = self.history.new_command();
         self.resubmit(h, command)?;
         Ok(command)
     }
@@ -523,6 +526,7 @@ impl Rig {
                     from,
                     to_index,
                 } => {
+                    self.logs_read += 1;
                     let entries = self.hosts[h].disk.entries(view, lane, from, to_index);
                     let message = Message::entries(entries);
                     frames.entry(self.place_of(to)).or_default().push(message);
