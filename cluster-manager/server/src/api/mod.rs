@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::Method;
+use http::{Method, StatusCode};
 use shoal_api::Problem;
 use shoal_api::manager::{CLUSTERS_PATH, FEED_PATH, HEARTBEAT_PATH, HOSTS_PATH, QUEUES_PATH};
 use shoal_runtime::http::HeadRefusal;
@@ -68,7 +68,10 @@ async fn no_such_method(method: Method, uri: http::Uri) -> Response {
 
 /// What the HTTP server refuses before any handler sees it, in this API's words.
 pub(crate) fn refuse(refusal: &HeadRefusal) -> Response {
-    let status = refusal.status.as_u16();
-    let problem = Problem::new(refusal.code, refusal.detail.clone()).status(status);
+    let problem = Problem::new(refusal.code, refusal.detail.clone());
+    let problem = match refusal.status {
+        StatusCode::PAYLOAD_TOO_LARGE => problem.at("body"),
+        other => problem.status(other.as_u16()),
+    };
     answer::count("unknown", Err(problem))
 }

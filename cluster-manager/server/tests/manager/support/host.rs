@@ -1,0 +1,341 @@
+//! Hosts that register, form clusters and execute the manager's instructions as real ones do, with all
+//! partitions in one map that hosts of a cluster share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use reqwest::Method;
+use shoal_api::manager::{HEARTBEAT_PATH, HeartbeatReply};
+use shoal_runtime::shutdown::Shutdown;
+use shoal_transport::{HostService, Identity, Listener, PeerEvent, Remote, Response};
+use shoal_types::{
+    ClusterId, ClusterSpec, Command, ErrorCode, HostId, HostReply, HostRequest, HostState,
+    HostStatus, Incarnation, Outcome, PartitionId, PartitionSettings, Refusal, RequestId, Revision,
+    Ts, ViewNumber, ViewSummary,
+};
+use tokio::sync::mpsc;
+
+use super::Client;
+
+/// All that is durable: what hosts know when they start again, and what their clusters executed.
+#[derive(Clone, Default)]
+pub(crate) struct World(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Instructions are answered "not ready" while this is set.
+    refusing: AtomicBool,
+    last_host: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    partitions: BTreeMap<PartitionId, Partition>,
+    deleted: BTreeMap<PartitionId, Revision>,
+    formed: BTreeMap<HostId, ClusterSpec>,
+    executed: Vec<Executed>,
+}
+
+/// A partition of the fake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    pub(crate) cluster: ClusterId,
+    pub(crate) settings: PartitionSettings,
+    pub(crate) revision: Revision,
+}
+
+/// An instruction that reached a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Executed {
+    pub(crate) host: HostId,
+    pub(crate) request: RequestId,
+    pub(crate) command: Command,
+}
+
+impl World {
+    /// Starts a host in each zone and has it report to the manager.
+    pub(crate) async fn hosts(&self, manager: &Client, zones: &[&str]) -> Vec<Host> {
+        let mut hosts = Vec::new();
+        for zone in zones {
+            let id = HostId(self.0.last_host.fetch_add(1, Ordering::Relaxed) + 1);
+            hosts.push(self.host(manager, id, zone, Incarnation(1)).await);
+        }
+        hosts
+    }
+
+    /// Starts one host.
+    pub(crate) async fn host(
+        &self,
+        manager: &Client,
+        id: HostId,
+        zone: &str,
+        incarnation: Incarnation,
+    ) -> Host {
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.address().to_string();
+        let (shutdown, zone) = (Shutdown::new(), zone.to_owned());
+        let fake = Arc::new(Fake {
+            world: self.clone(),
+            id,
+            incarnation,
+            address,
+            zone,
+        });
+        let identity = Identity::host(id, incarnation, fake.address.clone());
+        let (peers, _) = mpsc::channel::<PeerEvent>(1);
+        tokio::spawn(listener.serve(identity, Arc::clone(&fake), peers, shutdown.clone()));
+        tokio::spawn(Arc::clone(&fake).report(manager.clone(), shutdown.clone()));
+        Host { fake, shutdown }
+    }
+
+    /// From now on clusters answer that they are not ready, or execute again.
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.0.refusing.store(refuse, Ordering::Relaxed);
+    }
+
+    pub(crate) fn partition(&self, partition: PartitionId) -> Option<Partition> {
+        self.state().partitions.get(&partition).copied()
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        self.state().partitions.len()
+    }
+
+    /// Every instruction that reached a host, in order.
+    pub(crate) fn executed(&self) -> Vec<Executed> {
+        self.state().executed.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+}
+
+/// A running host; gone when dropped.
+pub(crate) struct Host {
+    fake: Arc<Fake>,
+    shutdown: Shutdown,
+}
+
+impl Host {
+    pub(crate) fn id(&self) -> HostId {
+        self.fake.id
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.fake.address
+    }
+
+    /// The same host after a restart, on another port.
+    pub(crate) async fn restarted(self, manager: &Client) -> Self {
+        let fake = Arc::clone(&self.fake);
+        drop(self);
+        let next = Incarnation(fake.incarnation.0 + 1);
+        fake.world.host(manager, fake.id, &fake.zone, next).await
+    }
+
+    /// What it would report now.
+    pub(crate) fn status(&self) -> HostStatus {
+        self.fake.status()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+    }
+}
+
+struct Fake {
+    world: World,
+    id: HostId,
+    incarnation: Incarnation,
+    address: String,
+    zone: String,
+}
+
+impl Fake {
+    async fn report(self: Arc<Self>, manager: Client, shutdown: Shutdown) {
+        // Quicker than real hosts, so that tests are.
+        let mut again = tokio::time::interval(Duration::from_millis(50));
+        while !shutdown.is_triggered() {
+            again.tick().await;
+            // A manager that is gone is heard of by its test.
+            _ = manager.heartbeat(&self.status()).await;
+        }
+    }
+
+    fn status(&self) -> HostStatus {
+        let formed = self.world.state().formed.get(&self.id).cloned();
+        let members: Vec<_> = formed
+            .iter()
+            .flat_map(|spec| &spec.members)
+            .map(|member| member.host)
+            .collect();
+        HostStatus {
+            host: self.id,
+            incarnation: self.incarnation,
+            address: self.address.clone(),
+            zone: self.zone.clone(),
+            state: if formed.is_some() {
+                HostState::Acting
+            } else {
+                HostState::Unassigned
+            },
+            cluster: formed.as_ref().map(|spec| spec.cluster),
+            view: ViewSummary {
+                number: ViewNumber(u64::from(formed.is_some())),
+                active: members.clone(),
+                members,
+            },
+            clock: now(),
+            messages: 0,
+            message_bytes: 0,
+            disk_used_percent: 7,
+        }
+    }
+
+    fn form(&self, spec: ClusterSpec) -> Result<HostReply, Refusal> {
+        assert!(
+            spec.members.iter().any(|member| member.host == self.id),
+            "it is a member"
+        );
+        let mut state = self.world.state();
+        let formed = state.formed.entry(self.id).or_insert_with(|| spec.clone());
+        if formed.cluster == spec.cluster {
+            Ok(HostReply::Formed)
+        } else {
+            Err(Refusal::not_applied(ErrorCode::Fenced, "formed otherwise"))
+        }
+    }
+
+    fn execute(
+        &self,
+        cluster: ClusterId,
+        request: shoal_types::Request,
+    ) -> Result<HostReply, Refusal> {
+        let mut state = self.world.state();
+        let command = request.command;
+        state.executed.push(Executed {
+            host: self.id,
+            request: request.id,
+            command: command.clone(),
+        });
+        if self.world.0.refusing.load(Ordering::Relaxed) {
+            return Err(Refusal::not_applied(ErrorCode::NotReady, "told to refuse"));
+        }
+        if state.formed.get(&self.id).map(|spec| spec.cluster) != Some(cluster) {
+            return Err(Refusal::not_applied(
+                ErrorCode::StaleRoute,
+                "another cluster",
+            ));
+        }
+        if request.deadline < now() {
+            return Err(Refusal::not_applied(
+                ErrorCode::DeadlineExceeded,
+                "too late",
+            ));
+        }
+        state
+            .apply(cluster, command)
+            .map(|()| HostReply::Outcome(Outcome::Done))
+    }
+}
+
+impl State {
+    fn apply(&mut self, cluster: ClusterId, command: Command) -> Result<(), Refusal> {
+        let fenced = || Refusal::not_applied(ErrorCode::Fenced, "seen a newer revision");
+        match command {
+            Command::CreatePartition {
+                partition,
+                settings,
+                revision,
+            } => {
+                if self.deleted.contains_key(&partition) {
+                    return Err(fenced());
+                }
+                let new = Partition {
+                    cluster,
+                    settings,
+                    revision,
+                };
+                let known = self.partitions.entry(partition).or_insert(new);
+                if known.revision < revision {
+                    *known = new;
+                }
+            }
+            Command::ConfigurePartition {
+                partition,
+                settings,
+                revision,
+            } => {
+                let known = self.partitions.get_mut(&partition).ok_or_else(|| {
+                    Refusal::not_applied(ErrorCode::QueueNotFound, "no such partition")
+                })?;
+                if known.revision > revision {
+                    return Err(fenced());
+                }
+                *known = Partition {
+                    cluster,
+                    settings,
+                    revision,
+                };
+            }
+            Command::DeletePartition {
+                partition,
+                revision,
+            } => {
+                if self
+                    .partitions
+                    .get(&partition)
+                    .is_some_and(|known| known.revision > revision)
+                {
+                    return Err(fenced());
+                }
+                self.partitions.remove(&partition);
+                self.deleted.insert(partition, revision);
+            }
+            other => panic!("the manager does not say {other:?}"),
+        }
+        Ok(())
+    }
+}
+
+impl HostService for Fake {
+    async fn call(
+        self: Arc<Self>,
+        _caller: Arc<Remote>,
+        request: HostRequest,
+        _bodies: Vec<Bytes>,
+        _wait: Duration,
+    ) -> Response {
+        let result = match request {
+            HostRequest::Form { spec } => self.form(spec),
+            HostRequest::Execute { cluster, request } => self.execute(cluster, request),
+            HostRequest::Query { .. } | HostRequest::Status => panic!("the manager does not ask"),
+        };
+        Response {
+            clock: now(),
+            result,
+            bodies: Vec::new(),
+        }
+    }
+}
+
+impl Client {
+    /// Reports once, if the manager is there.
+    pub(crate) async fn heartbeat(&self, status: &HostStatus) -> Option<HeartbeatReply> {
+        let body = serde_json::to_vec(status).unwrap();
+        let sent = self.try_send(Method::POST, HEARTBEAT_PATH, body).await;
+        sent?.error_for_status().ok()?.json().await.ok()
+    }
+}
+
+fn now() -> Ts {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Ts(u64::try_from(since_1970.as_micros()).unwrap())
+}
