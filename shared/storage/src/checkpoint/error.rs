@@ -1,6 +1,7 @@
 //! What can go wrong with a checkpoint, whichever way redb says it.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use redb::{DatabaseError, StorageError};
@@ -88,4 +89,15 @@ impl CheckpointError {
             other => Self::damaged(file, other.to_string()),
         }
     }
+}
+
+/// redb answers some damage to its pages with a panic. Here it becomes an error that names the file.
+pub(super) fn contained<T>(
+    file: String,
+    work: impl FnOnce() -> Result<T, CheckpointError>,
+) -> Result<T, CheckpointError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let what = "redb cannot make sense of its pages";
+        Err(CheckpointError::damaged(file, what))
+    })
 }

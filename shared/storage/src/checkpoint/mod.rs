@@ -29,6 +29,7 @@ use crate::sealed::{SealError, seal, unseal};
 use crate::{Disk, Lsn};
 use backend::{Backend, Watch};
 pub use error::CheckpointError;
+use error::contained;
 pub use rows::Rows;
 use rows::{Digest, protect, unprotect};
 
@@ -97,8 +98,26 @@ struct Slot {
 
 #[derive(Debug)]
 struct Opened {
-    database: Database,
+    /// Only None while it is dropped.
+    database: Option<Database>,
     watch: Arc<Watch>,
+}
+
+impl Opened {
+    fn database(&self) -> &Database {
+        self.database.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // redb writes when it closes, and may panic over damaged pages. What it writes then is only
+        // for a faster start.
+        let _ = contained(String::new(), || {
+            drop(self.database.take());
+            Ok(())
+        });
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,12 +138,13 @@ impl Checkpoints {
             options,
             slot: Mutex::default(),
         };
-        let mut slot = checkpoints.slot();
         checkpoints.make_if_missing()?;
-        let opened = checkpoints.open_database(NAME)?;
-        checkpoints.read_head(&opened)?;
-        slot.open = Some(opened);
-        drop(slot);
+        let opened = contained(checkpoints.file(), || {
+            let opened = checkpoints.open_database(NAME)?;
+            checkpoints.read_head(&opened)?;
+            Ok(opened)
+        })?;
+        checkpoints.slot().open = Some(opened);
         Ok(checkpoints)
     }
 
@@ -136,19 +156,23 @@ impl Checkpoints {
     pub fn load(&self) -> Result<Option<Loaded>, CheckpointError> {
         let mut slot = self.slot();
         let opened = self.opened(&mut slot)?;
+        contained(self.file(), || self.load_from(opened))
+    }
+
+    fn load_from(&self, opened: &Opened) -> Result<Option<Loaded>, CheckpointError> {
         let head = self.read_head(opened)?;
         let Some((meta, replay_from)) = head.commit else {
             return Ok(None);
         };
         let rows = || -> Result<_, redb::Error> {
-            let table = opened.database.begin_read()?.open_table(ROWS)?;
+            let table = opened.database().begin_read()?.open_table(ROWS)?;
             Ok(table.range::<&[u8]>(..)?)
         };
         let rows = rows().map_err(|error| self.failed(&opened.watch, error))?;
         Ok(Some(Loaded {
             meta,
             replay_from,
-            rows: Rows::new(rows, head.digest, self.disk.display(NAME)),
+            rows: Rows::new(rows, head.digest, self.file()),
         }))
     }
 
@@ -165,9 +189,9 @@ impl Checkpoints {
         if let Some(failure) = &slot.failure {
             return Err(failure.clone());
         }
-        let written = self
-            .opened(&mut slot)
-            .and_then(|opened| self.write_and_read_back(opened, commit));
+        let written = contained(self.file(), || {
+            self.write_and_read_back(self.opened(&mut slot)?, commit)
+        });
         if let Err(error) = &written {
             // redb answers nothing any more after an error: what comes next opens the file again.
             slot.open = None;
@@ -186,7 +210,7 @@ impl Checkpoints {
         let before = self.read_head(opened)?;
         let failed = |error| self.failed(&opened.watch, error);
         opened.watch.start();
-        let transaction = begin(&opened.database).map_err(failed)?;
+        let transaction = begin(opened.database()).map_err(failed)?;
         let writes = commit.writes.into_iter();
         let (digest, checks) = apply(&transaction, writes, before.digest)
             .map_err(failed)?
@@ -206,7 +230,7 @@ impl Checkpoints {
         if self.read_head(opened)? != head {
             return Err(self.damaged("the head that was just written reads back differently"));
         }
-        let same = read_back(&opened.database, &checks).map_err(failed)?;
+        let same = read_back(opened.database(), &checks).map_err(failed)?;
         if !same {
             return Err(self.damaged("a row that was just written reads back differently"));
         }
@@ -236,7 +260,7 @@ impl Checkpoints {
         self.disk.create(NAME_NEW).map_err(|e| self.io(e))?;
         let opened = self.open_database(NAME_NEW)?;
         let fill = || -> Result<(), redb::Error> {
-            let transaction = begin(&opened.database)?;
+            let transaction = begin(opened.database())?;
             transaction.open_table(ROWS)?;
             let empty = Head {
                 commit: None,
@@ -266,12 +290,15 @@ impl Checkpoints {
         builder.set_cache_size(self.options.cache_bytes);
         let database = builder.create_with_backend(Backend::new(&watch));
         let database = database.map_err(|error| self.failed(&watch, error.into()))?;
-        Ok(Opened { database, watch })
+        Ok(Opened {
+            database: Some(database),
+            watch,
+        })
     }
 
     fn read_head(&self, opened: &Opened) -> Result<Head, CheckpointError> {
         let read = || -> Result<Option<Vec<u8>>, redb::Error> {
-            let table = opened.database.begin_read()?.open_table(HEAD)?;
+            let table = opened.database().begin_read()?.open_table(HEAD)?;
             Ok(table.get(HEAD_KEY)?.map(|head| head.value().to_vec()))
         };
         let bytes = read().map_err(|error| self.failed(&opened.watch, error))?;
@@ -279,7 +306,7 @@ impl Checkpoints {
         unseal(MAGIC, FORMAT_VERSION, &bytes).map_err(|error| match error {
             SealError::Damaged => self.damaged("its head fails its checksum"),
             SealError::Version(found, ours) => CheckpointError::Foreign {
-                file: self.disk.display(NAME),
+                file: self.file(),
                 why: format!(
                     "it has checkpoint format version {found}, this release reads {ours}; use the release that wrote it"
                 ),
@@ -287,17 +314,21 @@ impl Checkpoints {
         })
     }
 
+    fn file(&self) -> String {
+        self.disk.display(NAME)
+    }
+
     fn damaged(&self, what: &str) -> CheckpointError {
-        CheckpointError::damaged(self.disk.display(NAME), what)
+        CheckpointError::damaged(self.file(), what)
     }
 
     fn io(&self, source: io::Error) -> CheckpointError {
-        CheckpointError::io(self.disk.display(NAME), source)
+        CheckpointError::io(self.file(), source)
     }
 
     /// What went wrong in terms of the disk, if it was the disk; else as redb says.
     fn failed(&self, watch: &Watch, error: redb::Error) -> CheckpointError {
-        CheckpointError::from_redb(self.disk.display(NAME), watch, error)
+        CheckpointError::from_redb(self.file(), watch, error)
     }
 }
 

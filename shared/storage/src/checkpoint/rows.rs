@@ -3,7 +3,7 @@
 use redb::Range;
 use serde::{Deserialize, Serialize};
 
-use super::CheckpointError;
+use super::error::{CheckpointError, contained};
 
 /// Number of rows and sum of their checksums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ impl Iterator for Rows {
     type Item = Result<(Vec<u8>, Vec<u8>), CheckpointError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.read();
+        let next = contained(self.file.clone(), || self.read());
         if next.is_err() {
             self.range = None;
         }

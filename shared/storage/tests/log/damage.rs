@@ -16,7 +16,7 @@ fn two_segments() -> (MemDisk, usize) {
     let disk = MemDisk::new();
     for life in 1..=2 {
         let (mut log, _) = open(&disk, life).unwrap();
-        for lengths in [[5, 300], [1_000, 0], [40, 5_000]] {
+        for lengths in [[5, 300], [200, 0], [40, 4_100]] {
             for len in lengths {
                 append(&mut log, entry(1, life, 1), len);
             }
@@ -61,7 +61,7 @@ fn every_bit_flip_in_a_closed_segment_is_harmless_or_refused() {
         }
     }
     // Header, three block headers, six records; the rest is padding.
-    let meaningful = 48 + 3 * 36 + 6 * 44 + 305 + 1_000 + 5_040;
+    let meaningful = 48 + 3 * 36 + 6 * 44 + 305 + 200 + 4_140;
     assert_eq!(refused, meaningful * 8);
 }
 
@@ -87,7 +87,7 @@ fn every_bit_flip_in_the_last_segment_costs_at_most_the_very_last_block() {
             }
         }
     }
-    assert_eq!(cut, (36 + 2 * 44 + 5_040) * 8);
+    assert_eq!(cut, (36 + 2 * 44 + 4_140) * 8);
 }
 
 #[test]
