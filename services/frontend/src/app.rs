@@ -8,7 +8,7 @@ use shoal_types::{Applied, ErrorCode, PartitionRoute, PartitionState, QueueName,
 
 use crate::FrontendConfig;
 use crate::admission::Admission;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Deadline, Dispatcher};
 use crate::manager_client::ManagerClient;
 use crate::routes::Routes;
 
@@ -56,21 +56,32 @@ impl App {
     pub(crate) async fn on_queue<T: QueueOperation>(
         &self,
         name: &QueueName,
+        deadline: Deadline,
         operation: &T,
     ) -> Result<T::Done, Problem> {
-        let mut route = self.routes.queue(name).await?;
+        let mut route = self.find(name, deadline).await?;
         loop {
             let problem = match operation.run(self, &route).await {
                 Err(problem) if is_about_the_route(&problem) => problem,
                 done => return done,
             };
             // Each turn has a newer route, so this ends.
-            route = match self.routes.newer(&route).await {
+            route = match deadline.bound(self.routes.newer(&route)).await {
                 Ok(Some(newer)) => newer,
                 Err(gone) if gone.code == ErrorCode::QueueNotFound => return Err(gone),
                 Ok(None) | Err(_) => return Err(problem),
             };
         }
+    }
+
+    /// The queue's route. Looking for it changes nothing, so a failure certainly did not either.
+    pub(crate) async fn find(
+        &self,
+        name: &QueueName,
+        deadline: Deadline,
+    ) -> Result<Arc<QueueRoute>, Problem> {
+        let found = deadline.bound(self.routes.queue(name)).await;
+        found.map_err(|problem| problem.applied(Applied::No))
     }
 
     /// Where new messages go: the newest partition that takes them.

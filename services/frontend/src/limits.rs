@@ -79,6 +79,8 @@ pub const FEED_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Queues of one page of a list if the request does not say.
 pub const LIST_LIMIT_DEFAULT: u64 = 100;
+/// How long a queue's counts are waited for before the queue is shown without them.
+pub const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 /// Messages of a peek if the request does not say.
 pub const PEEK_LIMIT_DEFAULT: u64 = 10;
 

@@ -185,6 +185,15 @@ async fn hosts_that_refuse_are_passed_over_and_the_last_refusal_is_told() {
 async fn with_all_hosts_dead_it_is_certain_that_nothing_was_applied() {
     let system = system().await;
     system.hosts.iter().for_each(|host| host.kill());
+    let shown = system
+        .ask("GET", "/v1/queues/orders", Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(
+        shown["counts"],
+        Value::Null,
+        "settings are shown all the same"
+    );
     // The connections' ends are noticed at once; nothing is sent on them any more.
     let started = Instant::now();
     let mut answer = None;

@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use support::{System, eventually, receipts};
+use support::{Answer, System, eventually, receipts};
 
 #[tokio::test]
 async fn known_queues_go_on_and_changes_answer_503() {
@@ -109,4 +111,21 @@ async fn a_queue_made_anew_under_its_name_is_found_although_the_route_is_stale()
         .await
         .expect(200);
     assert_eq!(received["messages"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_manager_that_says_nothing_is_waited_for_no_longer_than_the_deadline() {
+    let system = System::start().await;
+    system.manager.freeze();
+    for (method, path, applied) in [
+        ("PUT", "/v1/queues/new", "unknown"),
+        ("POST", "/v1/queues/unknown/messages/receive", "no"),
+    ] {
+        let request = system.request(method, path).header("x-deadline-ms", "200");
+        let started = tokio::time::Instant::now();
+        let refused = Answer::read(request.send().await.unwrap()).await;
+        assert_eq!(refused.status, 504, "{method} {path}");
+        assert_eq!(refused.problem(), ("deadline_exceeded", applied, None));
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use shoal_api::Problem;
 use shoal_runtime::clock::SystemClock;
 use shoal_transport::{Identity, Role};
 use shoal_types::{
@@ -43,6 +44,20 @@ pub(crate) struct Deadline {
     pub(crate) at: Instant,
     /// Of that, how long the host may wait on purpose before it answers.
     pub(crate) wait: Duration,
+}
+
+impl Deadline {
+    /// Runs something that must not take longer. Past the deadline it is dropped.
+    pub(crate) async fn bound<T>(
+        self,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let ended = tokio::time::timeout_at(self.at, work).await;
+        ended.unwrap_or_else(|_| {
+            let detail = "the answer did not come within the request's deadline";
+            Err(Problem::new(ErrorCode::DeadlineExceeded, detail).applied(Applied::Unknown))
+        })
+    }
 }
 
 /// What a cluster answered.
@@ -77,7 +92,7 @@ impl Dispatcher {
         bodies: Vec<Bytes>,
         command: impl Fn(Ts) -> Command,
     ) -> Result<Answer<Outcome>, Refusal> {
-        let cluster = self.cluster(cluster).await?;
+        let cluster = self.cluster(cluster, deadline).await?;
         let mut may_stamp_again = true;
         loop {
             let stamp = Stamp::new(cluster.clock.now(self.clock.now()), deadline);
@@ -125,10 +140,10 @@ impl Dispatcher {
     pub(crate) async fn query(
         self: &Arc<Self>,
         cluster: ClusterId,
-        deadline: Instant,
+        deadline: Deadline,
         query: Query,
     ) -> Result<Answer<QueryReply>, Refusal> {
-        let cluster = self.cluster(cluster).await?;
+        let cluster = self.cluster(cluster, deadline).await?;
         let request = HostRequest::Query {
             cluster: cluster.id,
             query,
@@ -137,7 +152,7 @@ impl Dispatcher {
             hedge_after: limits::HEDGE_AFTER,
             losers_finish: false,
         };
-        let run = Execution::new(&cluster, self, request, Vec::new(), patience, deadline);
+        let run = Execution::new(&cluster, self, request, Vec::new(), patience, deadline.at);
         // Nothing is applied by reading.
         let answer = run.run().await.map_err(|failure| Refusal {
             applied: Applied::No,
@@ -162,16 +177,19 @@ impl Dispatcher {
         }
     }
 
-    async fn cluster(self: &Arc<Self>, id: ClusterId) -> Result<Arc<Cluster>, Refusal> {
+    async fn cluster(
+        self: &Arc<Self>,
+        id: ClusterId,
+        deadline: Deadline,
+    ) -> Result<Arc<Cluster>, Refusal> {
         if let Some(cluster) = self.in_use(id) {
             return Ok(cluster);
         }
-        let route = self
-            .routes
-            .cluster(id)
-            .await
-            .map_err(|problem| Refusal::not_applied(problem.code, problem.detail.clone()))?;
-        Ok(self.use_cluster(&route))
+        match deadline.bound(self.routes.cluster(id)).await {
+            Ok(route) => Ok(self.use_cluster(&route)),
+            // Nobody was asked to do anything yet.
+            Err(problem) => Err(Refusal::not_applied(problem.code, problem.detail.clone())),
+        }
     }
 
     fn in_use(&self, id: ClusterId) -> Option<Arc<Cluster>> {

@@ -49,7 +49,7 @@ async fn try_send(
     let name = queue_name(queue)?;
     let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
     let batch = Batch::read(&taken, deadline)?;
-    app.on_queue(&name, &batch).await
+    app.on_queue(&name, deadline, &batch).await
 }
 
 /// What a request wants to be sent.

@@ -33,7 +33,9 @@ async fn try_peek(
     let name = queue_name(queue)?;
     let limit = asked.limit.map_or(PEEK_LIMIT_DEFAULT, |limit| limit.get()) as usize;
     let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
-    let answer = app.on_queue(&name, &Peek { limit, deadline }).await?;
+    let answer = app
+        .on_queue(&name, deadline, &Peek { limit, deadline })
+        .await?;
     Ok(json(StatusCode::OK, &answer))
 }
 
@@ -58,7 +60,7 @@ impl QueueOperation for Peek {
             };
             let answer = app
                 .dispatcher
-                .query(place.cluster, self.deadline.at, query)
+                .query(place.cluster, self.deadline, query)
                 .await?;
             let QueryReply::Peeked(peeked) = answer.reply else {
                 continue;

@@ -41,7 +41,7 @@ async fn try_purge(
     let name = queue_name(queue)?;
     let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
     taken.json_or_default::<Nothing>()?;
-    app.on_queue(&name, &Purge { deadline }).await?;
+    app.on_queue(&name, deadline, &Purge { deadline }).await?;
     Ok(no_content())
 }
 

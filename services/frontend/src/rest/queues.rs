@@ -8,7 +8,7 @@ use http::StatusCode;
 use shoal_api::{
     Field, Problem, QueueBody, QueueCounts, QueueInfo, QueueList, QueueListQuery, query,
 };
-use shoal_types::{QueryReply, QueueName, QueueRoute, Refusal};
+use shoal_types::{Applied, QueryReply, QueueName, QueueRoute, Refusal};
 
 use super::call::{Call, json, no_content};
 use super::path::{QueuePart, queue_name};
@@ -16,15 +16,21 @@ use super::{Shared, body, headers};
 use crate::admission::Class;
 use crate::app::App;
 use crate::dispatch::Deadline;
-use crate::limits::{LIST_LIMIT_DEFAULT, SETTINGS_BODY_BYTES_MAX};
+use crate::limits::{COUNTED_WITHIN, LIST_LIMIT_DEFAULT, SETTINGS_BODY_BYTES_MAX};
 
 /// `PUT /v1/queues/{queue}`
 pub(super) async fn create(State(app): Shared, queue: QueuePart, request: Request) -> Response {
     let call = Call::begin("create_queue");
-    call.finish(try_create(&app, queue, request).await)
+    let done = try_create(&app, &call, queue, request).await;
+    call.finish(done)
 }
 
-async fn try_create(app: &App, queue: QueuePart, request: Request) -> Result<Response, Problem> {
+async fn try_create(
+    app: &App,
+    call: &Call,
+    queue: QueuePart,
+    request: Request,
+) -> Result<Response, Problem> {
     let taken = body::take(
         &app.admission,
         Class::Finish,
@@ -34,7 +40,9 @@ async fn try_create(app: &App, queue: QueuePart, request: Request) -> Result<Res
     .await?;
     let name = queue_name(queue)?;
     let settings = taken.json_or_default::<QueueBody>()?.create(&name)?;
-    let (route, is_new) = app.manager.create(&name, &settings).await?;
+    let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
+    let created = app.manager.create(&name, &settings);
+    let (route, is_new) = deadline.bound(created).await?;
     let route = app.routes.insert(route);
     let status = if is_new {
         StatusCode::CREATED
@@ -47,10 +55,16 @@ async fn try_create(app: &App, queue: QueuePart, request: Request) -> Result<Res
 /// `PATCH /v1/queues/{queue}`
 pub(super) async fn change(State(app): Shared, queue: QueuePart, request: Request) -> Response {
     let call = Call::begin("change_queue");
-    call.finish(try_change(&app, queue, request).await)
+    let done = try_change(&app, &call, queue, request).await;
+    call.finish(done)
 }
 
-async fn try_change(app: &App, queue: QueuePart, request: Request) -> Result<Response, Problem> {
+async fn try_change(
+    app: &App,
+    call: &Call,
+    queue: QueuePart,
+    request: Request,
+) -> Result<Response, Problem> {
     let taken = body::take(
         &app.admission,
         Class::Finish,
@@ -60,10 +74,14 @@ async fn try_change(app: &App, queue: QueuePart, request: Request) -> Result<Res
     .await?;
     let name = queue_name(queue)?;
     let change = taken.json::<QueueBody>()?;
+    let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
     // The manager's word and not the cached one, so that an earlier change is not undone.
-    let now = app.manager.queue(&name).await?;
+    let now = deadline
+        .bound(app.manager.queue(&name))
+        .await
+        .map_err(|p| p.applied(Applied::No))?;
     let settings = change.change(now.settings, &name)?;
-    let route = app.manager.change(&name, &settings).await?;
+    let route = deadline.bound(app.manager.change(&name, &settings)).await?;
     Ok(json(
         StatusCode::OK,
         &QueueInfo::new(&app.routes.insert(route)),
@@ -73,15 +91,22 @@ async fn try_change(app: &App, queue: QueuePart, request: Request) -> Result<Res
 /// `DELETE /v1/queues/{queue}`
 pub(super) async fn delete(State(app): Shared, queue: QueuePart, request: Request) -> Response {
     let call = Call::begin("delete_queue");
-    call.finish(try_delete(&app, queue, request).await)
+    let done = try_delete(&app, &call, queue, request).await;
+    call.finish(done)
 }
 
-async fn try_delete(app: &App, queue: QueuePart, request: Request) -> Result<Response, Problem> {
-    let _taken = body::take(&app.admission, Class::Finish, request, 0).await?;
+async fn try_delete(
+    app: &App,
+    call: &Call,
+    queue: QueuePart,
+    request: Request,
+) -> Result<Response, Problem> {
+    let taken = body::take(&app.admission, Class::Finish, request, 0).await?;
     let name = queue_name(queue)?;
+    let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
     // What is deleted is at least what is known here; a queue made anew since is newer.
     let known = app.routes.known(&name);
-    app.manager.delete(&name).await?;
+    deadline.bound(app.manager.delete(&name)).await?;
     if let Some(known) = known {
         app.routes.remove(&name, known.revision);
     }
@@ -103,9 +128,13 @@ async fn try_show(
 ) -> Result<Response, Problem> {
     let taken = body::take(&app.admission, Class::Finish, request, 0).await?;
     let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
-    let route = app.routes.queue(&queue_name(queue)?).await?;
+    let route = app.find(&queue_name(queue)?, deadline).await?;
     // Settings and places are worth showing even while the cluster cannot be asked.
-    let counts = counts(app, &route, deadline).await;
+    let soon = Deadline {
+        at: deadline.at.min(call.started + COUNTED_WITHIN),
+        ..deadline
+    };
+    let counts = counts(app, &route, soon).await;
     let counts = counts.map_or(Field::Null, Field::Value);
     Ok(json(
         StatusCode::OK,
@@ -124,7 +153,7 @@ async fn counts(app: &App, route: &QueueRoute, deadline: Deadline) -> Result<Que
         };
         let answer = app
             .dispatcher
-            .query(partition.cluster, deadline.at, query)
+            .query(partition.cluster, deadline, query)
             .await?;
         let QueryReply::Counts(counts) = answer.reply else {
             continue;

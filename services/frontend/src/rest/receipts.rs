@@ -93,7 +93,7 @@ async fn try_answer<T: DeserializeOwned>(
         receipts,
         deadline,
     };
-    let results = app.on_queue(&name, &finish).await?;
+    let results = app.on_queue(&name, deadline, &finish).await?;
     let items = texts.into_vec().into_iter().zip(results);
     let receipts: Vec<_> = items
         .map(|(text, result)| ReceiptItem::new(text, result))

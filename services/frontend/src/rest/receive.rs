@@ -37,9 +37,9 @@ async fn try_receive(
     let name = queue_name(queue)?;
     let asked: ReceiveRequest = taken.json_or_default()?;
     let attempt = headers::idempotency_key(&taken.headers)?.map(keys::of_attempt);
-    // Checked even where the wait that it bounds is not known yet.
-    headers::deadline(&taken.headers, call.started, Duration::ZERO)?;
-    let route = app.routes.queue(&name).await?;
+    // The queue says how long to wait if the request does not.
+    let without_wait = headers::deadline(&taken.headers, call.started, Duration::ZERO)?;
+    let route = app.find(&name, without_wait).await?;
     let wait = wait(&asked, &route, &mut taken.place);
     let deadline = headers::deadline(&taken.headers, call.started, wait)?;
     let receive = Receive {
@@ -47,7 +47,7 @@ async fn try_receive(
         attempt,
         deadline,
     };
-    let answer = app.on_queue(&name, &receive).await?;
+    let answer = app.on_queue(&name, deadline, &receive).await?;
     Ok(json(StatusCode::OK, &answer))
 }
 

@@ -40,6 +40,7 @@ struct Inner {
     members: Vec<ClusterMember>,
     records: Mutex<Records>,
     revision: watch::Sender<u64>,
+    frozen: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -70,6 +71,7 @@ impl FakeManager {
             members: hosts.iter().map(member).collect(),
             records: Mutex::default(),
             revision: watch::Sender::new(1),
+            frozen: watch::Sender::new(false),
         }));
         let (process, address) = serve(&store, ([127, 0, 0, 1], 0).into());
         Self {
@@ -88,6 +90,11 @@ impl FakeManager {
         if let Some(process) = self.process.lock().unwrap().take() {
             process.shutdown_background();
         }
+    }
+
+    /// From now on it takes requests about queues and says nothing.
+    pub fn freeze(&self) {
+        self.store.0.frozen.send_replace(true);
     }
 
     pub fn restart(&self) {
@@ -241,7 +248,13 @@ fn answer(problem: &Problem) -> Response {
     problem.to_response().map(Body::from)
 }
 
+/// Never, when it is frozen.
+async fn thawed(store: &Store) {
+    _ = store.0.frozen.subscribe().wait_for(|frozen| !frozen).await;
+}
+
 async fn show(State(store): State<Store>, Path(name): Path<QueueName>) -> Response {
+    thawed(&store).await;
     let mut records = store.0.records.lock().unwrap();
     records.lookups += 1;
     match records.queues.get(&name) {
@@ -255,6 +268,7 @@ async fn put(
     Path(name): Path<QueueName>,
     Json(settings): Json<QueueSettings>,
 ) -> Response {
+    thawed(&store).await;
     match store.create(&name, settings) {
         Ok((route, true)) => (StatusCode::CREATED, Json(route)).into_response(),
         Ok((route, false)) => Json(route).into_response(),

@@ -96,3 +96,8 @@ pub(super) fn or_null(mut schema: Value) -> Value {
 pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
+
+/// A point in time.
+pub(super) fn time(description: &str) -> Value {
+    json!({ "type": "string", "format": "date-time", "description": description })
+}
