@@ -103,6 +103,8 @@ impl Engine {
         self.give_way_to(view, ballot);
         if self.acceptor.promised_for(view) != Some(ballot) {
             self.acceptor.promise(view, ballot);
+            // What waits is about smaller ballots: it would not be sent any more.
+            self.acceptor.deferred.clear();
             self.persist(Record::Ballot { view, ballot });
         }
         self.answer_when_durable(Answer::Promise {

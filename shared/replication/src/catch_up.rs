@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use shoal_types::ViewNumber;
+use shoal_types::{HostId, ViewNumber};
 
 use crate::lane::Lane;
-use crate::limits::HINT_INTERVAL;
+use crate::limits::{HINT_INTERVAL, LANE_UNEXECUTED_BYTES_MAX, UNSYNCED_BYTES_REFUSED};
 use crate::timer::Timer;
 use crate::{Engine, Entry, Message, Output, View};
 
@@ -108,6 +108,7 @@ impl Engine {
     /// Goes on with what waited for entries.
     pub(crate) fn continue_interrupted(&mut self) {
         if let Some(decided) = self.catch_up.decided.take() {
+            self.execute_as_sealed(&decided.ends);
             self.on_install(self.catch_up.source, decided);
         }
         self.continue_accept();
@@ -156,7 +157,8 @@ impl Engine {
         };
         self.catch_up.fetching = Some(peer);
         let (view, have) = (self.view.number, self.held());
-        self.send(peer, Message::Fetch { view, have });
+        let first = self.view.members[self.lane_needed_most()];
+        self.send(peer, Message::Fetch { view, have, first });
         let again = self.after(self.config.timings.fetch_retry);
         self.timers.set(Timer::Fetch, again);
     }
@@ -169,15 +171,41 @@ impl Engine {
     }
 
     fn lacks_something(&self) -> bool {
+        self.catch_up.decided.is_none() && self.is_behind()
+            || (0..self.lanes.len()).any(|lane| self.lacks_entries_of(lane))
+    }
+
+    /// True if an entry of a lane is known to exist that is not here, and there is room for it.
+    fn lacks_entries_of(&self, lane: usize) -> bool {
         let interrupted = self.acceptor.waits_for().map(|(_, value)| value);
         let seals = [
             self.catch_up.decided.as_ref(),
             interrupted,
             self.proposal_waits_for(),
         ];
-        self.is_behind()
-            || seals.into_iter().flatten().any(|v| !self.holds(&v.ends))
-            || self.catch_up.lag(&self.lanes) > 0
+        let ends = seals.into_iter().flatten().map(|view| view.ends[lane]);
+        let known = ends.chain([self.catch_up.heard_of[lane]]).max();
+        known > Some(self.lanes[lane].last()) && self.has_room(lane)
+    }
+
+    /// The lane that ends earliest of those that lack something: the next entry to be executed may be
+    /// missing there.
+    fn lane_needed_most(&self) -> usize {
+        let lanes = 0..self.lanes.len();
+        let needed = lanes.min_by_key(|&k| (!self.lacks_entries_of(k), self.lanes[k].last_ts()));
+        needed.expect("a view has members")
+    }
+
+    /// True if more entries of a lane can be taken.
+    pub(crate) fn has_room(&self, lane: usize) -> bool {
+        let (_, waiting) = self.lanes[lane].unexecuted();
+        waiting < LANE_UNEXECUTED_BYTES_MAX && self.acks.unsynced_bytes() < UNSYNCED_BYTES_REFUSED
+    }
+
+    /// True if a lane has no room for what is known to be missing: this host executes nothing more
+    /// before the view is sealed.
+    pub(crate) fn is_full(&self) -> bool {
+        (0..self.lanes.len()).any(|lane| !self.has_room(lane))
     }
 
     fn choose_source(&self) -> Option<usize> {
@@ -197,7 +225,8 @@ impl Engine {
             let Some(lane) = self.view.slot(entry.lane) else {
                 continue;
             };
-            if entry.view != self.view.number || entry.index > self.lanes[lane].last() + 1 {
+            let next = self.lanes[lane].last() + 1;
+            if entry.view != self.view.number || entry.index > next || !self.has_room(lane) {
                 continue;
             }
             if entry.index <= self.lanes[lane].last() {
@@ -221,16 +250,19 @@ impl Engine {
 
     // ---- giving ----
 
-    pub(crate) fn on_fetch(&mut self, from: usize, view: ViewNumber, have: &[u64]) {
-        if have.len() != self.view.members.len() || self.is_answered(from, view, have) {
+    pub(crate) fn on_fetch(&mut self, from: usize, view: ViewNumber, have: &[u64], first: HostId) {
+        let known = have.len() == self.view.members.len();
+        let Some(first) = self.view.slot(first).filter(|_| known) else {
             return;
-        }
+        };
         if view > self.view.number {
             self.saw_view(from, view);
+        } else if self.is_answered(from, view, have) {
+            // Nobody waits for this answer any more.
         } else if view == self.view.number {
-            self.give_of_current_view(from, have);
+            self.give_of_current_view(from, have, first);
         } else {
-            self.give_of_sealed_view(from, view, have);
+            self.give_of_sealed_view(from, view, have, first);
         }
     }
 
@@ -247,23 +279,31 @@ impl Engine {
         }
     }
 
-    fn give_of_current_view(&mut self, to: usize, have: &[u64]) {
-        let view = self.view.number;
-        let gone = self.lanes.iter().zip(have).enumerate();
-        let mut gone = gone.filter(|(_, (lane, has))| **has < lane.base());
-        if let Some((slot, (lane, has))) = gone.next() {
-            let (from, to_index) = (has + 1, lane.base());
-            return self.send_from_log(to, view, slot, from, to_index);
-        }
+    fn give_of_current_view(&mut self, to: usize, have: &[u64], first: usize) {
         let lanes = self.lanes.iter().zip(have);
-        let missing = lanes.flat_map(|(lane, has)| lane.after(*has).cloned());
-        let message = Message::entries(missing);
-        if message != Message::Entries(Vec::new()) {
-            self.send(to, message);
+        let in_memory = lanes.filter(|(lane, has)| **has >= lane.base());
+        let missing = in_memory.flat_map(|(lane, has)| lane.after(*has).cloned());
+        let mut missing: Vec<_> = missing.collect();
+        let gone = |k: &usize| have[*k] < self.lanes[*k].base();
+        let lanes = [first].into_iter().chain(0..self.lanes.len());
+        match lanes
+            .filter(gone)
+            .find(|&k| k == first || missing.is_empty())
+        {
+            Some(k) => {
+                let (from, end) = (have[k] + 1, self.lanes[k].base());
+                self.send_from_log(to, self.view.number, k, from, end);
+            }
+            None if missing.is_empty() => {}
+            None => {
+                // As they are executed, so that the receiver can follow at once.
+                missing.sort_by_key(|entry| (entry.ts, entry.lane));
+                self.send(to, Message::entries(missing));
+            }
         }
     }
 
-    fn give_of_sealed_view(&mut self, to: usize, view: ViewNumber, have: &[u64]) {
+    fn give_of_sealed_view(&mut self, to: usize, view: ViewNumber, have: &[u64], first: usize) {
         let Some(next) = self.views.get(&view.next()).cloned() else {
             // Such views are forgotten once every member has shown that it is beyond them.
             if let Some(incarnation) = self.peers[to].incarnation {
@@ -271,14 +311,11 @@ impl Engine {
             }
             return;
         };
-        let lanes = next.ends.iter().zip(have).enumerate();
-        let lacking = lanes.filter(|(_, (end, has))| has < end);
-        let first = lacking
-            .map(|(slot, (end, has))| (slot, *has + 1, *end))
-            .next();
+        let ends = next.ends.clone();
         self.send(to, Message::Install(next));
-        if let Some((slot, from, to_index)) = first {
-            self.send_from_log(to, view, slot, from, to_index);
+        let mut lanes = [first].into_iter().chain(0..ends.len());
+        if let Some(k) = lanes.find(|&k| have[k] < ends[k]) {
+            self.send_from_log(to, view, k, have[k] + 1, ends[k]);
         }
     }
 

@@ -34,6 +34,27 @@ impl Engine {
         }
     }
 
+    /// Executes what it can of a view whose seal is decided but not complete here: an entry that no
+    /// missing one can precede. So a long view needs no more memory than a short one.
+    pub(crate) fn execute_as_sealed(&mut self, ends: &[u64]) {
+        loop {
+            let lanes = self.lanes.iter().zip(ends);
+            let waits = lanes
+                .clone()
+                .any(|(lane, end)| lane.head().is_none() && lane.last() < *end);
+            let lanes = lanes.enumerate();
+            let heads = lanes.filter_map(|(k, (lane, end))| {
+                let head = lane.head().filter(|e| e.index <= *end)?;
+                Some((head.ts, head.lane, k))
+            });
+            let Some((_, _, lane)) = heads.min().filter(|_| !waits) else {
+                return;
+            };
+            let entry = self.lanes[lane].head_is_executed();
+            self.emit(lane, entry);
+        }
+    }
+
     fn next_stable(&self) -> Option<(usize, u64)> {
         let members = self.view.members.iter().enumerate();
         let writers = members.filter(|(_, host)| self.view.is_writer(**host));

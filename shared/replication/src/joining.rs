@@ -65,7 +65,7 @@ impl Engine {
             && !self.leaving
             && !self.disk_is_stalled()
             && !self.is_behind()
-            && self.catch_up.lag(&self.lanes) <= JOIN_LAG_ENTRIES
+            && (self.catch_up.lag(&self.lanes) <= JOIN_LAG_ENTRIES || self.is_full())
     }
 
     /// True if the others should not wait for this host any longer, and there are others.

@@ -132,6 +132,11 @@ impl Lane {
         }
     }
 
+    /// Timestamp of the last entry; 0 if it was never in memory.
+    pub(crate) fn last_ts(&self) -> Ts {
+        self.last_ts
+    }
+
     /// Entries and bytes of payload that are not executed.
     pub(crate) fn unexecuted(&self) -> (u64, usize) {
         (self.last() - self.executed, self.unexecuted_bytes)

@@ -18,11 +18,17 @@ pub const MESSAGES_PER_FRAME_MAX: usize = 4096;
 pub const UNEXECUTED_ENTRIES_MAX: u64 = 1024;
 /// Bytes of own entries that wait for execution: at 1 GB/s of disk this is 64 ms of work.
 pub const UNEXECUTED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one lane's entries that wait for execution here: twice what its host may have waiting
+/// there. A host beyond this cannot execute what others can (it does not hear one of them); it takes no
+/// more of the lane and fetches it later.
+pub const LANE_UNEXECUTED_BYTES_MAX: usize = 2 * UNEXECUTED_BYTES_MAX;
 /// Bytes of executed entries of one lane that stay in memory for peers that have not acknowledged
 /// them; what is older is read from the log. With five members at most 160 MiB.
 pub const LANE_MEMORY_BYTES_MAX: usize = 32 << 20;
 /// Bytes written and not yet synced at which a host asks to be sealed out: its disk does not keep up.
 pub const UNSYNCED_BYTES_MAX: usize = 64 << 20;
+/// Bytes written and not yet synced at which a host takes no more entries until its disk gets on.
+pub const UNSYNCED_BYTES_REFUSED: usize = 2 * UNSYNCED_BYTES_MAX;
 /// Sealed entries that a host may lack and still become a writer of the next view: it must fetch
 /// them before it acts, and until then the others wait for its clock.
 pub const JOIN_LAG_ENTRIES: u64 = 64;

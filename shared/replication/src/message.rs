@@ -102,6 +102,8 @@ pub enum Message {
         view: ViewNumber,
         /// Index of the last entry it has of each lane, aligned with the members.
         have: Vec<u64>,
+        /// The lane that it needs most: execution waits for it.
+        first: HostId,
     },
     /// Entries of one view, of any lanes, in the order of each lane.
     Entries(Vec<Arc<Entry>>),

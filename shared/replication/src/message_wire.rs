@@ -40,7 +40,7 @@ enum Head {
     Accept(Ballot, View),
     Accepted(ViewNumber, Ballot),
     Install(View),
-    Fetch(ViewNumber, Vec<u64>),
+    Fetch(ViewNumber, Vec<u64>, HostId),
     Entries(Vec<EntryHead>),
     Ask(ViewNumber, Asked, Vec<HostId>),
     Forgotten(Incarnation, ViewNumber),
@@ -94,31 +94,25 @@ fn entries_of(head: &Head) -> usize {
 }
 
 fn head_of<'m>(message: &'m Message, payloads: &mut Vec<&'m Payload>) -> Head {
-    match message.clone() {
-        Message::Append(_) => {
-            let Message::Append(entry) = message else {
-                unreachable!("a clone is of the same variant")
-            };
+    match message {
+        Message::Append(entry) => {
             payloads.push(&entry.payload);
             Head::Append(EntryHead::of(entry))
         }
-        Message::Entries(_) => {
-            let Message::Entries(entries) = message else {
-                unreachable!("a clone is of the same variant")
-            };
+        Message::Entries(entries) => {
             payloads.extend(entries.iter().map(|e| &e.payload));
             Head::Entries(entries.iter().map(|e| EntryHead::of(e)).collect())
         }
-        Message::Clock { view, announced } => Head::Clock(view, announced),
+        Message::Clock { view, announced } => Head::Clock(*view, *announced),
         Message::Ack {
             view,
             announced,
             durable,
-        } => Head::Ack(view, announced, durable),
-        Message::Heartbeat(heartbeat) => Head::Heartbeat(heartbeat),
-        Message::PreVote { view, reason } => Head::PreVote(view, reason),
-        Message::PreVoted { view } => Head::PreVoted(view),
-        Message::Prepare { view, ballot } => Head::Prepare(view, ballot),
+        } => Head::Ack(*view, *announced, durable.clone()),
+        Message::Heartbeat(heartbeat) => Head::Heartbeat(heartbeat.clone()),
+        Message::PreVote { view, reason } => Head::PreVote(*view, reason.clone()),
+        Message::PreVoted { view } => Head::PreVoted(*view),
+        Message::Prepare { view, ballot } => Head::Prepare(*view, *ballot),
         Message::Promise {
             view,
             ballot,
@@ -130,23 +124,23 @@ fn head_of<'m>(message: &'m Message, payloads: &mut Vec<&'m Payload>) -> Head {
             wants_out,
             hears,
         } => Head::Promise {
-            view,
-            ballot,
-            accepted,
-            durable,
-            held,
-            clock,
-            incarnation,
-            wants_out,
-            hears,
+            view: *view,
+            ballot: *ballot,
+            accepted: accepted.clone(),
+            durable: durable.clone(),
+            held: held.clone(),
+            clock: *clock,
+            incarnation: *incarnation,
+            wants_out: *wants_out,
+            hears: hears.clone(),
         },
-        Message::Refused { view, rival } => Head::Refused(view, rival),
-        Message::Accept { ballot, value } => Head::Accept(ballot, value),
-        Message::Accepted { view, ballot } => Head::Accepted(view, ballot),
-        Message::Install(view) => Head::Install(view),
-        Message::Fetch { view, have } => Head::Fetch(view, have),
-        Message::Ask { view, asked, hears } => Head::Ask(view, asked, hears),
-        Message::Forgotten { incarnation, view } => Head::Forgotten(incarnation, view),
+        Message::Refused { view, rival } => Head::Refused(*view, *rival),
+        Message::Accept { ballot, value } => Head::Accept(*ballot, value.clone()),
+        Message::Accepted { view, ballot } => Head::Accepted(*view, *ballot),
+        Message::Install(view) => Head::Install(view.clone()),
+        Message::Fetch { view, have, first } => Head::Fetch(*view, have.clone(), *first),
+        Message::Ask { view, asked, hears } => Head::Ask(*view, *asked, hears.clone()),
+        Message::Forgotten { incarnation, view } => Head::Forgotten(*incarnation, *view),
     }
 }
 
@@ -198,7 +192,7 @@ fn message_of(
         Head::Accept(ballot, value) => Message::Accept { ballot, value },
         Head::Accepted(view, ballot) => Message::Accepted { view, ballot },
         Head::Install(view) => Message::Install(view),
-        Head::Fetch(view, have) => Message::Fetch { view, have },
+        Head::Fetch(view, have, first) => Message::Fetch { view, have, first },
         Head::Ask(view, asked, hears) => Message::Ask { view, asked, hears },
         Head::Forgotten(incarnation, view) => Message::Forgotten { incarnation, view },
     })

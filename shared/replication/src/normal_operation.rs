@@ -51,7 +51,8 @@ impl Engine {
         if self.leaving {
             return Err(NotReady::Leaving);
         }
-        if self.stopped || !self.acting() {
+        // In a view that is known to be sealed a new entry would only be cut off.
+        if self.stopped || !self.acting() || self.is_behind() {
             return Err(NotReady::NotActing);
         }
         if !self.i_write() {
@@ -113,7 +114,7 @@ impl Engine {
         let lane = &self.lanes[from];
         if entry.index <= lane.last() {
             lane.check_same(&entry);
-        } else if entry.index > lane.last() + 1 {
+        } else if entry.index > lane.last() + 1 || !self.has_room(from) {
             self.catch_up.wants(from, from, entry.index);
         } else {
             self.store(from, entry);

@@ -54,7 +54,7 @@ impl Engine {
             Message::Accept { ballot, value } => self.on_accept(from, ballot, value),
             Message::Accepted { view, ballot } => self.on_accepted(from, view, ballot),
             Message::Install(view) => self.on_install(from, view),
-            Message::Fetch { view, have } => self.on_fetch(from, view, &have),
+            Message::Fetch { view, have, first } => self.on_fetch(from, view, &have, first),
             Message::Entries(entries) => self.on_entries(from, entries),
             Message::Ask { view, asked, hears } => {
                 if !self.is_of_other_view(from, view) {

@@ -189,6 +189,7 @@ fn an_accept_waits_for_the_entries_that_its_value_seals_and_for_the_sync() {
     let fetch = Message::Fetch {
         view: ViewNumber(1),
         have: vec![0, 0, 0],
+        first: PEER,
     };
     assert!(sent.contains(&(PEER, fetch)) && after.is_empty());
     bench.hear(PEER, Message::Entries(vec![entry(1), entry(2)]));

@@ -55,6 +55,40 @@ fn memory_is_bounded_while_a_member_is_away() {
 }
 
 #[test]
+fn a_sealed_view_is_executed_while_it_is_fetched() {
+    let mut rig = at_work(3);
+    rig.kill(2);
+    rig.run_for(100 * MS);
+    let filler = Bytes::from(vec![7u8; 1 << 20]);
+    for i in 0..20 {
+        let command = rig.history.new_command();
+        let batch = Payload::new(vec![command.to_bytes(), filler.clone()]);
+        rig.submit_payload(i % 2, command, batch).unwrap();
+        rig.run_for(5 * MS);
+    }
+    rig.kill(1);
+    rig.start(1);
+    rig.run_until(SECOND, |rig| rig.takes_commands(1));
+    rig.start(2);
+    rig.latency = 5 * MS;
+    // At most two of the 1 MiB entries of each lane wait for the other lane's.
+    let mut seen = 0;
+    while !rig.takes_commands(2) {
+        assert!(rig.step(rig.now + SECOND), "{}", rig.describe());
+        let waiting = rig
+            .status(2)
+            .lanes
+            .iter()
+            .map(|l| l.held - l.executed)
+            .sum::<u64>();
+        assert!(waiting <= 5, "{waiting} entries wait in memory");
+        seen = seen.max(waiting);
+    }
+    assert!(seen > 0);
+    rig.run_until_converged(SECOND);
+}
+
+#[test]
 fn a_restart_from_a_checkpoint_replays_only_the_tail() {
     let mut rig = at_work(3);
     for i in 0..200 {

@@ -150,6 +150,7 @@ fn messages() -> Vec<Message> {
         Message::Fetch {
             view: number,
             have: vec![1, 0, 9],
+            first: HostId(2),
         },
         Message::Entries(vec![entry(3, &["a"]), entry(4, &[]), entry(5, &["bc"])]),
         Message::Ask {
