@@ -9,10 +9,9 @@ use shoal_runtime::shutdown::Shutdown;
 use shoal_types::Revision;
 use tokio::time::Instant;
 
-use crate::fleet::Fleet;
 use crate::keys;
 use crate::problem::store_problem;
-use crate::records::{self, ClusterRecord, DeletedRecord, QueueRecord, QueueStage};
+use crate::records::{self, ClusterRecord, ClusterStage, DeletedRecord, QueueRecord, QueueStage};
 use crate::store::{Changes, Entry, MetadataStore, StoreError};
 
 /// Answers the feed.
@@ -90,7 +89,10 @@ fn add(feed: &mut Feed, Entry { key, stored }: &Entry) -> Result<(), StoreError>
         feed.deleted.push(at.record.name);
     } else if key.starts_with(keys::CLUSTERS) {
         let at = records::decode::<ClusterRecord>(key, stored)?;
-        feed.clusters.extend(Fleet::route(&at));
+        // Before that nothing is placed there.
+        if at.record.stage == ClusterStage::Formed {
+            feed.clusters.push(at.route());
+        }
     }
     Ok(())
 }

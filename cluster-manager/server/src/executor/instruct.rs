@@ -52,6 +52,7 @@ enum Attempt {
     /// The deadline of the request passed in the cluster's time, which is `now`. Nothing was applied.
     Late {
         now: Ts,
+        why: String,
     },
     /// Another attempt would come to the same.
     Refused(Refusal),
@@ -80,7 +81,10 @@ impl Instructor {
                 {
                     Attempt::Done => return Ok(()),
                     Attempt::Again(why) => last = format!("{}: {why}", target.host),
-                    Attempt::Late { now } => request = new_request(request.command, now),
+                    Attempt::Late { now, why } => {
+                        last = format!("{}: {why}", target.host);
+                        request = new_request(request.command, now);
+                    }
                     Attempt::Refused(refusal) => {
                         return Err(InstructError::Refused { cluster, refusal });
                     }
@@ -154,7 +158,10 @@ fn judge(result: Result<HostReply, Refusal>, clock: Ts) -> Attempt {
     match refusal.code {
         // The deadline lies too far behind or ahead: the cluster's time is not what was thought.
         ErrorCode::DeadlineExceeded | ErrorCode::InvalidRequest if clock > Ts::ZERO => {
-            Attempt::Late { now: clock }
+            Attempt::Late {
+                now: clock,
+                why: refusal.to_string(),
+            }
         }
         ErrorCode::Fenced | ErrorCode::QueueNotFound => Attempt::Refused(refusal),
         _ => Attempt::Again(refusal.to_string()),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use shoal_planner::{HostFacts, NoCapacity, Placement, place};
 use shoal_runtime::clock::SystemClock;
-use shoal_types::{ClusterId, ClusterRoute, ClusterSpec, HostId, HostStatus, QueueName, Ts};
+use shoal_types::{ClusterId, ClusterSpec, HostId, HostStatus, QueueName, Ts};
 use tokio::sync::watch;
 
 use crate::keys;
@@ -223,11 +223,6 @@ impl Fleet {
             )
         });
         clocks.max().unwrap_or(now.wall)
-    }
-
-    /// What frontends are told of a cluster.
-    pub(crate) fn route(at: &At<ClusterRecord>) -> Option<ClusterRoute> {
-        (at.record.stage == ClusterStage::Formed).then(|| at.route())
     }
 
     // ---- Queues

@@ -5,9 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use redb::{
-    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
-};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
+use shoal_storage::{FolderLock, LockError};
 use shoal_types::Revision;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -47,14 +46,16 @@ pub(super) struct Shared {
     pub(super) revision: watch::Sender<Revision>,
     /// Set by the first write that failed.
     pub(super) failed: OnceLock<StoreError>,
+    /// Last, so that the file is closed when the folder is free again.
+    _lock: FolderLock,
 }
 
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it.
-    #[error("{0} is in use by another process; is a manager running on this data folder already?")]
-    InUse(PathBuf),
+    /// Another process has it, or the lock cannot be used.
+    #[error("cannot have the data folder for this manager alone")]
+    Lock(#[from] LockError),
     /// It was written by another version.
     #[error("{path} has format {found}, this version reads format {FORMAT_1}")]
     Format {
@@ -92,34 +93,25 @@ impl RedbStore {
             path: folder.to_owned(),
             source,
         })?;
+        let lock = FolderLock::take(folder)?;
         let path = folder.join(FILE);
-        let database = match Database::builder()
-            .set_cache_size(cache_bytes)
-            .create(&path)
-        {
-            Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(OpenError::InUse(path)),
-            Err(error) => {
-                return Err(OpenError::Database {
-                    path,
-                    source: Box::new(error.into()),
-                });
-            }
-        };
-        let (format, revision) = prepare(&database).map_err(|source| OpenError::Database {
+        let failed = |source: redb::Error| OpenError::Database {
             path: path.clone(),
             source: Box::new(source),
-        })?;
-        if format != FORMAT_1 {
-            return Err(OpenError::Format {
-                path,
-                found: format,
-            });
-        }
+        };
+        let database = Database::builder()
+            .set_cache_size(cache_bytes)
+            .create(&path)
+            .map_err(|error| failed(error.into()))?;
+        let revision = match prepare(&database).map_err(failed)? {
+            Found::Revision(revision) => revision,
+            Found::OtherFormat(found) => return Err(OpenError::Format { path, found }),
+        };
         let shared = Arc::new(Shared {
             database,
-            revision: watch::Sender::new(Revision(revision)),
+            revision: watch::Sender::new(revision),
             failed: OnceLock::new(),
+            _lock: lock,
         });
         let (orders, waiting) = mpsc::channel(COMMIT_QUEUE_MAX);
         let end = writer::start(Arc::clone(&shared), waiting);
@@ -141,23 +133,36 @@ impl RedbStore {
     }
 }
 
-/// Makes the tables of a new file; gives the format and the last revision.
-fn prepare(database: &Database) -> Result<(u64, u64), redb::Error> {
+/// What is in a file.
+enum Found {
+    /// The last revision; 0 in a new file.
+    Revision(Revision),
+    /// Another layout than this version's. Nothing was changed.
+    OtherFormat(u64),
+}
+
+/// Makes the tables of a new file.
+fn prepare(database: &Database) -> Result<Found, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
+    let revision = {
+        let mut meta = transaction.open_table(META)?;
+        let number =
+            |meta: &redb::Table<'_, &str, u64>, key| meta.get(key).map(|n| n.map(|n| n.value()));
+        match number(&meta, FORMAT)? {
+            Some(FORMAT_1) => {}
+            // The transaction is dropped, which aborts it.
+            Some(other) => return Ok(Found::OtherFormat(other)),
+            None => {
+                meta.insert(FORMAT, FORMAT_1)?;
+            }
+        }
+        Revision(number(&meta, REVISION)?.unwrap_or(0))
+    };
     transaction.open_table(RECORDS)?;
     transaction.open_table(BY_REVISION)?;
-    let (format, revision) = {
-        let mut meta = transaction.open_table(META)?;
-        let stored = |key| Ok::<_, redb::Error>(meta.get(key)?.map(|number| number.value()));
-        let (format, revision) = (stored(FORMAT)?, stored(REVISION)?);
-        if format.is_none() {
-            meta.insert(FORMAT, FORMAT_1)?;
-        }
-        (format.unwrap_or(FORMAT_1), revision.unwrap_or(0))
-    };
     transaction.commit()?;
-    Ok((format, revision))
+    Ok(Found::Revision(revision))
 }
 
 impl MetadataStore for RedbStore {
@@ -360,12 +365,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let _first = open(folder.path()).unwrap();
         let refused = open(folder.path()).err().unwrap();
-        assert!(matches!(refused, OpenError::InUse(_)));
-        assert!(
-            refused
-                .to_string()
-                .contains("metadata.redb is in use by another process")
-        );
+        let OpenError::Lock(lock) = refused else {
+            panic!("{refused}")
+        };
+        let holder = format!("is in use by process {}", std::process::id());
+        assert!(lock.to_string().contains(&holder), "{lock}");
     }
 
     #[tokio::test]

@@ -113,16 +113,15 @@ async fn a_host_that_starts_again_elsewhere_is_found_there() {
     let members = &page.clusters[0].members;
     assert_eq!(members[1].address, moved.address());
     assert_eq!(members[0], before.clusters[0].members[0]);
-    let told = small
-        .client()
-        .heartbeat(&small.hosts[0].status())
-        .await
-        .unwrap();
-    assert_eq!(
-        told.cluster.unwrap().members,
-        *members,
-        "the other members are told"
-    );
+    eventually("the other members are told", async || {
+        let told = small
+            .client()
+            .heartbeat(&small.hosts[0].status())
+            .await
+            .unwrap();
+        (told.cluster.unwrap().members == *members).then_some(())
+    })
+    .await;
     let host = &small.client().hosts().await[1];
     assert_eq!(
         (host.incarnation, &*host.address),
