@@ -102,6 +102,34 @@ async fn a_host_that_falls_silent_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn hosts_that_were_not_ready_are_asked_again_while_another_one_is_silent() {
+    let system = system().await;
+    let before = system.cluster.asked().len();
+    system.hosts.iter().for_each(|host| host.set(Mode::Silent));
+    let sending = system.send("orders", json!({ "body": "x" }));
+    let changing = async {
+        eventually("a host has it", async || {
+            system.cluster.asked().len() > before
+        })
+        .await;
+        let (silent, _) = system.cluster.asked()[before];
+        let others = || system.hosts.iter().filter(|host| host.id != silent);
+        others().for_each(|host| host.set(Mode::Refuse(ErrorCode::NotReady)));
+        let both_refused = || system.cluster.asked().len() > before + 2;
+        eventually("both others refused", async || both_refused()).await;
+        others().for_each(|host| host.set(Mode::Answer));
+    };
+    let started = Instant::now();
+    let (sent, ()) = tokio::join!(sending, changing);
+    sent.expect(201);
+    assert!(
+        started.elapsed() < Duration::from_millis(1_500),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
 async fn a_new_view_moves_what_waits_at_hosts_outside_of_it_at_once() {
     let system = system().await;
     for host in &system.hosts {

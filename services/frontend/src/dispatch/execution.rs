@@ -12,10 +12,7 @@ use metrics::counter;
 use rand::RngExt;
 use shoal_runtime::clock::SystemClock;
 use shoal_transport::{CallError, CallErrorKind, Response};
-use shoal_types::{
-    Applied, ErrorCode, HostId, HostReply, HostRequest, Outcome, Refusal, Ts, ViewSummary,
-};
-use tokio::sync::watch;
+use shoal_types::{Applied, ErrorCode, HostId, HostReply, HostRequest, Outcome, Refusal, Ts};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -56,8 +53,9 @@ pub(super) struct Execution<'a> {
     deadline: Instant,
     running: FuturesUnordered<Attempt>,
     running_at: Vec<Arc<HostLink>>,
-    /// When another host is asked although one is running.
-    hedge_at: Instant,
+    /// When another host is asked if nothing happens before: the one that runs is silent, or the pause
+    /// between rounds is over.
+    next_at: Instant,
     /// Hosts asked in this round.
     tried: Vec<HostId>,
     attempts: usize,
@@ -88,7 +86,7 @@ impl<'a> Execution<'a> {
             deadline,
             running: FuturesUnordered::new(),
             running_at: Vec::new(),
-            hedge_at: deadline,
+            next_at: deadline,
             tried: Vec::new(),
             attempts: 0,
             pause: ROUND_PAUSE_MIN,
@@ -102,15 +100,11 @@ impl<'a> Execution<'a> {
     pub(super) async fn run(mut self) -> Result<Answer<HostReply>, Failure> {
         self.budget.earn();
         let mut views = self.cluster.views();
-        self.start_first();
+        match self.choose() {
+            Some(link) => self.start(link),
+            None => self.new_round(),
+        }
         loop {
-            if self.running.is_empty() && !self.start_another("refused") {
-                let exhausted = self.attempts >= ATTEMPTS_MAX;
-                if exhausted || !self.next_round(&mut views).await {
-                    return Err(self.give_up());
-                }
-                continue;
-            }
             tokio::select! {
                 biased;
                 Some((link, result)) = self.running.next() => {
@@ -119,29 +113,45 @@ impl<'a> Execution<'a> {
                         self.leave_losers();
                         return ended;
                     }
+                    self.go_on("refused");
                 }
                 Ok(()) = views.changed() => {
                     if self.running_at.iter().all(|link| !self.cluster.is_active(link.host)) {
-                        self.start_another("new view");
+                        self.tried = self.running_hosts();
+                        self.go_on("new view");
                     }
                 }
-                () = tokio::time::sleep_until(self.hedge_at) => {
-                    if Instant::now() >= self.deadline {
-                        return Err(self.give_up());
-                    }
+                () = tokio::time::sleep_until(self.next_at) => {
                     self.running_at.iter().for_each(|link| link.failed());
-                    if !self.start_another("silent") {
-                        self.hedge_at = self.deadline;
-                    }
+                    self.go_on(if self.running_at.is_empty() { "refused" } else { "silent" });
                 }
+            }
+            let late = Instant::now() >= self.deadline;
+            let hopeless = self.attempts >= ATTEMPTS_MAX || self.next_at >= self.deadline;
+            if late || self.running.is_empty() && hopeless {
+                return Err(self.give_up());
             }
         }
     }
 
-    fn start_first(&mut self) {
-        if let Some(link) = self.choose() {
-            self.start(link);
+    /// Asks another host at once, or all of them again after a pause.
+    fn go_on(&mut self, reason: &'static str) {
+        if !self.start_another(reason) {
+            self.new_round();
         }
+    }
+
+    /// In a moment every host may be asked again, except where an attempt still runs.
+    fn new_round(&mut self) {
+        self.tried = self.running_hosts();
+        // Half to all of it, so that those who were refused together do not come back together.
+        let pause = self.pause.mul_f64(rand::rng().random_range(0.5..1.0));
+        self.pause = (self.pause * 2).min(ROUND_PAUSE_MAX);
+        self.next_at = (Instant::now() + pause).min(self.deadline);
+    }
+
+    fn running_hosts(&self) -> Vec<HostId> {
+        self.running_at.iter().map(|link| link.host).collect()
     }
 
     /// Asks a host that was not asked in this round. False if there is none, or no time or allowance
@@ -175,7 +185,7 @@ impl<'a> Execution<'a> {
         self.tried.push(link.host);
         self.running_at.push(Arc::clone(&link));
         let now = Instant::now();
-        self.hedge_at = (now + self.patience.hedge_after).min(self.deadline);
+        self.next_at = (now + self.patience.hedge_after).min(self.deadline);
         let mut time = self.deadline.saturating_duration_since(now);
         if self.patience.losers_finish {
             // A call that runs out of time is cancelled; by then the request must be forgotten.
@@ -186,23 +196,6 @@ impl<'a> Execution<'a> {
             let result = link.client.call(&request, &bodies, time).await;
             (link, result)
         }));
-    }
-
-    /// Waits until it makes sense to ask every host again: a moment, or a new view. False if the
-    /// deadline comes first.
-    async fn next_round(&mut self, views: &mut watch::Receiver<ViewSummary>) -> bool {
-        // Half to all of it, so that those who were refused together do not come back together.
-        let pause = self.pause.mul_f64(rand::rng().random_range(0.5..1.0));
-        self.pause = (self.pause * 2).min(ROUND_PAUSE_MAX);
-        if Instant::now() + pause >= self.deadline {
-            return false;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = views.changed() => {}
-        }
-        self.tried.clear();
-        true
     }
 
     /// What an attempt's end means: the end of all, or that another host is to be asked.
