@@ -20,8 +20,8 @@ use crate::timer::{Timer, Timers};
 use crate::view_change::Proposal;
 use crate::windowed_max::WindowedMax;
 use crate::{
-    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, NeededFrom, Output, Record,
-    RecordNumber, Ticket, View,
+    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, Output, Record, RecordNumber,
+    Ticket, View,
 };
 
 /// One host's part in its cluster: takes inputs, gives outputs, does nothing itself.
@@ -274,55 +274,6 @@ impl Engine {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Mono> {
         (!self.stopped).then(|| self.timers.next_timeout())?
-    }
-
-    /// What belongs into a checkpoint beside the state executed so far. Poll all outputs before.
-    #[must_use]
-    pub fn checkpoint(&self) -> EngineCheckpoint {
-        assert!(
-            self.outputs.is_empty(),
-            "a checkpoint belongs to the state after all outputs are carried out"
-        );
-        let heads = self.lanes.iter().filter_map(Lane::head_record);
-        EngineCheckpoint {
-            incarnation: self.incarnation,
-            spec: self.spec.clone(),
-            views: self.views.values().cloned().collect(),
-            executed: self.executed,
-            executed_in_lanes: self.lanes.iter().map(Lane::executed).collect(),
-            clock: self.clock.value(),
-            promised: self.acceptor.promised(),
-            accepted: self.acceptor.accepted().cloned(),
-            after: self.records.last(),
-            replay_from: heads.min().unwrap_or_else(|| self.records.last().next()),
-        }
-    }
-
-    /// What of the log this host or any member may still need; `None` before formation.
-    #[must_use]
-    pub fn needed_from(&self) -> Option<NeededFrom> {
-        let earliest = self.views.keys().next().copied()?;
-        let zeros = vec![0; self.view.members.len()];
-        let own: Vec<u64> = self.lanes.iter().map(Lane::executed).collect();
-        let mut least = (self.view.number, own);
-        for k in self.others() {
-            let shown = self.peers[k].durable.clone();
-            let (view, vector) = shown.unwrap_or_else(|| (earliest, zeros.clone()));
-            if view < least.0 {
-                least = (view, vector);
-            } else if view == least.0 {
-                for (least, has) in least.1.iter_mut().zip(vector) {
-                    *least = (*least).min(has);
-                }
-            }
-        }
-        let members = self.view.members.iter().copied();
-        Some(NeededFrom {
-            view: least.0,
-            lanes: members
-                .zip(least.1.into_iter().map(|has| has + 1))
-                .collect(),
-        })
     }
 
     // ---- the frame of every turn ----

@@ -1,0 +1,124 @@
+//! What a host's driver does: carries out outputs, syncs its log, sends frames.
+
+use std::collections::BTreeMap;
+
+use shoal_replication::{Message, Output, RecordNumber, encode_messages};
+use shoal_types::join;
+
+use super::{Event, Rig, Us};
+
+impl Rig {
+    pub(super) fn after_input(&mut self, h: usize) {
+        let frames = self.carry_out(h);
+        for (to, messages) in frames {
+            self.transmit(h, to, &messages);
+        }
+        let host = &mut self.hosts[h];
+        if let Some(up_to) = host.disk.start_sync() {
+            let (start, latency) = (host.start, host.sync_latency);
+            self.push(
+                latency,
+                Event::Synced {
+                    host: h,
+                    start,
+                    up_to,
+                },
+            );
+        }
+    }
+
+    /// Carries out all outputs; gives what is to be sent.
+    pub(super) fn carry_out(&mut self, h: usize) -> BTreeMap<usize, Vec<Message>> {
+        let mut frames: BTreeMap<usize, Vec<Message>> = BTreeMap::new();
+        while let Some(output) = self.engine(h).poll_output() {
+            match output {
+                Output::Persist { number, record } => self.hosts[h].disk.append(number, &record),
+                Output::Send { to, message } => {
+                    frames.entry(self.place_of(to)).or_default().push(message);
+                }
+                Output::SendAfterPersisted { after, to, message } => {
+                    let to = self.place_of(to);
+                    self.hosts[h].after_persisted.push((after, to, message));
+                }
+                Output::SendFromLog {
+                    to,
+                    view,
+                    lane,
+                    from,
+                    to_index,
+                } => {
+                    self.logs_read += 1;
+                    let entries = self.hosts[h].disk.entries(view, lane, from, to_index);
+                    let message = Message::entries(entries);
+                    frames.entry(self.place_of(to)).or_default().push(message);
+                }
+                Output::Execute {
+                    position,
+                    entry,
+                    ticket,
+                } => {
+                    let host = &mut self.hosts[h];
+                    let command = ticket.map(|t| host.waiting.remove(&t).expect("it waits"));
+                    let place = host.executed;
+                    host.executed += 1;
+                    if self.trace {
+                        println!("{:>9} {h} executes {position} as {place}", self.now);
+                    }
+                    self.history.executed(h, place, position, &entry.payload);
+                    if let Some(command) = command {
+                        self.history.answered(command, self.now);
+                    }
+                }
+                Output::ViewInstalled { view } => {
+                    if self.trace {
+                        println!("{:>9} {h} installs {view:?}", self.now);
+                    }
+                    let place = self.hosts[h].executed;
+                    self.history.installed(h, place, &view);
+                }
+                Output::Dropped { ticket } => {
+                    let host = &mut self.hosts[h];
+                    let command = host.waiting.remove(&ticket).expect("it waits");
+                    host.dropped.push(command);
+                }
+                Output::Fatal { reason } => self.hosts[h].fatal = Some(reason),
+            }
+        }
+        frames
+    }
+
+    pub(super) fn send_after_persisted(&mut self, h: usize, durable: RecordNumber) {
+        let kept = std::mem::take(&mut self.hosts[h].after_persisted);
+        for (after, to, message) in kept {
+            if after <= durable {
+                self.transmit(h, to, &[message]);
+            } else {
+                self.hosts[h].after_persisted.push((after, to, message));
+            }
+        }
+    }
+
+    pub(super) fn transmit(&mut self, from: usize, to: usize, messages: &[Message]) {
+        self.frames[from] += 1;
+        if self.cut.contains(&(from, to)) || self.random.below(1_000) < self.loss {
+            return;
+        }
+        let frame = join(&encode_messages(messages));
+        let copies = 1 + u64::from(self.random.below(1_000) < self.duplication);
+        for _ in 0..copies {
+            let mut arrival = self.now + self.latency + self.random.below(self.latency_jitter + 1);
+            let last = self.last_arrival.entry((from, to)).or_default();
+            if !self.reorder {
+                arrival = arrival.max(*last);
+            }
+            *last = arrival.max(*last);
+            let frame = frame.clone();
+            self.push(arrival - self.now, Event::Deliver { from, to, frame });
+        }
+    }
+
+    pub(super) fn push(&mut self, after: Us, event: Event) {
+        self.sequence += 1;
+        self.events.insert((self.now + after, self.sequence), event);
+    }
+}
