@@ -285,6 +285,10 @@ impl Checkpoints {
         if name == NAME && file.is_empty().map_err(|e| self.io(e))? {
             return Err(self.damaged("it is empty"));
         }
+        // What is found is relied upon, so it has to be durable: after kill -9 it may be in the
+        // system's memory alone.
+        file.sync_data().map_err(|e| self.io(e))?;
+        file.forget_cached(0);
         let watch = Arc::new(Watch::new(file));
         let mut builder = redb::Builder::new();
         builder.set_cache_size(self.options.cache_bytes);

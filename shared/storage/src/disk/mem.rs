@@ -15,7 +15,8 @@ type Page = [u8; PAGE_BYTES];
 pub enum Keep {
     /// Nothing: exactly the synced state (power loss, nothing written back yet).
     Synced,
-    /// Everything: the process died, the system lives (kill -9).
+    /// Everything: the process died, the system lives (kill -9). What was not synced is there, and
+    /// still not synced.
     All,
     /// Each page, each file's length and a prefix of the folder's changes, as drawn from this seed.
     Random(u64),
@@ -82,8 +83,12 @@ impl MemDisk {
     /// disk can be used again.
     pub fn crash(&self, keep: Keep) {
         let mut state = self.state();
-        let mut draw = Draw::new(keep);
         state.life += 1;
+        let mut draw = match keep {
+            Keep::All => return,
+            Keep::Synced => Draw::Nothing,
+            Keep::Random(seed) => Draw::Random(seed),
+        };
         let kept = draw.up_to(state.changes.len());
         let changes = std::mem::take(&mut state.changes);
         let mut names = std::mem::take(&mut state.synced_names);
@@ -252,7 +257,6 @@ impl Change {
 
 impl Contents {
     fn crash(&mut self, draw: &mut Draw) {
-        let longer = self.now.len.max(self.synced.len);
         let mut after = self.synced.clone();
         if draw.keeps() {
             after.resize(self.now.len);
@@ -261,7 +265,7 @@ impl Contents {
             if draw.keeps() {
                 let start = page * u64::from(PAGE);
                 // A page that reached the disk takes the file's length with it.
-                let end = (start + u64::from(PAGE)).min(self.now.len).min(longer);
+                let end = (start + u64::from(PAGE)).min(self.now.len);
                 after.len = after.len.max(end);
                 match self.now.pages.get(&page) {
                     Some(bytes) => after.pages.insert(page, Arc::clone(bytes)),
@@ -439,40 +443,25 @@ impl DiskFile for MemFile {
 }
 
 /// Decides what survives.
-struct Draw {
-    keep: Keep,
-    state: u64,
+enum Draw {
+    Nothing,
+    Random(u64),
 }
 
 impl Draw {
-    fn new(keep: Keep) -> Self {
-        let state = if let Keep::Random(seed) = keep {
-            seed
-        } else {
-            0
-        };
-        Self { keep, state }
-    }
-
     fn keeps(&mut self) -> bool {
-        match self.keep {
-            Keep::Synced => false,
-            Keep::All => true,
-            Keep::Random(_) => self.next() & 1 == 1,
-        }
+        self.up_to(1) == 1
     }
 
+    /// A number from 0 to `most`.
     fn up_to(&mut self, most: usize) -> usize {
-        match self.keep {
-            Keep::Synced => 0,
-            Keep::All => most,
-            Keep::Random(_) => (self.next() % (most as u64 + 1)) as usize,
+        match self {
+            Self::Nothing => 0,
+            Self::Random(state) => {
+                *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                (crate::log::mix(*state) % (most as u64 + 1)) as usize
+            }
         }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        crate::log::mix(self.state)
     }
 }
 
@@ -504,6 +493,12 @@ mod tests {
         kept.crash(Keep::All);
         assert_eq!(read(&kept, "f"), b"SYNCED and more");
         assert!(kept.open("g").is_ok());
+        kept.crash(Keep::Synced);
+        assert_eq!(
+            read(&kept, "f"),
+            b"synced",
+            "the next crash takes it all the same"
+        );
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub(super) struct Recovered {
 
 /// Reads the folder, decides, and cleans up.
 pub(super) fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Recovered, LogError> {
+    // What is found is relied upon, names included: after kill -9 they may not be durable yet.
+    let synced = disk.sync_folder();
+    synced.map_err(|source| io_error(disk, ".", "syncing the folder", source))?;
     let manifest = Manifest::load(disk)?;
     let names = disk.list();
     let names = names.map_err(|source| io_error(disk, ".", "listing the folder", source))?;
