@@ -275,6 +275,7 @@ impl Engine {
         !self.acting()
             || others(&reason.missing).iter().any(is_missing)
             || is_missing(&from)
+            || self.is_stuck(from)
             || others(&reason.joining).iter().any(|k| self.may_let_in(*k))
             || others(&reason.leaving).iter().any(|k| writes(*k))
     }

@@ -4,7 +4,7 @@ use shoal_types::{Incarnation, Mono};
 
 use crate::quorum::Quorum;
 use crate::timer::Timer;
-use crate::{Engine, Heartbeat};
+use crate::{Engine, Heartbeat, HostPhase};
 
 impl Engine {
     /// True if a member is silent for too long, its process is gone, or its clock is far off.
@@ -20,6 +20,14 @@ impl Engine {
         let replaced = meant.is_some_and(|meant| peer.incarnation > Some(meant));
         let idle = peer.idle_in(self.view.number, self.view_since, now, timings);
         k != self.me && (self.suspects(k) || replaced || idle)
+    }
+
+    /// True if a member was suspended for a view that did not come about: only another one gets it going
+    /// again, and commits may depend on it.
+    pub(crate) fn is_stuck(&self, k: usize) -> bool {
+        let (peer, now, timings) = (&self.peers[k], self.now.mono, &self.config.timings);
+        let suspended = (self.view.number, HostPhase::Suspended);
+        peer.phase == Some(suspended) && now >= peer.idle_at(self.view_since, timings)
     }
 
     /// The other writers that do their part.

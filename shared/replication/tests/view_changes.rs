@@ -305,6 +305,25 @@ fn a_host_that_leaves_is_not_missed() {
 }
 
 #[test]
+fn a_holder_that_a_dead_proposer_left_suspended_is_set_going_again() {
+    // Found by random schedules (seed 51272 of 3 hosts): the only writer worked, so nobody agreed to
+    // another view, but without the suspended holder it had no quorum.
+    let mut rig = at_work(3);
+    rig.leave(0);
+    rig.run_until(SECOND, |rig| rig.status(0).sealed_out);
+    rig.leave(1);
+    rig.run_until(SECOND, |rig| rig.status(1).sealed_out);
+    rig.run_for(50 * MS);
+    rig.cut_one_way(0, 2);
+    rig.coup(0);
+    rig.run_for(200);
+    assert!(!rig.status(1).acting && rig.takes_commands(2));
+    rig.kill(0);
+    let pause = pause_at(&mut rig, 2);
+    assert!(pause < SECOND, "{pause} µs");
+}
+
+#[test]
 fn two_hosts_leave_one_after_the_other_and_the_last_cannot() {
     let mut rig = at_work(3);
     rig.leave(0);
