@@ -79,13 +79,13 @@ pub(super) fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Recovered
         options,
         manifest: &manifest,
     };
-    let (segments, tail) = recovery.read(&present)?;
+    let (mut segments, tail) = recovery.read(&present)?;
     let newest = present.last().copied().unwrap_or(0);
     let last = segments.get(&newest).map(|segment| segment.end());
     let next_lsn = last.map_or(Lsn::FIRST, |end| end.next_lsn);
     recovery.check_replay(&segments, next_lsn)?;
 
-    let torn_tail = recovery.settle_tail(&segments, newest, &tail)?;
+    let torn_tail = recovery.settle_tail(&mut segments, newest, &tail)?;
     let spares = recovery.clean_up(&files, &segments, &left_over)?;
     Ok(Recovered {
         newest,
@@ -339,7 +339,7 @@ impl Recovery<'_> {
     /// Makes the end of the log final.
     fn settle_tail(
         &self,
-        segments: &Segments,
+        segments: &mut Segments,
         newest: u32,
         tail: &Tail,
     ) -> Result<Option<TornTail>, LogError> {
@@ -347,17 +347,21 @@ impl Recovery<'_> {
             return Ok(None);
         };
         let end = segment.end();
+        let bytes = u64::from(end.offset);
         if tail.torn {
             let file = self.disk.display(&segment_name(newest));
-            let (offset, lsn) = (end.offset.into(), end.next_lsn);
+            let (offset, lsn) = (bytes, end.next_lsn);
             tracing::warn!(file, offset, %lsn, "the log ends in an unfinished write, which is left out");
             return Ok(Some(TornTail { file, offset, lsn }));
         }
-        // Nothing more comes into this file: what lies behind the end is given back.
-        let failed = self.failed(newest, "cutting");
-        if segment.file.len().map_err(&failed)? > end.offset.into() {
-            segment.file.set_len(end.offset.into()).map_err(&failed)?;
+        if segment.file_bytes > bytes {
+            // Nothing more comes into this file: what lies behind the end is given back.
+            let failed = self.failed(newest, "cutting");
+            segment.file.set_len(bytes).map_err(&failed)?;
             segment.file.sync_data().map_err(&failed)?;
+            let file = Arc::clone(&segment.file);
+            let cut = Segment::new(segment.header, file, bytes, segment.contents().clone());
+            segments.insert(newest, Arc::new(cut));
         }
         Ok(None)
     }

@@ -12,7 +12,17 @@ use super::format::{
 use super::segment::End;
 use super::{LogRecord, Lsn};
 use crate::DiskFile;
-use crate::limits::PAGE;
+use crate::limits::{BLOCK_BYTES_MAX, PAGE, RECORD_BYTES_MAX};
+
+/// No block is larger; checked before anything is allocated for one.
+const LARGEST_BLOCK: u32 = {
+    let of_one_record = BLOCK_HEADER + RECORD_HEADER + RECORD_BYTES_MAX;
+    if of_one_record > BLOCK_BYTES_MAX {
+        of_one_record
+    } else {
+        BLOCK_BYTES_MAX
+    }
+};
 
 /// Where a walk stands in a segment.
 #[derive(Debug)]
@@ -138,9 +148,6 @@ impl BlockWalk {
             Err(none) => return Ok(Err(none)),
         };
         let begun = |why| NoBlock { why, begun: true };
-        if header.bytes < BLOCK_HEADER {
-            return Ok(Err(begun(Why::Length)));
-        }
         let Some(bytes) = self.window.get(self.at.offset, header.bytes)? else {
             return Ok(Err(begun(Why::FileEnds)));
         };
@@ -172,7 +179,10 @@ impl BlockWalk {
             return no(Why::FileEnds, false);
         };
         match BlockHeader::decode(&bytes, self.salt) {
-            Some(header) => Ok(Ok(header)),
+            Some(header) if (BLOCK_HEADER..=LARGEST_BLOCK).contains(&header.bytes) => {
+                Ok(Ok(header))
+            }
+            Some(_) => no(Why::Length, true),
             None => no(
                 Why::NoHeader,
                 BlockHeader::looks_torn(&bytes, self.salt, self.at.next_lsn),

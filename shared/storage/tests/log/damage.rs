@@ -159,6 +159,92 @@ fn every_bit_flip_in_manifest_or_index_is_refused_or_without_effect() {
     }
 }
 
+fn read_block(disk: &MemDisk, offset: u64) -> Vec<u8> {
+    let mut block = vec![0; 4_096];
+    disk.open(FIRST)
+        .unwrap()
+        .read_at(offset, &mut block)
+        .unwrap();
+    block
+}
+
+/// Three records in a block of a page each; the second one has this length.
+fn three_blocks(second: usize) -> MemDisk {
+    let disk = MemDisk::new();
+    let (mut log, _) = open(&disk, 1).unwrap();
+    for len in [10, second, 30] {
+        append(&mut log, Tag::NONE, len);
+        flush(&mut log);
+    }
+    disk
+}
+
+#[test]
+fn a_sound_block_in_the_wrong_place_is_corruption() {
+    for (from, to) in [(1, 3), (2, 3), (1, 2), (3, 2), (3, 1)] {
+        let disk = three_blocks(20);
+        let block = read_block(&disk, from * 4_096);
+        disk.open(FIRST)
+            .unwrap()
+            .write_at(to * 4_096, &[&block])
+            .unwrap();
+        let error = outcome(&disk).unwrap_err();
+        assert!(
+            error.to_string().contains("belongs elsewhere"),
+            "{from} at {to}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_block_that_was_written_on_top_of_other_contents_is_corruption() {
+    let (disk, other) = (three_blocks(20), three_blocks(21));
+    let block = read_block(&other, 3 * 4_096);
+    disk.open(FIRST)
+        .unwrap()
+        .write_at(3 * 4_096, &[&block])
+        .unwrap();
+    let error = outcome(&disk).unwrap_err();
+    assert!(error.to_string().contains("belongs elsewhere"), "{error}");
+}
+
+#[test]
+fn records_that_are_not_those_their_block_was_closed_over_are_not_taken() {
+    let with_tag = |index| {
+        let disk = MemDisk::new();
+        let (mut log, _) = open(&disk, 1).unwrap();
+        append(&mut log, entry(1, 1, index), 10);
+        flush(&mut log);
+        disk
+    };
+    let (disk, other) = (with_tag(1), with_tag(2));
+    let block = read_block(&other, 4_096);
+    // All of the other block but its header: its record is sound, and of this segment.
+    disk.open(FIRST)
+        .unwrap()
+        .write_at(4_096 + 36, &[&block[36..]])
+        .unwrap();
+    assert_eq!(outcome(&disk).unwrap().len(), 0);
+}
+
+#[test]
+fn a_segment_that_was_written_on_top_of_other_contents_is_corruption() {
+    let other = |second| {
+        let disk = three_blocks(second);
+        let (mut log, _) = open(&disk, 2).unwrap();
+        append(&mut log, Tag::NONE, 10);
+        flush(&mut log);
+        disk
+    };
+    let (disk, other) = (other(20), other(21));
+    let file = other.open(SECOND).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    disk.open(SECOND).unwrap().write_at(0, &[&bytes]).unwrap();
+    let error = outcome(&disk).unwrap_err();
+    assert!(names_file(&error, FIRST), "{error}");
+}
+
 #[test]
 fn a_refusal_changes_nothing() {
     let (disk, _) = two_segments();

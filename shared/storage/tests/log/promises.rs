@@ -273,6 +273,29 @@ fn a_scan_begins_where_it_is_told() {
     );
 }
 
+#[test]
+fn the_last_segment_is_cut_to_its_contents_at_a_restart_and_is_no_spare_later() {
+    let disk = MemDisk::new();
+    for life in 1..=10 {
+        let (mut log, _) = open(&disk, life).unwrap();
+        for segment in log.segments() {
+            let file = disk
+                .open(&format!("{:010}.segment", segment.number))
+                .unwrap();
+            assert_eq!(segment.bytes, file.len().unwrap());
+            assert_eq!(segment.bytes, 8_192, "header and one block");
+        }
+        append(&mut log, Tag::NONE, 10);
+        flush(&mut log);
+    }
+    let (mut log, _) = open(&disk, 11).unwrap();
+    append(&mut log, Tag::NONE, 10);
+    flush(&mut log);
+    log.remove_segments(&[1, 2, 10]).run().unwrap();
+    let names = disk.list().unwrap().concat();
+    assert!(!names.contains("spare"), "{names}");
+}
+
 fn fill_segments(disk: &MemDisk, count: usize) -> shoal_storage::Log {
     let (mut log, _) = open(disk, 1).unwrap();
     while log.segments().len() < count {
