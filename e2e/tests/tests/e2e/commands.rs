@@ -20,7 +20,7 @@ fn a_message_goes_through_send_receive_and_ack() {
         shoal(&["queue", "create", "orders", "--visibility-timeout", "60"])?;
         shoal(&["send", "orders", "two salmon"])?;
         let received = shoal(&["receive", "orders", "--wait", "5"])?;
-        let message = &received["messages"][0];
+        let message = &received[0];
         ensure!(message["body"] == "two salmon", "{received}");
         let receipt = message["receipt"].as_str().context("no receipt")?;
         shoal(&["ack", "orders", receipt])?;
