@@ -147,7 +147,8 @@ impl Engine {
             .others()
             .filter(|k| asked(k, Asked::Join) && self.may_let_in(*k));
         let writers = self.other_writers().into_iter();
-        let leaving = writers.filter(|k| asked(k, Asked::Leave));
+        let someone_stays = self.someone_stays();
+        let leaving = writers.filter(|k| someone_stays && asked(k, Asked::Leave));
         let mut joining: Vec<HostId> = joining.map(host).collect();
         if self.wants_in() {
             joining.push(self.config.me);

@@ -35,10 +35,10 @@ impl Engine {
         self.takes_commands() && !self.is_behind() && self.catch_up.lag(&self.lanes) == 0
     }
 
-    /// True if `leave` was called and no lane of this host gates the order any more.
+    /// True if `leave` was called and nobody waits for this host any more: it can stop.
     #[must_use]
     pub fn is_sealed_out(&self) -> bool {
-        self.leaving && !self.i_write()
+        self.may_stop()
     }
 
     /// True if this entry needs no executing here any more: it was executed, or a seal cut it off.

@@ -7,7 +7,7 @@ use crate::acknowledgement::Acknowledgements;
 use crate::lane::Lane;
 use crate::peer::Peer;
 use crate::timer::Timer;
-use crate::{Engine, Output, Record, RecordNumber, View};
+use crate::{Asked, Engine, Output, Record, RecordNumber, View};
 
 impl Engine {
     /// Installs the view after this host's own; everything that it seals is here. `replayed` is the
@@ -60,7 +60,8 @@ impl Engine {
         self.catch_up.view_installed(members);
         self.asking_since = None;
         for peer in &mut self.peers {
-            peer.asked = None;
+            // A wish to leave outlasts the view: forgotten, it would come up one by one again.
+            peer.asked.take_if(|request| request.asked == Asked::Join);
             peer.pre_vote = None;
         }
         self.views.insert(view.number, view.clone());

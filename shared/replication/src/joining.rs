@@ -76,6 +76,26 @@ impl Engine {
             && (self.attempts.cut_off || (self.leaving || self.disk_is_stalled()) && others_work())
     }
 
+    /// Other writers that do their part and did not ask to leave.
+    fn staying_writers(&self) -> usize {
+        let mut writers = self.working_writers();
+        writers.retain(|&k| self.asked_lately(k) != Some(Asked::Leave));
+        writers.len()
+    }
+
+    /// True if a view without those that want to leave would have a writer. If all leave together,
+    /// changing the view for it would only put one of them back, again and again.
+    pub(crate) fn someone_stays(&self) -> bool {
+        !self.leaving || self.staying_writers() > 0
+    }
+
+    /// True if this host wants to leave and nobody waits for it any more: its lane gates no order, or
+    /// whoever could wait is leaving too.
+    pub(crate) fn may_stop(&self) -> bool {
+        let all_leave = || !self.working_writers().is_empty() && self.staying_writers() == 0;
+        self.leaving && (!self.i_write() || all_leave())
+    }
+
     /// True if a writer that was asked did nothing within the time of a suspicion.
     pub(crate) fn asked_in_vain(&self) -> bool {
         let patience = self.config.timings.silence_min;

@@ -17,8 +17,8 @@ pub struct Status {
     pub taking_commands: bool,
     /// True if the host knows of no view later than its own and lacks no entry it has heard of.
     pub caught_up: bool,
-    /// True if `leave` was called and no lane of this host gates the order any more: it can stop
-    /// without anyone noticing.
+    /// True if `leave` was called and no lane of this host gates the order any more, or all others
+    /// leave too: it can stop without anyone noticing.
     pub sealed_out: bool,
     /// Its clock.
     pub clock: Ts,
@@ -57,7 +57,7 @@ impl Engine {
             acting: self.acting(),
             taking_commands: matches!(self.may_submit(), Ok(()) | Err(NotReady::Busy)),
             caught_up: !self.is_behind() && self.catch_up.lag(&self.lanes) == 0,
-            sealed_out: self.leaving && !self.i_write(),
+            sealed_out: self.may_stop(),
             clock: self.clock.value(),
             executed: self.executed,
             suspected: self
