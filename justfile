@@ -27,7 +27,7 @@ e2e:
 
 # How long clients notice the loss of a host: kills one ten times under load, prints the median.
 kill-pause *ARGS:
-    cargo run --release -p shoal-e2e --example kill_pause -- {{ ARGS }}
+    cargo run -p shoal-e2e --example kill_pause -- {{ ARGS }}
 
 # Load with every message accounted for, against a system that runs: `just load --batch 10`.
 load *ARGS:

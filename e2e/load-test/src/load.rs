@@ -152,12 +152,6 @@ impl<S: Service> Load<S> {
         self.close(drained, 0, None).await
     }
 
-    /// The names of the queues.
-    #[must_use]
-    pub fn queues(&self) -> &[String] {
-        &self.shared.queues
-    }
-
     fn spawn_producers(&self) -> (Arc<Arrivals>, JoinSet<()>) {
         let plan = &self.shared.plan;
         let begin = self.shared.timeline.now() + micros(plan.warm_up);
@@ -247,6 +241,12 @@ pub struct Watch<S> {
 }
 
 impl<S: Service> Watch<S> {
+    /// The names of the queues.
+    #[must_use]
+    pub fn queues(&self) -> &[String] {
+        &self.shared.queues
+    }
+
     /// Counts so far.
     #[must_use]
     pub fn progress(&self) -> Progress {

@@ -2,12 +2,12 @@
 //! again, and repeats that with the next one. Prints the longest time without a success of each kind
 //! of operation, on the worst queue, for each kill, and the median over all kills.
 //!
-//! `cargo run --release -p shoal-e2e --example kill_pause [KILLS]`
+//! `cargo run -p shoal-e2e --example kill_pause [KILLS]`
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use shoal_e2e::{ensure_clean, start_load, steady_plan};
+use shoal_e2e::{clusters_under_load, ensure_clean, start_load, steady_plan};
 use shoal_harness::{Bench, run_within};
 use shoal_load_test::{Gaps, Operation};
 use tokio::time::sleep;
@@ -33,6 +33,11 @@ async fn measure(bench: &Bench, kills: usize) -> Result<()> {
     let hosts: Vec<_> = dev.roles().iter().filter(|role| role.is_host()).collect();
     let load = start_load(&dev, steady_plan(Duration::from_secs(3_600))).await?;
     let watch = load.watch();
+    let clusters = clusters_under_load(&dev, &watch).await?;
+    ensure!(
+        clusters == 2,
+        "the load is on {clusters} clusters, so half of the kills show nothing"
+    );
     sleep(AFTERMATH + SETTLE).await;
     // Nobody was killed yet: what a look without a kill shows.
     print_line("quiet", &watch.take_gaps());

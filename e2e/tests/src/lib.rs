@@ -3,11 +3,13 @@
 //! The tests are in `tests/e2e`, one file per promise; measurements that take longer than a test may
 //! are in `examples`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use shoal_client::Client;
 use shoal_harness::Dev;
-use shoal_load_test::{Load, Plan, Report, Rest, Running};
+use shoal_load_test::{Load, Plan, Report, Rest, Running, Watch};
 
 /// 500 messages a second from 8 producers to 8 consumers. Four queues are enough for the manager to
 /// place some on each of two clusters, and few enough that each sees a message every 8 ms: a pause
@@ -35,6 +37,20 @@ pub async fn start_load(dev: &Dev, plan: Plan) -> Result<Running<Rest>> {
     Ok(load
         .context("the load cannot start")?
         .start(&[dev.process().pid()]))
+}
+
+/// How many clusters the load's queues are on.
+///
+/// # Errors
+/// If the frontend does not say where they are.
+pub async fn clusters_under_load(dev: &Dev, load: &Watch<Rest>) -> Result<usize> {
+    let client = Client::new(&dev.endpoint())?;
+    let mut clusters = BTreeSet::new();
+    for queue in load.queues() {
+        let info = client.queue(queue).info().await?;
+        clusters.extend(info.partitions.iter().map(|partition| partition.cluster));
+    }
+    Ok(clusters.len())
 }
 
 /// Every promise was kept.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use shoal_e2e::{ensure_clean, ensure_gaps_within, start_load, steady_plan};
+use shoal_e2e::{clusters_under_load, ensure_clean, ensure_gaps_within, start_load, steady_plan};
 use shoal_harness::{Role, limits, run};
 use tokio::time::sleep;
 
@@ -25,6 +25,8 @@ fn losing_one_host_of_each_cluster_fails_no_operation() {
         ensure!(victims.len() == 2, "there are {} clusters", victims.len());
 
         let load = start_load(&dev, steady_plan(Duration::from_secs(18))).await?;
+        let clusters = clusters_under_load(&dev, &load.watch()).await?;
+        ensure!(clusters == 2, "the load is on {clusters} clusters");
         sleep(Duration::from_secs(5)).await;
         for victim in &victims {
             victim.kill9_now()?;
