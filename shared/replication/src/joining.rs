@@ -109,8 +109,9 @@ impl Engine {
     /// drop out again and again.
     pub(crate) fn may_let_in(&self, k: usize) -> bool {
         let hears = |host: HostId| match &self.peers[k].asked {
-            Some(request) => request.hears.contains(&host),
-            None => true,
+            // A wish to leave may be from long ago; whom it heard then says nothing.
+            Some(request) if request.asked == Asked::Join => request.hears.contains(&host),
+            _ => true,
         };
         let mut writers = self.working_writers();
         writers.retain(|&w| w != k);
