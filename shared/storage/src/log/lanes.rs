@@ -116,6 +116,21 @@ mod tests {
     }
 
     #[test]
+    fn a_late_entry_does_not_hide_an_earlier_one() {
+        let mut lanes = LaneIndex::default();
+        for (index, block) in [
+            (10, 4_096),
+            (5, 4_096 + INDEX_STEP),
+            (6, 4_096 + 2 * INDEX_STEP),
+        ] {
+            lanes.note(tag(index), block);
+        }
+        for index in [10, 5, 6] {
+            assert_eq!(lanes.find(ViewNumber(1), HostId(2), index), Some(4_096));
+        }
+    }
+
+    #[test]
     fn records_that_are_no_entries_are_not_indexed() {
         let mut lanes = LaneIndex::default();
         lanes.note(Tag::NONE, 4_096);

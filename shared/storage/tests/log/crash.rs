@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use shoal_storage::{Address, Fault, FaultyDisk, Keep, Log, LogOptions, Lsn, MemDisk, Operation};
+use shoal_storage::{
+    Address, Disk, Fault, FaultyDisk, Keep, Log, LogOptions, Lsn, MemDisk, Operation,
+};
 use shoal_types::{HostId, ViewNumber};
 
 use crate::support::{append, assert_exact, entry, open_all, options, payload};
@@ -194,9 +196,21 @@ impl Run {
             let (at, len) = self.records[&record.lsn.0];
             assert_eq!((record.at, record.payload.len()), (at, len));
         }
+        self.check_files();
         self.records.retain(|lsn, _| *lsn <= last);
         self.durable = last;
         self.check_reads();
+    }
+
+    /// Nothing is left over of interrupted work.
+    fn check_files(&self) {
+        let mut names = self.mem.list().unwrap();
+        names.retain(|name| name.ends_with(".segment"));
+        let segments = self.log.segments().into_iter();
+        let expected: Vec<String> = segments
+            .map(|s| format!("{:010}.segment", s.number))
+            .collect();
+        assert_eq!(names, expected);
     }
 
     /// Everything in a segment that is there can be read by address and by tag.

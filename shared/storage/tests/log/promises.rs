@@ -120,7 +120,11 @@ fn bodies_are_read_from_memory_from_disk_and_across_chunks() {
 fn a_record_larger_than_a_segment_gets_one_of_its_own() {
     let disk = MemDisk::new();
     let (mut log, _) = open(&disk, 1).unwrap();
-    for len in [100, 200_000, 100, 40_000] {
+    append(&mut log, Tag::NONE, 100);
+    flush(&mut log);
+    // A spare is at hand, but of the usual size.
+    log.upkeep().unwrap().run().unwrap();
+    for len in [200_000, 100, 40_000] {
         append(&mut log, Tag::NONE, len);
     }
     flush(&mut log);
@@ -243,6 +247,20 @@ fn a_damaged_index_file_is_made_again() {
 }
 
 #[test]
+fn an_index_file_of_another_segment_is_not_believed() {
+    let disk = MemDisk::new();
+    let mut log = fill_segments(&disk, 4);
+    log.upkeep().unwrap().run().unwrap();
+    let lanes = |log: &shoal_storage::Log| -> Vec<_> {
+        log.segments().into_iter().map(|s| s.lanes).collect()
+    };
+    let expected = lanes(&log);
+    disk.rename("0000000001.index", "0000000002.index").unwrap();
+    let (log, _) = open(&disk, 2).unwrap();
+    assert_eq!(lanes(&log), expected);
+}
+
+#[test]
 fn a_scan_begins_where_it_is_told() {
     let disk = MemDisk::new();
     let (mut log, _) = open(&disk, 1).unwrap();
@@ -348,6 +366,22 @@ fn removed_segments_are_unreadable_at_once_and_gone_after_a_restart() {
     );
     let error = open(&disk, 3).unwrap_err();
     assert!(error.to_string().contains("but 1 is needed"), "{error}");
+}
+
+#[test]
+fn a_removed_segment_that_replay_needs_is_refused() {
+    let disk = MemDisk::new();
+    let mut log = fill_segments(&disk, 7);
+    let firsts: Vec<Lsn> = log.segments().iter().map(|s| s.first_lsn).collect();
+    log.remove_segments(&[4]).run().unwrap();
+    for (replay_from, works) in [(firsts[2], false), (firsts[3], false), (firsts[4], true)] {
+        let there = LogOptions {
+            replay_from,
+            ..options(2)
+        };
+        let opened = open_all(Arc::new(disk.fork()), there);
+        assert_eq!(opened.is_ok(), works, "{replay_from}");
+    }
 }
 
 #[test]
