@@ -8,6 +8,9 @@ use crate::partition::{Partition, Step};
 
 impl Partition {
     /// Takes the items in order. An item that is not kept uses no number, so numbers have no gap.
+    ///
+    /// After a conflict the later items that carry a fingerprint conflict too: they are of one request
+    /// that differs from the one remembered, and the client is told that none of it was taken.
     pub(crate) fn send(
         &mut self,
         items: &[SendItem],
@@ -15,8 +18,19 @@ impl Partition {
         step: &mut Step<'_>,
     ) -> Vec<SendResult> {
         assert_eq!(items.len(), bodies.len(), "one body per item");
-        let mut send = |(item, body): (&SendItem, &BodyRef)| self.send_one(item, *body, step);
-        items.iter().zip(bodies).map(&mut send).collect()
+        let mut results = Vec::with_capacity(items.len());
+        let mut conflict = false;
+        for (item, body) in items.iter().zip(bodies) {
+            let has_fingerprint = item.deduplication.is_some_and(|d| d.fingerprint.is_some());
+            let result = if conflict && has_fingerprint {
+                SendResult::Conflict
+            } else {
+                self.send_one(item, *body, step)
+            };
+            conflict |= result == SendResult::Conflict;
+            results.push(result);
+        }
+        results
     }
 
     fn send_one(&mut self, item: &SendItem, body: BodyRef, step: &mut Step<'_>) -> SendResult {

@@ -568,7 +568,17 @@ impl Model {
                 if p.settings.fifo && items.iter().any(|item| item.group.is_none()) {
                     return Err(ErrorCode::InvalidRequest);
                 }
-                Outcome::Sent(items.iter().map(|item| p.send(item, now)).collect())
+                let mut sent = Vec::new();
+                for item in items {
+                    let fingerprinted =
+                        matches!(item.deduplication, Some(d) if d.fingerprint.is_some());
+                    sent.push(if fingerprinted && sent.contains(&SendResult::Conflict) {
+                        SendResult::Conflict
+                    } else {
+                        p.send(item, now)
+                    });
+                }
+                Outcome::Sent(sent)
             }
             Command::Receive {
                 partition,
