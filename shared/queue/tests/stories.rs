@@ -184,6 +184,25 @@ fn a_key_counts_for_five_minutes_and_tells_other_content_apart() {
 }
 
 #[test]
+fn after_a_conflict_nothing_more_of_the_same_request_is_taken() {
+    // A batch repeated under its idempotency key with one more message was answered as a conflict, but
+    // the extra message, whose key nobody had used, was kept.
+    let mut desk = Desk::new();
+    let of_request = |key, fingerprint| {
+        let mut item = keyed(item(1), key);
+        item.deduplication.as_mut().unwrap().fingerprint = Some(fingerprint);
+        item
+    };
+    desk.send(vec![of_request(1, 5)]);
+    let longer = vec![of_request(1, 6), of_request(2, 6)];
+    assert_eq!(
+        desk.send(longer),
+        [SendResult::Conflict, SendResult::Conflict]
+    );
+    assert_eq!(desk.numbers(9), [1]);
+}
+
+#[test]
 fn a_waiting_receive_gets_the_next_message_oldest_waiter_first() {
     let mut desk = Desk::new();
     let (first, second) = (desk.wait_for(1, 20), desk.wait_for(1, 20));
