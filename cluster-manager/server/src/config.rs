@@ -30,7 +30,7 @@ impl Default for ManagerConfig {
         Self {
             data: PathBuf::from("shoal-data/manager"),
             listen: SocketAddr::from(([127, 0, 0, 1], 9325)),
-            admin: SocketAddr::from(([127, 0, 0, 1], 9329)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9331)),
             cluster_size: 3,
             form_patience_ms: 2_000,
             store_cache_bytes: 64 << 20,

@@ -28,7 +28,7 @@ impl Default for FrontendConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9324)),
-            admin: SocketAddr::from(([127, 0, 0, 1], 9332)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9330)),
             manager: "http://127.0.0.1:9325".to_owned(),
             in_flight_max: limits::IN_FLIGHT_MAX,
             request_bytes_max: limits::REQUEST_BYTES_MAX,

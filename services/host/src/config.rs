@@ -35,7 +35,7 @@ impl Default for HostConfig {
             data: PathBuf::from("shoal-data/host"),
             listen: SocketAddr::from(([127, 0, 0, 1], 9400)),
             advertise: None,
-            admin: SocketAddr::from(([127, 0, 0, 1], 9330)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9332)),
             manager: "http://127.0.0.1:9325".to_owned(),
             zone: "default".to_owned(),
             segment_bytes: 64 << 20,
