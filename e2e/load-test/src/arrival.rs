@@ -69,6 +69,20 @@ impl Arrivals {
         arrivals
     }
 
+    /// When no send may start any more.
+    fn last_chance(&self) -> Micros {
+        match self.interval_ns {
+            Some(_) => self.end + micros(limits::OVERRUN_MAX),
+            None => self.end,
+        }
+    }
+
+    /// Waits for something that a send needs, but not beyond the plan's end. `None`: that was first.
+    pub(crate) async fn before_the_end<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        let end = self.timeline.instant(self.last_chance());
+        tokio::time::timeout_at(end.into(), wait).await.ok()
+    }
+
     /// Waits for the next send that is due. `None`: there are no more.
     pub(crate) async fn next(&self) -> Option<Arrival> {
         if self.interval_ns.is_some() {
@@ -76,11 +90,7 @@ impl Arrivals {
             permit.expect("never closed").forget();
         }
         let now = self.timeline.now();
-        let last_chance = match self.interval_ns {
-            Some(_) => self.end + micros(limits::OVERRUN_MAX),
-            None => self.end,
-        };
-        if self.stopped.load(Ordering::Relaxed) || now > last_chance {
+        if self.stopped.load(Ordering::Relaxed) || now > self.last_chance() {
             return None;
         }
         let index = self.next.fetch_add(1, Ordering::Relaxed);

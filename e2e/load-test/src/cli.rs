@@ -38,6 +38,10 @@ pub struct Args {
     /// last send was answered.
     #[arg(long, value_name = "MSG/S")]
     rate: Option<f64>,
+    /// Without --rate: about so many messages may be sent and not yet received; producers wait at the
+    /// bound.
+    #[arg(long, default_value_t = 2_000, value_name = "MESSAGES")]
+    backlog_max: u32,
     /// Messages of one send, and of one receive unless --receive-batch says otherwise.
     #[arg(long, default_value_t = Plan::default().batch)]
     batch: usize,
@@ -113,6 +117,7 @@ impl Args {
             producers: self.producers,
             consumers: self.consumers,
             rate: self.rate,
+            backlog_max: Some(self.backlog_max),
             batch: self.batch,
             receive_batch: self.receive_batch.unwrap_or(self.batch),
             body_bytes: self.body_bytes,

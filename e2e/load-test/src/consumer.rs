@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::backlog::Backlog;
 use crate::limits;
 use crate::load::Shared;
 use crate::meter::Operation;
@@ -14,9 +15,13 @@ use crate::service::{Received, Service};
 pub(crate) async fn consume<S: Service>(
     shared: Arc<Shared<S>>,
     queue: usize,
+    backlog: Arc<Backlog>,
     stop: CancellationToken,
 ) {
-    while let Some(messages) = stop.run_until_cancelled(receive(&shared, queue)).await {
+    while let Some(messages) = stop
+        .run_until_cancelled(receive(&shared, queue, &backlog))
+        .await
+    {
         if !messages.is_empty() {
             acknowledge(&shared, queue, messages).await;
         }
@@ -24,7 +29,11 @@ pub(crate) async fn consume<S: Service>(
 }
 
 /// One receive; gives the ledger's indices and receipts of the messages that are ours.
-async fn receive<S: Service>(shared: &Shared<S>, queue: usize) -> Vec<(u32, String)> {
+async fn receive<S: Service>(
+    shared: &Shared<S>,
+    queue: usize,
+    backlog: &Backlog,
+) -> Vec<(u32, String)> {
     let plan = &shared.plan;
     let name = &shared.queues[queue];
     let began = shared.timeline.now();
@@ -48,6 +57,7 @@ async fn receive<S: Service>(shared: &Shared<S>, queue: usize) -> Vec<(u32, Stri
         let delivered = shared.ledger.delivered(queue, &message, began, ended)?;
         if let Some(intended) = delivered.first_since {
             shared.meter.arrived(intended, ended);
+            backlog.leave(1);
         }
         Some((delivered.index, message.receipt))
     };

@@ -9,6 +9,7 @@
 //! The load never retries an operation: what a user would see fail counts as failed.
 
 mod arrival;
+mod backlog;
 mod body;
 mod cli;
 mod consumer;

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const MESSAGES_MAX: u64 = 10_000_000;
 /// Producers and consumers together: each is a task with at most one connection.
 pub const WORKERS_MAX: usize = 10_000;
+/// Messages sent and not yet received, where a plan bounds them; as many as a load may have in all.
+pub const BACKLOG_MAX: u32 = MESSAGES_MAX as u32;
 /// Queues of one load; each is created before and deleted afterwards, one after the other.
 pub const QUEUES_MAX: usize = 10_000;
 /// Smallest body: what names the message takes 40 bytes (see `body`).

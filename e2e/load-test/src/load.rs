@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::arrival::Arrivals;
+use crate::backlog::Backlog;
 use crate::consumer::consume;
 use crate::ledger::Ledger;
 use crate::meter::{Gaps, Meter, Operation, Window};
@@ -114,8 +115,15 @@ impl<S: Service> Load<S> {
     /// those that they started, is measured along.
     #[must_use]
     pub fn start(self, cpu_of: &[u32]) -> Running<S> {
-        let (arrivals, producers) = self.spawn_producers();
-        let consumers = self.spawn_consumers();
+        let plan = &self.shared.plan;
+        let backlog = Arc::new(match plan.backlog_max {
+            Some(messages) if plan.rate.is_none() && plan.consumers > 0 => {
+                Backlog::bounded(messages)
+            }
+            _ => Backlog::unbounded(),
+        });
+        let (arrivals, producers) = self.spawn_producers(&backlog);
+        let consumers = self.spawn_consumers(&backlog);
         let ended = CancellationToken::new();
         let mut cpu = JoinSet::new();
         if !cpu_of.is_empty() {
@@ -139,20 +147,20 @@ impl<S: Service> Load<S> {
 
     /// Only sends, and waits until all is sent.
     pub async fn produce(&self) {
-        let (_, producers) = self.spawn_producers();
+        let (_, producers) = self.spawn_producers(&Arc::new(Backlog::unbounded()));
         finish(producers).await;
     }
 
     /// Only consumes, until the queues are empty or the plan's drain time is over; gives the report
     /// of the whole load.
     pub async fn consume(self) -> Report {
-        let consumers = self.spawn_consumers();
+        let consumers = self.spawn_consumers(&Arc::new(Backlog::unbounded()));
         let drained = self.drain().await;
         consumers.stop().await;
         self.close(drained, 0, None).await
     }
 
-    fn spawn_producers(&self) -> (Arc<Arrivals>, JoinSet<()>) {
+    fn spawn_producers(&self, backlog: &Arc<Backlog>) -> (Arc<Arrivals>, JoinSet<()>) {
         let plan = &self.shared.plan;
         let begin = self.shared.timeline.now() + micros(plan.warm_up);
         self.shared.meter.open(Window {
@@ -162,17 +170,19 @@ impl<S: Service> Load<S> {
         let arrivals = Arrivals::begin(plan, self.shared.timeline);
         let mut producers = JoinSet::new();
         for _ in 0..plan.producers {
-            producers.spawn(produce(Arc::clone(&self.shared), Arc::clone(&arrivals)));
+            let (shared, arrivals) = (Arc::clone(&self.shared), Arc::clone(&arrivals));
+            producers.spawn(produce(shared, arrivals, Arc::clone(backlog)));
         }
         (arrivals, producers)
     }
 
-    fn spawn_consumers(&self) -> Consumers {
+    fn spawn_consumers(&self, backlog: &Arc<Backlog>) -> Consumers {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for n in 0..self.shared.plan.consumers {
             let queue = n % self.shared.plan.queues;
-            tasks.spawn(consume(Arc::clone(&self.shared), queue, stop.clone()));
+            let (shared, backlog) = (Arc::clone(&self.shared), Arc::clone(backlog));
+            tasks.spawn(consume(shared, queue, backlog, stop.clone()));
         }
         Consumers { tasks, stop }
     }

@@ -20,6 +20,9 @@ pub struct Plan {
     /// Messages per second, all producers together. `None`: each producer sends as soon as its last
     /// send was answered.
     pub rate: Option<f64>,
+    /// Without a rate: about so many messages may be sent and not yet received. Producers wait at
+    /// the bound, so what is measured is how fast messages go *through*. `None`: they never wait.
+    pub backlog_max: Option<u32>,
     /// Messages of one send.
     pub batch: usize,
     /// Messages of one receive, at most; they are acknowledged together.
@@ -73,6 +76,7 @@ impl Default for Plan {
             producers: 8,
             consumers: 8,
             rate: Some(500.0),
+            backlog_max: Some(2_000),
             batch: 1,
             receive_batch: 10,
             body_bytes: 1024,
@@ -133,6 +137,16 @@ impl Plan {
             "must be within 0.1 and 1,000,000 messages per second".to_owned(),
         )?;
         within("batch", self.batch, 1, shoal_types::limits::SEND_BATCH_MAX)?;
+        let batch = self.batch as u32;
+        check(
+            self.backlog_max
+                .is_none_or(|max| (batch..=limits::BACKLOG_MAX).contains(&max)),
+            "backlog_max",
+            format!(
+                "must be within {batch}, one batch, and {}",
+                limits::BACKLOG_MAX
+            ),
+        )?;
         within(
             "receive_batch",
             self.receive_batch,
@@ -217,6 +231,7 @@ mod tests {
             "batch"
         );
         assert_eq!(refused(|p| p.receive_batch = 0), "receive_batch");
+        assert_eq!(refused(|p| p.backlog_max = Some(0)), "backlog_max");
         assert_eq!(refused(|p| p.body_bytes = 39), "body_bytes");
         assert_eq!(refused(|p| p.duration = Duration::ZERO), "duration");
         assert_eq!(refused(|p| p.messages_max = u64::MAX), "messages_max");

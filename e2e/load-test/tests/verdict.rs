@@ -116,6 +116,23 @@ async fn a_pause_shows_in_the_latency_of_the_sends_that_were_due_meanwhile() {
 }
 
 #[tokio::test]
+async fn without_a_rate_producers_wait_for_consumers_at_the_bound() {
+    let plan = Plan {
+        rate: None,
+        backlog_max: Some(20),
+        messages_max: 2_000,
+        duration: Duration::from_secs(10),
+        ..plan()
+    };
+    let shelf = Shelf::new(Fault::None);
+    let load = Load::prepare(plan, shelf.clone()).await.unwrap();
+    let report = load.start(&[]).finish().await;
+    assert!(report.verdict.ok, "{report}");
+    assert_eq!(report.verdict.deleted, 2_000);
+    assert!(shelf.most_unleased() <= 20, "{}", shelf.most_unleased());
+}
+
+#[tokio::test]
 async fn sending_and_consuming_can_be_done_one_after_the_other() {
     let load = Load::prepare(plan(), Shelf::new(Fault::None))
         .await

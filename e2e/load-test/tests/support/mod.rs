@@ -66,6 +66,7 @@ struct State {
     last_number: BTreeMap<String, u64>,
     visibility: Duration,
     opportunities: u64,
+    most_unleased: usize,
 }
 
 struct Message {
@@ -81,6 +82,11 @@ impl Shelf {
             state: Mutex::default(),
             arrived: Notify::new(),
         }))
+    }
+
+    /// The most messages that were kept and leased to nobody at any time.
+    pub(crate) fn most_unleased(&self) -> usize {
+        self.0.state.lock().unwrap().most_unleased
     }
 
     fn lease(&self, queue: &str, max: usize) -> Vec<Received> {
@@ -128,7 +134,10 @@ impl State {
             leased_until: None,
         };
         self.messages.insert((queue.to_owned(), *number), message);
-        *number
+        let number = *number;
+        let unleased = self.messages.values().filter(|m| m.leased_until.is_none());
+        self.most_unleased = self.most_unleased.max(unleased.count());
+        number
     }
 }
 
