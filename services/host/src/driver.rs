@@ -18,6 +18,7 @@ use crate::catch_up;
 use crate::checkpointer::{self, Written};
 use crate::core::{Answer, Core, Effect, OperationId};
 use crate::disk_thread::DiskThread;
+use crate::frames;
 use crate::limits;
 use crate::metric_names::Observed;
 use crate::upkeep;
@@ -249,8 +250,8 @@ impl Driver {
     }
 
     fn send(&self, to: HostId, messages: &[Message]) {
-        // A frame that cannot be sent is lost like any other; the engine repeats what matters.
-        for frame in messages.chunks(shoal_replication::limits::MESSAGES_PER_FRAME_MAX) {
+        for frame in frames::split(messages) {
+            // A frame that cannot be sent is lost like any other; the engine repeats what matters.
             self.links.send(to, encode_messages(frame));
         }
     }

@@ -15,6 +15,7 @@ mod config;
 pub mod core;
 mod disk_thread;
 mod driver;
+mod frames;
 mod heartbeat;
 mod host;
 mod limits;

@@ -35,3 +35,6 @@ pub(crate) const CATCH_UP_READS_MAX: usize = 4;
 /// Between two looks at how full the disk is: at 1 GB/s a look is late by 1 GB at most, which the
 /// reserve above 90 % holds on all but tiny disks.
 pub(crate) const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of entries that share a frame to a peer: a turn may make more of them than one frame holds.
+/// With the largest entry on top (a send of 4 MiB and its head) a frame stays below its limit of 8 MiB.
+pub(crate) const FRAME_BYTES_TARGET: usize = 2 << 20;

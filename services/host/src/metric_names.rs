@@ -109,7 +109,7 @@ impl Observed {
         self.view.set(core.engine().view().number.0 as f64);
         self.messages.set(messages as f64);
         self.message_bytes.set(bytes as f64);
-        self.log_bytes.set(core.log().bytes_used() as f64);
+        self.log_bytes.set(core.log_bytes() as f64);
         self.disk_used.set(f64::from(core.disk_used()));
         self.in_flight.set(in_flight as f64);
         self.waiting.set(waiting as f64);

@@ -123,6 +123,7 @@ pub struct Core {
     tick_proposed: Option<Mono>,
     checkpoint: release::CheckpointSchedule,
     disk_used_percent: u8,
+    log_bytes: u64,
     disk_looked_at: Option<Mono>,
 }
 
@@ -173,6 +174,7 @@ impl Core {
             tick_proposed: None,
             checkpoint: release::CheckpointSchedule::new(replay_from, now.mono),
             disk_used_percent: 0,
+            log_bytes: 0,
             disk_looked_at: None,
         }
     }
@@ -328,6 +330,12 @@ impl Core {
     #[must_use]
     pub fn disk_used(&self) -> u8 {
         self.disk_used_percent
+    }
+
+    /// Bytes of log on disk, as last looked at.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        self.log_bytes
     }
 
     /// The engine, to look at.
@@ -499,6 +507,7 @@ impl Core {
             return;
         }
         self.disk_looked_at = Some(self.now.mono);
+        self.log_bytes = self.log.bytes_used();
         match self.log.level_percent() {
             Ok(percent) => self.disk_used_percent = percent,
             Err(error) => tracing::warn!(%error, "cannot tell how full the disk is"),
