@@ -110,7 +110,9 @@ impl<'a> Execution<'a> {
                 Some((link, result)) = self.running.next() => {
                     self.running_at.retain(|running| running.host != link.host);
                     if let Some(ended) = self.judge(&link, result) {
-                        self.leave_losers();
+                        if ended.is_ok() {
+                            self.leave_losers();
+                        }
                         return ended;
                     }
                     self.go_on("refused");
@@ -212,10 +214,14 @@ impl<'a> Execution<'a> {
                 }
                 let is_final = error.kind == CallErrorKind::TooLarge;
                 self.note(error.into(), None);
-                return is_final.then(|| Err(self.failure()));
+                return is_final.then(|| Err(self.final_failure()));
             }
         };
-        self.cluster.clock.heard(response.clock, self.clock.now());
+        // Refused before any host could say what time it is.
+        let clock = (response.clock > Ts::ZERO).then_some(response.clock);
+        if let Some(clock) = clock {
+            self.cluster.clock.heard(clock, self.clock.now());
+        }
         match response.result {
             Ok(HostReply::Outcome(Outcome::Refused(refusal))) | Err(refusal) => {
                 let another_may_do_it = is_about_the_host(refusal.code);
@@ -224,8 +230,8 @@ impl<'a> Execution<'a> {
                 } else {
                     link.answered();
                 }
-                self.note(refusal, Some(response.clock));
-                (!another_may_do_it).then(|| Err(self.failure()))
+                self.note(refusal, clock);
+                (!another_may_do_it).then(|| Err(self.final_failure()))
             }
             Ok(reply) => {
                 link.answered();
@@ -257,6 +263,12 @@ impl<'a> Execution<'a> {
             );
             self.leave_losers();
         }
+        self.failure()
+    }
+
+    /// A host said no for good. An attempt that still runs elsewhere may be executed all the same.
+    fn final_failure(&mut self) -> Failure {
+        self.in_doubt |= !self.running.is_empty();
         self.failure()
     }
 

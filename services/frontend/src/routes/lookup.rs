@@ -33,25 +33,23 @@ impl Lookups {
         name: &QueueName,
         ask: impl Future<Output = Answer>,
     ) -> Answer {
-        let cell = {
+        let asking = {
             let mut state = self.lock();
             if state.is_missing(name) {
                 return Err(no_such_queue(name));
             }
-            Arc::clone(state.running.entry(name.clone()).or_default())
+            let cell = Arc::clone(state.running.entry(name.clone()).or_default());
+            Asking {
+                lookups: self,
+                name,
+                cell,
+            }
         };
-        let answer = cell.get_or_init(|| ask).await.clone();
-        let mut state = self.lock();
-        if state
-            .running
-            .get(name)
-            .is_some_and(|running| Arc::ptr_eq(running, &cell))
-        {
-            state.running.remove(name);
-        }
+        let answer = asking.cell.get_or_init(|| ask).await.clone();
+        drop(asking);
         match answer {
             Err(problem) if problem.code == ErrorCode::QueueNotFound => {
-                state.remember_missing(name);
+                self.lock().remember_missing(name);
                 Err(no_such_queue(name))
             }
             answer => answer,
@@ -65,6 +63,28 @@ impl Lookups {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who waits for a lookup. The last to go takes the entry along, answered or not.
+struct Asking<'a> {
+    lookups: &'a Lookups,
+    name: &'a QueueName,
+    cell: Arc<OnceCell<Answer>>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut state = self.lookups.lock();
+        let same = state
+            .running
+            .get(self.name)
+            .is_some_and(|cell| Arc::ptr_eq(cell, &self.cell));
+        // The entry's and ours.
+        let is_last = Arc::strong_count(&self.cell) <= 2;
+        if same && (is_last || self.cell.initialized()) {
+            state.running.remove(self.name);
+        }
     }
 }
 

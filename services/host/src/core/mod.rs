@@ -377,7 +377,8 @@ impl Core {
     }
 
     fn query(&self, query: Query) -> Result<Answer, Refusal> {
-        let missing = || Refusal::not_applied(ErrorCode::QueueNotFound, "no such partition here");
+        // Created a moment ago, it may not have been executed here yet: another host may know it.
+        let missing = || Refusal::not_applied(ErrorCode::StaleRoute, "no such partition here");
         match query {
             Query::Counts { partition } => {
                 let counts = self.machine.counts(partition).ok_or_else(missing)?;
