@@ -38,3 +38,6 @@ pub(crate) const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of entries that share a frame to a peer: a turn may make more of them than one frame holds.
 /// With the largest entry on top (a send of 4 MiB and its head) a frame stays below its limit of 8 MiB.
 pub(crate) const FRAME_BYTES_TARGET: usize = 2 << 20;
+/// Bytes of stored messages in one send: the 4 MiB that users may send, and the heads that storing
+/// puts before each. With the command's own head an entry stays below the engine's 6 MiB.
+pub(crate) const SEND_BYTES_MAX: usize = (4 << 20) + (1 << 19);

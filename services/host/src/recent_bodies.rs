@@ -13,6 +13,14 @@ pub(crate) struct RecentBodies {
     bytes_max: usize,
 }
 
+/// Bodies up to this size are copied out of the frames in which they came.
+const COPIED_BYTES_MAX: usize = 4 << 10;
+
+/// A body with what the map, the order and the allocator take for it.
+fn weight(body: &Bytes) -> usize {
+    body.len() + 128
+}
+
 impl RecentBodies {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
@@ -24,13 +32,19 @@ impl RecentBodies {
     }
 
     /// Keeps a body, dropping the oldest ones until it fits.
-    pub(crate) fn insert(&mut self, at: BodyRef, body: Bytes) {
-        if body.len() > self.bytes_max {
+    pub(crate) fn insert(&mut self, at: BodyRef, body: &Bytes) {
+        if weight(body) > self.bytes_max {
             return;
         }
-        self.bytes += body.len();
+        // A slice would keep all of the frame it came in; a large body is most of its frame.
+        let body = if body.len() <= COPIED_BYTES_MAX {
+            Bytes::copy_from_slice(body)
+        } else {
+            body.clone()
+        };
+        self.bytes += weight(&body);
         if let Some(before) = self.bodies.insert(at, body) {
-            self.bytes -= before.len();
+            self.bytes -= weight(&before);
         } else {
             self.order.push_back(at);
         }
@@ -40,7 +54,7 @@ impl RecentBodies {
                 .pop_front()
                 .expect("bytes are counted only for what is kept");
             if let Some(body) = self.bodies.remove(&oldest) {
-                self.bytes -= body.len();
+                self.bytes -= weight(&body);
             }
         }
     }
@@ -56,14 +70,14 @@ mod tests {
 
     #[test]
     fn the_oldest_body_goes_first() {
-        let mut recent = RecentBodies::new(100);
+        let mut recent = RecentBodies::new(3 * (30 + 128));
         let at = |offset| BodyRef { segment: 1, offset };
         for offset in 0..5 {
-            recent.insert(at(offset), Bytes::from(vec![0; 30]));
+            recent.insert(at(offset), &Bytes::from(vec![0; 30]));
         }
         assert_eq!(recent.get(at(1)), None);
         assert!(recent.get(at(2)).is_some() && recent.get(at(4)).is_some());
-        recent.insert(at(9), Bytes::from(vec![0; 101]));
+        recent.insert(at(9), &Bytes::from(vec![0; 400]));
         assert_eq!(
             recent.get(at(9)),
             None,

@@ -115,6 +115,57 @@ fn a_client_that_left_while_it_waited_takes_no_message_along() {
 }
 
 #[test]
+fn a_receive_repeated_at_the_same_host_keeps_what_it_is_given() {
+    // The first call's connection broke and its client asked again. Cancelling the first call took the
+    // waiter, or the message it had been given, away from the second one, since both are one request.
+    for cancel_first in [true, false] {
+        let mut rig = trio();
+        let request = rig.request(receive(1, Some(Ts(u64::MAX / 2))));
+        let first = rig.call(B, request.clone(), vec![]);
+        rig.run_for(50_000);
+        let second = if cancel_first {
+            rig.cancel(B, first);
+            rig.call(B, request, vec![])
+        } else {
+            let second = rig.call(B, request, vec![]);
+            rig.cancel(B, first);
+            second
+        };
+        rig.run_for(50_000);
+        rig.send(A, "once").unwrap();
+        rig.run_until(|rig| rig.is_answered(second));
+        let (result, bodies) = rig.answer(second).unwrap();
+        assert_eq!((result.is_ok(), bodies.len()), (true, 1));
+        rig.run_for(50_000);
+        let others = rig.execute(C, receive(1, None), vec![]).unwrap();
+        assert_eq!(deliveries(others).len(), 0, "it is leased");
+    }
+}
+
+#[test]
+fn a_cluster_is_formed_once_however_often_it_is_asked_for() {
+    let mut rig = trio();
+    let again = rig.form_again(A);
+    rig.run_until(|rig| rig.is_answered(again));
+    assert!(matches!(
+        rig.answer(again),
+        Some((Ok(HostReply::Formed), _))
+    ));
+}
+
+#[test]
+fn a_send_larger_than_any_entry_is_refused_before_it_is_replicated() {
+    let mut rig = trio();
+    let body = bytes::Bytes::from(vec![b'x'; 6 << 20]);
+    let mut send = send_of("");
+    if let Command::Send { items, .. } = &mut send {
+        items[0].size = body.len() as u32;
+    }
+    let refusal = rig.execute(A, send, vec![body]).unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::TooLarge);
+}
+
+#[test]
 fn losing_a_host_loses_nothing_and_the_others_go_on() {
     let mut rig = trio();
     for _ in 0..10 {

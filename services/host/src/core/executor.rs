@@ -42,14 +42,21 @@ impl Core {
         let mut refs = Vec::with_capacity(placed.bodies.len());
         for (offset, body) in placed.offsets() {
             let at = place.at.body(place.starts + offset);
-            self.recent.insert(at, body.clone());
+            self.recent.insert(at, body);
             refs.push(at);
         }
         refs
     }
 
+    pub(super) fn receive_ended(&mut self, request: &Request) {
+        if let Command::Receive { .. } = request.command {
+            self.operations.receive_ended(request.id);
+        }
+    }
+
     fn answer_operation(&mut self, operation: OperationId, request: &Request, outcome: Outcome) {
         let listening = self.operations.arrived(operation);
+        self.receive_ended(request);
         match (outcome, &request.command) {
             (Outcome::Waiting, Command::Receive { partition, .. }) if listening => {
                 if let Some(before) = self.operations.wait(request.id, *partition, operation) {
@@ -68,7 +75,12 @@ impl Core {
         }
     }
 
+    /// Nobody listens for this receive any more, unless its client has repeated it here: then the
+    /// repetition gets the answer, and cancelling would take it away again.
     fn cancel_waiter(&mut self, waiter: RequestId, partition: PartitionId) {
+        if self.operations.is_wanted(waiter) {
+            return;
+        }
         self.intake
             .push_own(self.origin, Command::CancelWaiter { partition, waiter });
     }
@@ -102,6 +114,12 @@ impl Core {
         self.machine
             .view_installed(view.number, &view.incarnations, &mut given);
         self.answer_waiters(&mut given);
+        if !view.incarnations.is_empty() && !view.incarnations.contains(&self.origin) {
+            // The queues have forgotten this host's waiters: whoever waits here waits for nothing.
+            for operation in self.operations.take_waiting() {
+                self.answer(operation, Answer::refused(left_the_view()));
+            }
+        }
         // Whatever lay in earlier views is executed or cut off now.
         self.unexecuted.retain(|(at, ..), _| *at >= view.number);
         if let Some(cluster) = self.cluster() {
@@ -110,19 +128,22 @@ impl Core {
     }
 
     pub(super) fn dropped(&mut self, ticket: Ticket) {
-        self.own.remove(&ticket);
-        for operation in self.operations.of_entry(ticket).into_iter().flatten() {
-            if self.operations.arrived(operation) {
+        let commands = self.own.remove(&ticket).unwrap_or_default();
+        let operations = self.operations.of_entry(ticket);
+        for (operation, placed) in operations.into_iter().zip(commands) {
+            let Some(operation) = operation else { continue };
+            let listening = self.operations.arrived(operation);
+            self.receive_ended(&placed.request);
+            if listening {
                 self.answer(operation, Answer::refused(left_the_view()));
             }
         }
     }
 
     pub(super) fn cancel(&mut self, operation: OperationId) {
-        if self.intake.remove(operation) {
-            return;
-        }
-        if let Some((waiter, partition)) = self.operations.cancel(operation) {
+        if let Some(request) = self.intake.remove(operation) {
+            self.receive_ended(&request);
+        } else if let Some((waiter, partition)) = self.operations.cancel(operation) {
             self.cancel_waiter(waiter, partition);
         }
     }

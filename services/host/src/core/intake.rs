@@ -73,18 +73,24 @@ impl Intake {
         self.push_own(origin, Command::Tick);
     }
 
-    /// Removes an operation that was not sent off yet.
-    pub(super) fn remove(&mut self, operation: OperationId) -> bool {
-        let Some(at) = self
-            .waiting
-            .iter()
-            .position(|g| g.operation == Some(operation))
-        else {
-            return false;
-        };
-        let gathered = self.waiting.remove(at).expect("position is within");
+    /// Removes an operation that was not sent off yet and gives its request.
+    pub(super) fn remove(&mut self, operation: OperationId) -> Option<Request> {
+        self.remove_where(|gathered| gathered.operation == Some(operation))
+    }
+
+    /// Removes the cancelling of a waiter that was not sent off yet: its client is back.
+    fn remove_cancelling(&mut self, waiter: RequestId) {
+        self.remove_where(|gathered| {
+            let command = &gathered.request.command;
+            matches!(command, Command::CancelWaiter { waiter: w, .. } if *w == waiter)
+        });
+    }
+
+    fn remove_where(&mut self, is_it: impl Fn(&Gathered) -> bool) -> Option<Request> {
+        let at = self.waiting.iter().position(is_it)?;
+        let gathered = self.waiting.remove(at)?;
         self.bytes -= gathered.bytes;
-        true
+        Some(gathered.request)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -123,6 +129,12 @@ impl Core {
                     "items and bodies of the send do not fit each other",
                 ));
             }
+            if bodies.iter().map(Bytes::len).sum::<usize>() > limits::SEND_BYTES_MAX {
+                return Err(Refusal::not_applied(
+                    ErrorCode::TooLarge,
+                    "messages: together more than 4 MiB",
+                ));
+            }
         }
         self.machine.admit(request, self.clock())
     }
@@ -150,6 +162,10 @@ impl Core {
         bodies: Vec<Bytes>,
     ) {
         request.origin = self.origin;
+        if let Command::Receive { .. } = request.command {
+            self.operations.receive_pending(request.id);
+            self.intake.remove_cancelling(request.id);
+        }
         self.intake.push(Some(operation), request, bodies);
     }
 
@@ -160,7 +176,8 @@ impl Core {
     }
 
     pub(super) fn hold_ends(&self) -> Option<Mono> {
-        let since = self.suspended_since?;
+        // A host that is about to stop does not come back.
+        let since = self.suspended_since.filter(|_| !self.engine.is_leaving())?;
         let end = since + limits::HOLD_WHILE_SUSPENDED;
         (self.now.mono < end || !self.intake.is_empty()).then_some(end)
     }
@@ -188,10 +205,11 @@ impl Core {
     fn send_off_one_entry(&mut self) -> bool {
         let mut batch = BatchBuilder::default();
         let mut operations = Vec::new();
-        while batch.is_empty() || batch.len() < limits::ENTRY_BYTES_TARGET {
-            let Some(gathered) = self.intake.pop() else {
+        while let Some(next) = self.intake.waiting.front() {
+            if !batch.is_empty() && batch.len() + next.bytes > limits::ENTRY_BYTES_TARGET {
                 break;
-            };
+            }
+            let gathered = self.intake.pop().expect("looked at a moment ago");
             batch.push(gathered.request, gathered.bodies);
             operations.push(gathered.operation);
         }
@@ -215,6 +233,7 @@ impl Core {
     fn refuse_intake(&mut self) {
         while let Some(gathered) = self.intake.pop() {
             if let Some(operation) = gathered.operation {
+                self.receive_ended(&gathered.request);
                 self.answer(operation, Answer::refused(left_the_view()));
             }
         }

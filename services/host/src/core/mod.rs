@@ -208,8 +208,12 @@ impl Core {
                     self.pump();
                     let formed = Answer::reply(HostReply::Formed);
                     let after = self.last_record;
-                    self.deferred
-                        .push((after, Deferred::Answer(operation, formed)));
+                    if after <= self.persisted {
+                        self.answer(operation, formed);
+                    } else {
+                        self.deferred
+                            .push((after, Deferred::Answer(operation, formed)));
+                    }
                 }
                 Err(e) => {
                     let refusal = Refusal::not_applied(ErrorCode::Fenced, e.to_string());

@@ -25,6 +25,9 @@ pub(super) struct Operations {
     in_flight: BTreeMap<OperationId, ClientState>,
     waiting: BTreeMap<RequestId, OperationId>,
     waiters: BTreeMap<OperationId, Waiter>,
+    /// How many receives of a request are on their way to be executed: more than one if the client
+    /// repeated it.
+    receives: BTreeMap<RequestId, u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,33 @@ impl Operations {
     /// Receives that wait for a message.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// A receive was taken in.
+    pub(super) fn receive_pending(&mut self, request: RequestId) {
+        *self.receives.entry(request).or_default() += 1;
+    }
+
+    /// It was executed, dropped or refused.
+    pub(super) fn receive_ended(&mut self, request: RequestId) {
+        if let Some(pending) = self.receives.get_mut(&request) {
+            *pending -= 1;
+            if *pending == 0 {
+                self.receives.remove(&request);
+            }
+        }
+    }
+
+    /// True if a client still listens for this request's answer, or will when it is executed again.
+    /// What was given to it must not be taken back then.
+    pub(super) fn is_wanted(&self, request: RequestId) -> bool {
+        self.waiting.contains_key(&request) || self.receives.contains_key(&request)
+    }
+
+    /// Everyone who waits: this host gives them nothing any more.
+    pub(super) fn take_waiting(&mut self) -> Vec<OperationId> {
+        self.waiters.clear();
+        std::mem::take(&mut self.waiting).into_values().collect()
     }
 
     pub(super) fn sent_off(&mut self, ticket: Ticket, operations: Vec<Option<OperationId>>) {

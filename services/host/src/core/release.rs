@@ -1,6 +1,7 @@
 //! When a checkpoint is written, and which log segments go afterwards.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shoal_storage::{LaneSpan, Lsn};
@@ -114,18 +115,25 @@ impl Core {
         self.checkpoint.durable_replay_from = replay_from;
         let covered = self.records.partition_point(|(_, lsn)| *lsn < replay_from);
         self.records.drain(..covered);
+        self.release_segments();
+    }
+
+    /// The disk was too full for a checkpoint: the last one stands, and what this one would have
+    /// written goes along with the next. Segments may have died since, so that there is room then.
+    pub fn on_checkpoint_put_off(&mut self, writes: Vec<Write>) {
+        self.checkpoint.writing = false;
+        // The same keys come again with every attempt: only their newest values count.
+        let newest: BTreeMap<_, _> = writes.into_iter().collect();
+        self.checkpoint.carried = newest.into_iter().collect();
+        self.release_segments();
+    }
+
+    fn release_segments(&mut self) {
         let released = self.releasable();
         if !released.is_empty() {
             let removal = self.log.remove_segments(&released);
             self.effects.push(Effect::Remove(removal));
         }
-    }
-
-    /// The disk was too full for a checkpoint: the last one stands, and what this one would have
-    /// written goes along with the next.
-    pub fn on_checkpoint_put_off(&mut self, writes: Vec<Write>) {
-        self.checkpoint.writing = false;
-        self.checkpoint.carried = writes;
     }
 
     /// Closed segments that hold no live body, nothing that replay needs, and no entry that any member

@@ -67,15 +67,7 @@ impl Rig {
             rig.slots.insert(HostId(n), slot);
             rig.start(HostId(n));
         }
-        let members = rig.slots.keys().map(|host| ClusterMember {
-            host: *host,
-            address: String::new(),
-        });
-        let spec = ClusterSpec {
-            cluster: CLUSTER,
-            members: members.collect(),
-            revision: Revision(1),
-        };
+        let spec = rig.spec();
         for host in rig.hosts() {
             rig.call(host, HostRequest::Form { spec: spec.clone() }, Vec::new());
         }
@@ -90,6 +82,24 @@ impl Rig {
             Ok(Outcome::Done)
         );
         rig
+    }
+
+    fn spec(&self) -> ClusterSpec {
+        let members = self.slots.keys().map(|host| ClusterMember {
+            host: *host,
+            address: String::new(),
+        });
+        ClusterSpec {
+            cluster: CLUSTER,
+            members: members.collect(),
+            revision: Revision(1),
+        }
+    }
+
+    /// Asks a host to form the cluster that it belongs to.
+    pub(crate) fn form_again(&mut self, host: HostId) -> OperationId {
+        let spec = self.spec();
+        self.call(host, HostRequest::Form { spec }, Vec::new())
     }
 
     pub(crate) fn hosts(&self) -> Vec<HostId> {
