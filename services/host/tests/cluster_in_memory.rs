@@ -143,6 +143,42 @@ fn a_receive_repeated_at_the_same_host_keeps_what_it_is_given() {
 }
 
 #[test]
+fn a_full_disk_refuses_sends_and_acknowledging_makes_room_again() {
+    let mut rig = Rig::with_log_of(Some(16 << 20), 3, QueueSettings::default());
+    let body = bytes::Bytes::from(vec![b'x'; 256 << 10]);
+    let mut send = send_of("");
+    if let Command::Send { items, .. } = &mut send {
+        items[0].size = body.len() as u32;
+    }
+    let mut sent = 0;
+    let refusal = loop {
+        match rig.execute(A, send.clone(), vec![body.clone()]) {
+            Ok(_) => sent += 1,
+            Err(refusal) => break refusal,
+        }
+        assert!(sent < 100, "16 MiB do not hold 25 MiB");
+        rig.run_for(1_000_000);
+    };
+    assert_eq!(refusal.code, ErrorCode::DiskFull);
+    let got = deliveries(rig.execute(B, receive(1_000, None), vec![]).unwrap());
+    assert!(!got.is_empty(), "receives go on");
+    let mut left = got;
+    while !left.is_empty() {
+        let receipts = left.iter().map(|d| d.receipt).collect();
+        let partition = QUEUE;
+        let ack = Command::Acknowledge {
+            partition,
+            receipts,
+        };
+        rig.execute(C, ack, vec![]).unwrap();
+        left = deliveries(rig.execute(B, receive(1_000, None), vec![]).unwrap());
+    }
+    // The next checkpoint covers it all, and the segments go.
+    rig.run_for(65_000_000);
+    rig.execute(A, send, vec![body]).unwrap();
+}
+
+#[test]
 fn a_cluster_is_formed_once_however_often_it_is_asked_for() {
     let mut rig = trio();
     let again = rig.form_again(A);

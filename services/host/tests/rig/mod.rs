@@ -41,11 +41,21 @@ pub(crate) struct Rig {
     answers: BTreeMap<OperationId, (Result<HostReply, Refusal>, Vec<Bytes>)>,
     last_operation: u64,
     last_request: u128,
+    log_bytes_max: Option<u64>,
 }
 
 impl Rig {
     /// A cluster of so many hosts, formed and serving, with one empty queue.
     pub(crate) fn with_queue(hosts: u64, settings: QueueSettings) -> Self {
+        Self::with_log_of(None, hosts, settings)
+    }
+
+    /// The same, with logs that may take only so many bytes.
+    pub(crate) fn with_log_of(
+        log_bytes_max: Option<u64>,
+        hosts: u64,
+        settings: QueueSettings,
+    ) -> Self {
         let start = Now {
             mono: Mono(1_000),
             wall: Ts(1_000_000_000),
@@ -57,6 +67,7 @@ impl Rig {
             answers: BTreeMap::new(),
             last_operation: 0,
             last_request: 0,
+            log_bytes_max,
         };
         for n in 1..=hosts {
             let slot = Slot {
@@ -164,6 +175,7 @@ impl Rig {
         let log_options = LogOptions {
             segment_bytes: 1 << 20,
             replay_from,
+            log_bytes_max: self.log_bytes_max,
             ..LogOptions::new(host, host.0 << 32 | slot.lives)
         };
         let (log, scan) = Log::open(disk, log_options).unwrap();
