@@ -9,17 +9,17 @@ mod answer;
 mod executor;
 mod intake;
 mod operations;
+mod outputs;
 mod recovery;
 mod release;
+mod tick;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use shoal_queue::{Frozen, Machine};
-use shoal_replication::{
-    Engine, EngineCheckpoint, LinkEvent, Message, Output, Record, RecordNumber, Ticket,
-};
-use shoal_storage::{Address, Batch, BatchDone, Log, Lsn, Removal, Tag, Upkeep};
+use shoal_replication::{Engine, EngineCheckpoint, LinkEvent, Message, RecordNumber, Ticket};
+use shoal_storage::{Address, Batch, BatchDone, Log, Lsn, Removal, Upkeep};
 use shoal_types::{
     BodyRef, ClusterId, ErrorCode, HostId, HostReply, HostRequest, HostState, Incarnation, Mono,
     Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber, ViewSummary,
@@ -33,6 +33,7 @@ use crate::limits;
 use crate::recent_bodies::RecentBodies;
 use intake::Intake;
 use operations::Operations;
+use outputs::Deferred;
 
 /// What the driver is to do, in this order.
 pub enum Effect {
@@ -132,11 +133,6 @@ struct Payload {
     at: Address,
     /// Bytes of the record before the payload.
     starts: usize,
-}
-
-enum Deferred {
-    Send(HostId, Message),
-    Answer(OperationId, Answer),
 }
 
 impl Core {
@@ -398,93 +394,6 @@ impl Core {
         }
     }
 
-    /// Carries out what the engine put out, in order.
-    fn pump(&mut self) {
-        while let Some(output) = self.engine.poll_output() {
-            match output {
-                Output::Persist { number, record } => self.persist(number, &record),
-                Output::Send { to, message } => self.outbox.entry(to).or_default().push(message),
-                Output::SendAfterPersisted { after, to, message } => {
-                    if after <= self.persisted {
-                        self.outbox.entry(to).or_default().push(message);
-                    } else {
-                        self.deferred.push((after, Deferred::Send(to, message)));
-                    }
-                }
-                Output::SendFromLog {
-                    to,
-                    view,
-                    lane,
-                    from,
-                    to_index,
-                } => {
-                    self.effects.push(Effect::SendEntries {
-                        to,
-                        view,
-                        lane,
-                        from,
-                        up_to: to_index,
-                    });
-                }
-                Output::Execute {
-                    position,
-                    entry,
-                    ticket,
-                } => self.execute(position, &entry, ticket),
-                Output::ViewInstalled { view } => self.view_installed(&view),
-                Output::Dropped { ticket } => self.dropped(ticket),
-                Output::Fatal { reason } => self.effects.push(Effect::Fatal(reason)),
-            }
-        }
-    }
-
-    fn persist(&mut self, number: RecordNumber, record: &Record) {
-        let chunks = record.encode();
-        self.checkpoint
-            .appended(chunks.iter().map(Bytes::len).sum());
-        let appended = self.log.append(record.kind(), tag_of(record), &chunks);
-        self.note_record(number, appended.lsn);
-        if let Record::Entry(entry) = record {
-            let payload = Payload {
-                at: appended.at,
-                starts: record.payload_at(),
-            };
-            self.unexecuted
-                .insert((entry.view, entry.lane, entry.index), payload);
-        }
-    }
-
-    fn note_record(&mut self, number: RecordNumber, lsn: Lsn) {
-        assert_eq!(
-            number,
-            self.last_record.next(),
-            "records are numbered without a gap"
-        );
-        self.last_record = number;
-        self.records.push_back((number, lsn));
-    }
-
-    fn release_deferred(&mut self) {
-        let persisted = self.persisted;
-        for (_, what) in self
-            .deferred
-            .extract_if(.., |(after, _)| *after <= persisted)
-        {
-            match what {
-                Deferred::Send(to, message) => self.outbox.entry(to).or_default().push(message),
-                Deferred::Answer(operation, answer) => {
-                    self.effects.push(Effect::Answer { operation, answer });
-                }
-            }
-        }
-    }
-
-    fn flush_outbox(&mut self) {
-        for (to, messages) in std::mem::take(&mut self.outbox) {
-            self.effects.push(Effect::SendPeer { to, messages });
-        }
-    }
-
     fn answer(&mut self, operation: OperationId, answer: Answer) {
         self.effects.push(Effect::Answer { operation, answer });
     }
@@ -518,40 +427,5 @@ impl Core {
             Err(error) => tracing::warn!(%error, "cannot tell how full the disk is"),
         }
         self.engine.set_disk_level(self.disk_used_percent);
-    }
-
-    fn propose_tick(&mut self) {
-        if self.next_tick().is_some_and(|at| at <= self.now.mono) {
-            self.tick_proposed = Some(self.now.mono);
-            self.intake.push_tick(self.origin);
-        }
-    }
-
-    /// Due work waits for the next entry; if none comes, the writers propose one by rank.
-    fn next_tick(&self) -> Option<Mono> {
-        if !self.engine.takes_commands() {
-            return None;
-        }
-        let active = &self.engine.view().active;
-        let rank = active.iter().position(|host| *host == self.origin.host)?;
-        let due = self.machine.next_due()?;
-        let wait = std::time::Duration::from_micros(due.since(self.now.wall))
-            + limits::TICK_STAGGER * rank as u32;
-        let late = self.now.wall.since(due);
-        let at = Mono((self.now.mono + wait).0.saturating_sub(late));
-        let again = self.tick_proposed.map(|at| at + limits::TICK_AGAIN);
-        Some(again.map_or(at, |again| at.max(again)))
-    }
-}
-
-/// The log finds entries by view, lane and index.
-fn tag_of(record: &Record) -> Tag {
-    match record {
-        Record::Entry(entry) => Tag {
-            view: entry.view,
-            lane: entry.lane,
-            index: entry.index,
-        },
-        _ => Tag::NONE,
     }
 }
