@@ -187,6 +187,7 @@ fn recover(
         checkpoint,
         log,
         scan,
+        witness: None,
     };
     let mut core = core::recover(folder.host(), opened, engine, clock.now())?;
     write_incarnation(&mut core, clock)?;

@@ -25,11 +25,17 @@ impl Core {
             .unwrap_or_default();
         self.tick_proposed = None;
         let mut given = Vec::new();
+        if let Some(witness) = &mut self.witness {
+            witness.entry(position);
+        }
         self.machine.begin_entry(position, &mut given);
         self.answer_waiters(&mut given);
         for (i, placed) in commands.into_iter().enumerate() {
             let bodies = self.keep_recent(&placed, &place);
             let outcome = self.machine.apply(&placed.request, &bodies, &mut given);
+            if let Some(witness) = &mut self.witness {
+                witness.command(&placed.request, &placed.bodies, &outcome);
+            }
             if let Some(operation) = operations.get(i).copied().flatten() {
                 self.answer_operation(operation, &placed.request, outcome);
             }
@@ -93,6 +99,9 @@ impl Core {
                 waiter,
                 deliveries,
             } = effect;
+            if let Some(witness) = &mut self.witness {
+                witness.given(origin, waiter, &deliveries);
+            }
             if origin != self.origin {
                 continue;
             }
@@ -110,6 +119,9 @@ impl Core {
     }
 
     pub(super) fn view_installed(&mut self, view: &View) {
+        if let Some(witness) = &mut self.witness {
+            witness.view_installed(view);
+        }
         let mut given = Vec::new();
         self.machine
             .view_installed(view.number, &view.incarnations, &mut given);

@@ -13,6 +13,7 @@ mod outputs;
 mod recovery;
 mod release;
 mod tick;
+mod witness;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -28,6 +29,7 @@ use shoal_types::{
 pub use answer::{Answer, StoredBody};
 pub use operations::OperationId;
 pub use recovery::{Opened, RecoveryError, encode_meta, recover};
+pub use witness::Witness;
 
 use crate::limits;
 use crate::recent_bodies::RecentBodies;
@@ -126,6 +128,7 @@ pub struct Core {
     disk_used_percent: u8,
     log_bytes: u64,
     disk_looked_at: Option<Mono>,
+    witness: Option<Box<dyn Witness + Send>>,
 }
 
 /// An entry's payload within its log record.
@@ -172,6 +175,7 @@ impl Core {
             disk_used_percent: 0,
             log_bytes: 0,
             disk_looked_at: None,
+            witness: None,
         }
     }
 

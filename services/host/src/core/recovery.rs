@@ -6,7 +6,7 @@ use shoal_replication::{Engine, EngineCheckpoint, EngineConfig, Record};
 use shoal_storage::{Address, CheckpointError, Loaded, Log, LogError, Lsn, Scan};
 use shoal_types::{HostId, Now};
 
-use super::{Core, Effect, Payload};
+use super::{Core, Effect, Payload, Witness};
 
 /// Why a host cannot start from its data folder.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,8 @@ pub struct Opened {
     pub log: Log,
     /// What the log holds from where replay starts.
     pub scan: Scan,
+    /// Sees what is executed, if anybody wants to; a host in service has none.
+    pub witness: Option<Box<dyn Witness + Send>>,
 }
 
 /// Rebuilds the core. Entries that were executed before are executed again by the same code; nobody
@@ -64,6 +66,7 @@ pub fn recover(
         checkpoint,
         log,
         scan,
+        witness,
     } = opened;
     let (machine, engine_checkpoint, replay_from) = match checkpoint {
         Some(loaded) => {
@@ -76,6 +79,7 @@ pub fn recover(
     };
     let engine = Engine::new(config, engine_checkpoint, now);
     let mut core = Core::new(host, engine, machine, log, replay_from, now);
+    core.witness = witness;
     for found in scan {
         let found = found?;
         let record =

@@ -183,6 +183,7 @@ impl Rig {
             checkpoint,
             log,
             scan,
+            witness: None,
         };
         let core = core::recover(host, opened, EngineConfig::new(host, host.0), self.now).unwrap();
         let reader = core.log().reader();

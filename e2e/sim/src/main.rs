@@ -1,0 +1,3 @@
+//! `cargo run --release -p shoal-sim -- --seeds 200`
+
+fn main() {}
