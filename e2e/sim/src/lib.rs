@@ -4,3 +4,4 @@
 //! clocks, the clients and the faults are simulated. Everything a run does follows from its seed.
 
 pub mod history;
+pub mod random;
