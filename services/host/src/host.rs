@@ -188,6 +188,7 @@ fn recover(
         log,
         scan,
         witness: None,
+        checkpoint_pace: Default::default(),
     };
     let mut core = core::recover(folder.host(), opened, engine, clock.now())?;
     write_incarnation(&mut core, clock)?;

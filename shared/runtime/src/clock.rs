@@ -63,9 +63,9 @@ fn system_time_ns() -> u64 {
 }
 
 /// Turns (monotonic, system) readings into wall readings that grow at 1 ± 0.0005 of real time.
-/// Everything in nanoseconds.
+/// Everything in nanoseconds. Reads no clock itself: a simulator gives it readings of its own.
 #[derive(Debug)]
-struct Slew {
+pub struct Slew {
     /// What is added to the monotonic reading.
     offset: u64,
     /// The monotonic reading up to which the offset was brought.
@@ -75,7 +75,9 @@ struct Slew {
 }
 
 impl Slew {
-    fn new(system: u64) -> Self {
+    /// Starts at monotonic time 0 from what the system's wall clock says then.
+    #[must_use]
+    pub fn new(system: u64) -> Self {
         Self {
             offset: system,
             slewed_at: 0,
@@ -84,7 +86,11 @@ impl Slew {
         }
     }
 
-    fn read(&mut self, mono: u64, system: u64) -> u64 {
+    /// The wall reading that belongs to these readings of the monotonic and the system's wall clock.
+    ///
+    /// # Panics
+    /// If `mono` is less than in an earlier call.
+    pub fn read(&mut self, mono: u64, system: u64) -> u64 {
         assert!(
             mono >= self.last_mono,
             "monotonic clock went back: {} to {mono}",

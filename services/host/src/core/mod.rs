@@ -29,6 +29,7 @@ use shoal_types::{
 pub use answer::{Answer, StoredBody};
 pub use operations::OperationId;
 pub use recovery::{Opened, RecoveryError, encode_meta, recover};
+pub use release::CheckpointPace;
 pub use witness::Witness;
 
 use crate::limits;
@@ -144,7 +145,7 @@ impl Core {
         engine: Engine,
         machine: Machine,
         log: Log,
-        replay_from: Lsn,
+        checkpoint: release::CheckpointSchedule,
         now: Now,
     ) -> Self {
         Self {
@@ -171,7 +172,7 @@ impl Core {
             served: false,
             suspended_since: None,
             tick_proposed: None,
-            checkpoint: release::CheckpointSchedule::new(replay_from, now.mono),
+            checkpoint,
             disk_used_percent: 0,
             log_bytes: 0,
             disk_looked_at: None,

@@ -6,7 +6,8 @@ use shoal_replication::{Engine, EngineCheckpoint, EngineConfig, Record};
 use shoal_storage::{Address, CheckpointError, Loaded, Log, LogError, Lsn, Scan};
 use shoal_types::{HostId, Now};
 
-use super::{Core, Effect, Payload, Witness};
+use super::release::CheckpointSchedule;
+use super::{CheckpointPace, Core, Effect, Payload, Witness};
 
 /// Why a host cannot start from its data folder.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,8 @@ pub struct Opened {
     pub scan: Scan,
     /// Sees what is executed, if anybody wants to; a host in service has none.
     pub witness: Option<Box<dyn Witness + Send>>,
+    /// How often the next ones are written.
+    pub checkpoint_pace: CheckpointPace,
 }
 
 /// Rebuilds the core. Entries that were executed before are executed again by the same code; nobody
@@ -67,6 +70,7 @@ pub fn recover(
         log,
         scan,
         witness,
+        checkpoint_pace,
     } = opened;
     let (machine, engine_checkpoint, replay_from) = match checkpoint {
         Some(loaded) => {
@@ -78,7 +82,8 @@ pub fn recover(
         None => (Machine::new(), None, Lsn::FIRST),
     };
     let engine = Engine::new(config, engine_checkpoint, now);
-    let mut core = Core::new(host, engine, machine, log, replay_from, now);
+    let schedule = CheckpointSchedule::new(checkpoint_pace, replay_from, now.mono);
+    let mut core = Core::new(host, engine, machine, log, schedule, now);
     core.witness = witness;
     for found in scan {
         let found = found?;

@@ -9,13 +9,27 @@ use shoal_types::Mono;
 
 use super::{Core, Effect, PendingCheckpoint, Write};
 
-/// A checkpoint is due after so many bytes of log …
-const CHECKPOINT_LOG_BYTES: u64 = 256 << 20;
-/// … or after so long, if anything was logged.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+/// How often checkpoints are written.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointPace {
+    /// One is due after so many bytes of log …
+    pub log_bytes: u64,
+    /// … or after so long, if anything was logged.
+    pub interval: Duration,
+}
+
+impl Default for CheckpointPace {
+    fn default() -> Self {
+        Self {
+            log_bytes: 256 << 20,
+            interval: Duration::from_secs(60),
+        }
+    }
+}
 
 /// See the module.
 pub(super) struct CheckpointSchedule {
+    pace: CheckpointPace,
     /// Log position up to which the last started checkpoint covers everything.
     started_at: Lsn,
     /// Bytes of records since the last checkpoint was started.
@@ -37,8 +51,9 @@ impl CheckpointSchedule {
         self.bytes += bytes as u64;
     }
 
-    pub(super) fn new(replay_from: Lsn, now: Mono) -> Self {
+    pub(super) fn new(pace: CheckpointPace, replay_from: Lsn, now: Mono) -> Self {
         Self {
+            pace,
             started_at: replay_from,
             bytes: 0,
             carried: Vec::new(),
@@ -55,15 +70,16 @@ impl Core {
         let schedule = &self.checkpoint;
         let idle = schedule.frozen.is_none() && !schedule.writing;
         (idle && self.log.next_lsn() > schedule.started_at)
-            .then_some(schedule.started + CHECKPOINT_INTERVAL)
+            .then_some(schedule.started + schedule.pace.interval)
     }
 
     /// Freezes the state now (cheap) and hands it on when everything it refers to is durable: a
     /// checkpoint must never be ahead of the log that holds its bodies.
     pub(super) fn start_checkpoint_if_due(&mut self) {
+        let enough = self.checkpoint.bytes >= self.checkpoint.pace.log_bytes;
         let due = self
             .checkpoint_due()
-            .is_some_and(|at| at <= self.now.mono || self.checkpoint.bytes >= CHECKPOINT_LOG_BYTES);
+            .is_some_and(|at| at <= self.now.mono || enough);
         if due {
             self.freeze();
         }

@@ -184,6 +184,7 @@ impl Rig {
             log,
             scan,
             witness: None,
+            checkpoint_pace: Default::default(),
         };
         let core = core::recover(host, opened, EngineConfig::new(host, host.0), self.now).unwrap();
         let reader = core.log().reader();
