@@ -7,13 +7,11 @@
 //! compared. A failing case is shrunk and printed; `SHOAL_QUEUE_SEED` and `SHOAL_QUEUE_CASES` vary
 //! what is tried.
 
-mod model;
-
 use std::collections::BTreeMap;
 
-use model::Model;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use shoal_model::{Given, Model};
 use shoal_queue::{Effect, Frozen, Machine};
 use shoal_types::{
     BodyRef, Command, Deduplication, Delivery, Epoch, HostId, Incarnation, LeaseChange, Origin,
@@ -277,6 +275,20 @@ impl Host {
     }
 }
 
+/// The machine's effects in the model's words.
+fn given(effects: Vec<Effect>) -> Vec<Given> {
+    let given = |Effect::Given {
+                     origin,
+                     waiter,
+                     deliveries,
+                 }: Effect| Given {
+        origin,
+        waiter,
+        deliveries,
+    };
+    effects.into_iter().map(given).collect()
+}
+
 fn feed(machine: &mut Machine, fed: &Fed, effects: &mut Vec<Effect>) -> Option<Outcome> {
     match fed {
         Fed::Begin(at) => machine.begin_entry(*at, effects),
@@ -324,24 +336,22 @@ impl World {
         self.compare(Fed::Begin(self.at), &expected);
     }
 
-    fn compare(&mut self, fed: Fed, expected: &[Effect]) {
+    fn compare(&mut self, fed: Fed, expected: &[Given]) {
         for host in &mut self.hosts {
             let mut effects = Vec::new();
             host.feed(fed.clone(), &mut effects);
             host.strip_all(&mut Outcome::Done, &mut effects);
-            assert_eq!(effects, expected);
+            assert_eq!(given(effects), expected);
         }
         self.note_receipts(&Outcome::Done, expected);
     }
 
-    fn note_receipts(&mut self, outcome: &Outcome, effects: &[Effect]) {
+    fn note_receipts(&mut self, outcome: &Outcome, effects: &[Given]) {
         let received = match outcome {
             Outcome::Received(deliveries) => deliveries.as_slice(),
             _ => &[],
         };
-        let given = effects
-            .iter()
-            .flat_map(|Effect::Given { deliveries, .. }| deliveries);
+        let given = effects.iter().flat_map(|given| &given.deliveries);
         let receipts = received
             .iter()
             .chain(given)
@@ -353,11 +363,11 @@ impl World {
         let mut effects = Vec::new();
         let outcome = self.model.apply(&request, &mut effects);
         for host in &mut self.hosts {
-            let mut given = Vec::new();
-            let mut answer = host.apply(&request, &mut given);
-            host.strip_all(&mut answer, &mut given);
+            let mut others = Vec::new();
+            let mut answer = host.apply(&request, &mut others);
+            host.strip_all(&mut answer, &mut others);
             assert_eq!(plain(&answer), plain(&outcome), "{request:?}");
-            assert_eq!(given, effects, "{request:?}");
+            assert_eq!(given(others), effects, "{request:?}");
         }
         self.note_receipts(&outcome, &effects);
         self.requests.push(request);

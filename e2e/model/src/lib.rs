@@ -1,9 +1,11 @@
-//! What the machine is to do, said a second time in the plainest way: every message in one list,
-//! every question answered by looking at all of it. Shares nothing with the crate but the vocabulary.
+//! What the queues are to do, said a second time in the plainest way: every message in one list,
+//! every question answered by looking at all of it.
+//!
+//! A reference to hold the real state machine against, in `shared/queue`'s tests and in the simulator.
+//! Shares nothing with `shoal-queue` but the vocabulary of `shoal-types`, and is allowed to be slow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_queue::Effect;
 use shoal_types::limits::{
     DEDUPLICATION_WINDOW, DUE_ITEMS_PER_ENTRY, LEASED_MAX, LEASES_PER_MESSAGE_MAX,
     RECEIVE_BYTES_MAX, WAITERS_MAX,
@@ -14,8 +16,20 @@ use shoal_types::{
     ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts,
 };
 
+/// A waiting receive was given messages; none: its wait is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Whose client waits.
+    pub origin: Origin,
+    /// The request id of the receive.
+    pub waiter: RequestId,
+    /// What it gets.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// All queues of a cluster.
 #[derive(Default)]
-pub(crate) struct Model {
+pub struct Model {
     now: Ts,
     partitions: BTreeMap<PartitionId, Partition>,
     deleted: BTreeMap<PartitionId, Revision>,
@@ -342,7 +356,8 @@ fn leases(deliveries: &[Delivery]) -> Leases {
 }
 
 impl Model {
-    pub(crate) fn begin_entry(&mut self, at: Position, effects: &mut Vec<Effect>) {
+    /// An entry begins: its time comes, and what is due by then is done.
+    pub fn begin_entry(&mut self, at: Position, effects: &mut Vec<Given>) {
         self.now = at.ts;
         let mut touched = BTreeSet::new();
         for _ in 0..DUE_ITEMS_PER_ENTRY {
@@ -360,7 +375,9 @@ impl Model {
         }
     }
 
-    pub(crate) fn next_due(&self) -> Option<Ts> {
+    /// When something is due next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Ts> {
         self.due(None).map(|(at, ..)| at)
     }
 
@@ -386,7 +403,7 @@ impl Model {
         due.into_iter().min()
     }
 
-    fn do_due(&mut self, id: PartitionId, due: Due, effects: &mut Vec<Effect>) {
+    fn do_due(&mut self, id: PartitionId, due: Due, effects: &mut Vec<Given>) {
         let partition = self.partitions.get_mut(&id).unwrap();
         match due {
             Due::Lease(number) => partition.message(number).unwrap().leased_until = None,
@@ -396,7 +413,7 @@ impl Model {
         }
     }
 
-    fn end_wait(&mut self, id: RequestId, deliveries: Vec<Delivery>, effects: &mut Vec<Effect>) {
+    fn end_wait(&mut self, id: RequestId, deliveries: Vec<Delivery>, effects: &mut Vec<Given>) {
         let age = self.waiters.iter().position(|w| w.id == id).unwrap();
         let waiter = self.waiters.remove(age);
         self.note_received(
@@ -406,7 +423,7 @@ impl Model {
             waiter.wanted,
             &deliveries,
         );
-        effects.push(Effect::Given {
+        effects.push(Given {
             origin: waiter.origin,
             waiter: id,
             deliveries,
@@ -430,7 +447,7 @@ impl Model {
         }
     }
 
-    fn serve_waiters(&mut self, id: PartitionId, effects: &mut Vec<Effect>) {
+    fn serve_waiters(&mut self, id: PartitionId, effects: &mut Vec<Given>) {
         loop {
             let Some(partition) = self.partitions.get_mut(&id) else {
                 return;
@@ -449,7 +466,8 @@ impl Model {
         }
     }
 
-    pub(crate) fn view_installed(&mut self, origins: &[Origin]) {
+    /// A view was installed: receives whose client waits at none of `origins` are forgotten.
+    pub fn view_installed(&mut self, origins: &[Origin]) {
         let seen = &mut self.seen;
         self.waiters.retain(|waiter| {
             let stays = origins.contains(&waiter.origin);
@@ -460,7 +478,9 @@ impl Model {
         });
     }
 
-    pub(crate) fn apply(&mut self, request: &Request, effects: &mut Vec<Effect>) -> Outcome {
+    /// Executes a request of the entry begun last. The words of a refusal are left out: the code is
+    /// what is promised.
+    pub fn apply(&mut self, request: &Request, effects: &mut Vec<Given>) -> Outcome {
         let refuse = |code| Outcome::Refused(Refusal::not_applied(code, ""));
         if self.now > request.deadline {
             return refuse(ErrorCode::DeadlineExceeded);
@@ -516,7 +536,7 @@ impl Model {
     fn execute(
         &mut self,
         request: &Request,
-        effects: &mut Vec<Effect>,
+        effects: &mut Vec<Given>,
     ) -> Result<Outcome, ErrorCode> {
         let now = self.now;
         let receipts = |results: Vec<ReceiptResult>| Outcome::Receipts(results);
@@ -643,7 +663,7 @@ impl Model {
         wanted: Wanted,
         wait_until: Option<Ts>,
         request: &Request,
-        effects: &mut Vec<Effect>,
+        effects: &mut Vec<Given>,
     ) -> Outcome {
         let now = self.now;
         let mut budget = usize::from(wanted.max) + 16;
@@ -715,7 +735,7 @@ impl Model {
         &mut self,
         id: PartitionId,
         revision: Revision,
-        effects: &mut Vec<Effect>,
+        effects: &mut Vec<Given>,
     ) -> Result<Outcome, ErrorCode> {
         if let Some(p) = self.partitions.get(&id) {
             if p.revision > revision {
@@ -735,7 +755,7 @@ impl Model {
         Ok(Outcome::Done)
     }
 
-    fn cancel_waiter(&mut self, id: RequestId, origin: Origin, effects: &mut Vec<Effect>) {
+    fn cancel_waiter(&mut self, id: RequestId, origin: Origin, effects: &mut Vec<Given>) {
         let now = self.now;
         match self.seen.get(&id) {
             Some((deadline, _)) if now > *deadline => {}
@@ -760,7 +780,9 @@ impl Model {
         }
     }
 
-    pub(crate) fn counts(&self, id: PartitionId) -> Option<PartitionCounts> {
+    /// How many messages are where. `None` if there is no such partition.
+    #[must_use]
+    pub fn counts(&self, id: PartitionId) -> Option<PartitionCounts> {
         let p = self.partitions.get(&id)?;
         let count = |f: fn(&Message) -> bool| p.messages.iter().filter(|m| f(m)).count() as u64;
         Some(PartitionCounts {
@@ -777,7 +799,9 @@ impl Model {
         })
     }
 
-    pub(crate) fn peek(&self, id: PartitionId, limit: usize) -> Option<Vec<Peeked>> {
+    /// The first ready messages. `None` if there is no such partition.
+    #[must_use]
+    pub fn peek(&self, id: PartitionId, limit: usize) -> Option<Vec<Peeked>> {
         let p = self.partitions.get(&id)?;
         let shown = |m: &&Message| m.ready() && !m.expired(self.now, p.settings.retention);
         let peeked = |m: &Message| Peeked {
@@ -792,7 +816,8 @@ impl Model {
         Some(shown.map(peeked).collect())
     }
 
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = PartitionId> {
+    /// All partitions, by id.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> {
         self.partitions.keys().copied()
     }
 }
