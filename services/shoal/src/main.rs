@@ -14,6 +14,16 @@ use cli::{Cli, Command};
 use shoal_runtime::shutdown::{Shutdown, signals};
 use shoal_runtime::telemetry::{self, LogFormat};
 
+#[cfg(feature = "planted")]
+compile_error!(
+    "planted bugs are for the simulator alone: build `shoal` without the feature `planted`"
+);
+// Another package's feature may have compiled them in as well.
+const _: () = assert!(
+    !shoal_types::planted::PLANTED,
+    "planted bugs are compiled in: build `shoal` without the feature `planted` of shoal-types"
+);
+
 fn main() -> ExitCode {
     shoal_runtime::crypto::install();
     // Usage errors end here with exit code 2.

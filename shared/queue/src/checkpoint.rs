@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use shoal_types::Revision;
+use shoal_types::planted::{Bug, planted};
 
 use crate::attempts::Attempt;
 use crate::chunk::Chunk;
@@ -124,7 +125,11 @@ fn freeze_partition(partition: &mut Partition, changes: &mut Vec<(Key, Option<Va
     for (index, chunk) in partition.contents.slots.freeze() {
         changes.push((Key::Chunk(id, index), chunk.map(Value::Chunk)));
     }
-    for (number, block) in partition.keyed_sends.window_mut().freeze() {
+    let mut keyed_sends = partition.keyed_sends.window_mut().freeze();
+    if planted(Bug::DeduplicationNotStored) {
+        keyed_sends.clear();
+    }
+    for (number, block) in keyed_sends {
         changes.push((Key::KeyedSends(id, number), block.map(Value::KeyedSends)));
     }
     for (number, block) in partition.attempts.window_mut().freeze() {

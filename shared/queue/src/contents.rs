@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use shoal_types::limits::LEASES_PER_MESSAGE_MAX;
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{GroupName, Micros, Ts};
 
 use crate::chunk::{Hold, Link, Side, Slot};
@@ -297,12 +298,12 @@ impl Contents {
         for (number, hold, spent) in states {
             match hold {
                 Hold::Free if spent => {}
-                Hold::Free => self
-                    .slots
-                    .derive(number, |chunk, offset| chunk.set_ready(offset, true)),
-                Hold::Delayed(until) => {
+                Hold::Delayed(until) if !planted(Bug::DelaysNotRestored) => {
                     self.delays.insert((until, number));
                 }
+                Hold::Free | Hold::Delayed(_) => self
+                    .slots
+                    .derive(number, |chunk, offset| chunk.set_ready(offset, true)),
                 Hold::Leased(until) => {
                     self.leases.insert((until, number));
                     if let Some(link) = self.slots.link(number) {

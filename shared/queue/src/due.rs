@@ -5,6 +5,7 @@
 //! judge leases, delays and expiry by the clock.
 
 use shoal_types::Ts;
+use shoal_types::planted::local_clock;
 
 use crate::contents::LeaseEnd;
 use crate::partition::{Partition, Step};
@@ -58,7 +59,7 @@ impl Partition {
 
     /// Does what is due at the step's time, at most about `budget` items; gives how many it did.
     pub(crate) fn do_due(&mut self, budget: usize, step: &mut Step<'_>) -> usize {
-        self.do_due_before((step.now, u64::MAX), budget, step)
+        self.do_due_before((local_clock(step.now), u64::MAX), budget, step)
     }
 
     /// As [`Partition::do_due`], but nothing from `(due, partition id) > horizon` on: what another
@@ -70,9 +71,10 @@ impl Partition {
         step: &mut Step<'_>,
     ) -> usize {
         let mut done = 0;
+        let now = local_clock(step.now);
         while done < budget
             && let Some((at, due)) = self.first_due()
-            && at <= step.now
+            && at <= now
             && (at, self.id.0) <= horizon
         {
             done += self.do_one(due, step);

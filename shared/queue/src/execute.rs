@@ -1,5 +1,6 @@
 //! What each command does.
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{
     BodyRef, Command, ErrorCode, Outcome, PartitionId, PartitionSettings, Refusal, Request,
     RequestId, Revision,
@@ -33,7 +34,9 @@ impl Machine {
         if let Err(refusal) = check_deadline(request, now) {
             return Outcome::Refused(refusal);
         }
-        if let Some(position) = self.remembered.find(request.id, now) {
+        if let Some(position) = self.remembered.find(request.id, now)
+            && !planted(Bug::RepetitionExecutedAgain)
+        {
             return self.answer_again(position, request);
         }
         match self.execute_new(request, bodies, effects) {

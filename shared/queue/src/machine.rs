@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shoal_types::limits::DUE_ITEMS_PER_ENTRY;
+use shoal_types::planted::local_clock;
 use shoal_types::{
     BodyRef, ErrorCode, Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked,
     Position, Refusal, Request, Sequence, Ts, ViewNumber,
@@ -75,7 +76,7 @@ impl Machine {
     }
 
     fn do_due(&mut self, effects: &mut Vec<Effect>) {
-        let now = self.executed.ts;
+        let now = local_clock(self.executed.ts);
         let mut budget = DUE_ITEMS_PER_ENTRY;
         let mut touched = BTreeSet::new();
         while budget > 0

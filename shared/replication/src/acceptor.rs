@@ -7,6 +7,7 @@
 //! | `Promise` | the ballot, the record of this host's view, and every entry that it seals |
 //! | `Accepted` | the value and every entry that it seals |
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{HostId, Incarnation, Mono, Ts, ViewNumber};
 
 use crate::{Ballot, Engine, Message, Record, RecordNumber, View};
@@ -145,7 +146,10 @@ impl Engine {
         if from == self.me {
             self.answer_when_durable(Answer::OwnAccepted { view, ballot });
         } else {
-            let after = self.acceptor.accepted_record;
+            let mut after = self.acceptor.accepted_record;
+            if planted(Bug::AcceptedBeforeSync) {
+                after = RecordNumber::default();
+            }
             self.send_after(after, from, Message::Accepted { view, ballot });
         }
     }
@@ -172,14 +176,16 @@ impl Engine {
 
     /// From here on nothing is acknowledged, executed or counted in this host's view.
     pub(crate) fn suspend_for(&mut self, view: ViewNumber, proposer: usize) {
-        self.suspended_for = self.suspended_for.max(view);
+        if !planted(Bug::ActsAfterPromise) {
+            self.suspended_for = self.suspended_for.max(view);
+        }
         self.acceptor.proposer = Some((proposer, self.now.mono));
     }
 
     fn answer_when_durable(&mut self, answer: Answer) {
         // Everything written so far: also the record of the own view and what it seals.
         let after = self.records.last();
-        if after <= self.records.durable() {
+        if after <= self.records.durable() || planted(Bug::PromiseBeforeSync) {
             self.answer(answer);
         } else if !self.acceptor.deferred.iter().any(|(_, a)| *a == answer) {
             self.acceptor.deferred.push((after, answer));
@@ -190,7 +196,8 @@ impl Engine {
         match answer {
             Answer::Promise { to, view, ballot } => {
                 let current = self.acceptor.promised_for(view) == Some(ballot);
-                if current && self.view.number.next() == view {
+                let next = self.view.number.next() == view;
+                if current && (next || planted(Bug::PromiseWhileBehind)) {
                     self.send_promise(to, view, ballot);
                 }
             }
@@ -230,6 +237,7 @@ impl Engine {
     /// False if this host cannot vote on the view now: it has installed it, or lacks the one before.
     fn can_vote_on(&mut self, from: usize, view: ViewNumber) -> bool {
         self.view.number.next() == view
+            || self.view.number < view && planted(Bug::PromiseWhileBehind)
             || !self.is_of_other_view(from, ViewNumber(view.0.saturating_sub(1)))
     }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{HostId, Micros, Mono, ViewNumber};
 
 use crate::quorum::Quorum;
@@ -270,6 +271,9 @@ impl Engine {
         };
         let writes = |k: usize| self.view.is_writer(self.view.members[k]);
         let is_missing = |k: &usize| writes(*k) && self.is_missing(*k);
+        if planted(Bug::PreVoteAlwaysAgrees) {
+            return true;
+        }
         if self.proposer_is_active() {
             return self.acceptor.proposer.is_some_and(|(k, _)| k == from);
         }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{ClusterSpec, HostId, Incarnation, Mono, Now, Position, Ts, ViewNumber};
 
 use crate::acceptor::Acceptor;
@@ -363,11 +364,14 @@ impl Engine {
     pub(crate) fn phase(&self) -> HostPhase {
         // A view that counts on an earlier life of this host must not be served by this one.
         let meant = self.view.incarnation_of(self.config.me);
-        if self.view.number <= self.barred_through || meant.is_some_and(|i| i != self.incarnation) {
+        let barred =
+            self.view.number <= self.barred_through || meant.is_some_and(|i| i != self.incarnation);
+        if barred && !planted(Bug::ActsAfterRestart) {
             HostPhase::Barred
         } else if self.suspended_for > self.view.number {
             HostPhase::Suspended
-        } else if self.records.durable() < self.act_after {
+        } else if self.records.durable() < self.act_after && !planted(Bug::ActsBeforeViewIsDurable)
+        {
             HostPhase::Entering
         } else {
             HostPhase::Acting

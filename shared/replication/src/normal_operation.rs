@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{Now, Ts, ViewNumber};
 
 use crate::limits::{ENTRY_BYTES_MAX, UNEXECUTED_BYTES_MAX, UNEXECUTED_ENTRIES_MAX};
@@ -129,7 +130,7 @@ impl Engine {
         if self.suspended_for > self.view.number || self.too_far_ahead(from, announced.clock) {
             return;
         }
-        if self.lanes[from].last() >= announced.last {
+        if self.lanes[from].last() >= announced.last || planted(Bug::ClockBeyondGap) {
             self.clock.promised_by(from, announced.clock);
         } else {
             self.catch_up.wants(from, from, announced.last);
@@ -161,7 +162,7 @@ impl Engine {
         peer.showed_phase(heartbeat.view, heartbeat.phase, self.now.mono);
         self.clock.wall_of(from, heartbeat.wall, self.now.wall);
         let other_view = self.is_of_other_view(from, heartbeat.view);
-        if heartbeat.phase == HostPhase::Acting {
+        if heartbeat.phase == HostPhase::Acting || planted(Bug::SealedEntriesCounted) {
             self.on_ack(from, heartbeat.view, &heartbeat.durable);
             if let Some(announced) = heartbeat.announced
                 && !other_view
@@ -174,7 +175,8 @@ impl Engine {
     /// True, and the sender suspected, if a timestamp must not be adopted.
     pub(crate) fn too_far_ahead(&mut self, from: usize, ts: Ts) -> bool {
         let agreed = self.agreed_time();
-        let far = self.clock.too_far_ahead(ts, self.now.wall, agreed);
+        let far = self.clock.too_far_ahead(ts, self.now.wall, agreed)
+            && !planted(Bug::FarAheadClockAdopted);
         if far {
             let until = self.after(self.config.timings.silence_max);
             self.peers[from].skewed_until = until;
@@ -192,7 +194,7 @@ impl Engine {
         let view = self.view.number;
         let announced = self.announce();
         if ack {
-            let durable = self.acks.own().to_vec();
+            let durable = self.acknowledged();
             for k in self.reachable_others() {
                 let durable = durable.clone();
                 let message = Message::Ack {
@@ -207,6 +209,14 @@ impl Engine {
                 self.send(k, Message::Clock { view, announced });
             }
         }
+    }
+
+    /// What of each lane this host tells to have on disk.
+    fn acknowledged(&self) -> Vec<u64> {
+        if planted(Bug::AckBeforeSync) {
+            return self.held();
+        }
+        self.acks.own().to_vec()
     }
 
     /// This host's clock for the others, if it is an acting writer.
@@ -237,7 +247,7 @@ impl Engine {
             incarnation: self.incarnation,
             phase: self.phase(),
             announced: self.announce(),
-            durable: self.acks.own().to_vec(),
+            durable: self.acknowledged(),
             wall: self.now.wall,
             disk_used_percent: self.disk_used_percent,
         };

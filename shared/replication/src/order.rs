@@ -1,5 +1,6 @@
 //! Which entry comes next, and whether it may be executed yet.
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{HostId, Ts};
 
 use crate::lane::Lane;
@@ -22,7 +23,10 @@ pub(crate) struct WriterLane<'a> {
 pub(crate) fn next_stable(writers: &[WriterLane<'_>]) -> Option<(usize, u64)> {
     let heads = writers.iter().filter_map(|w| Some((w, w.lane.head()?)));
     let (first, entry) = heads.min_by_key(|(w, entry)| (entry.ts, w.host))?;
-    let stable = |w: &WriterLane<'_>| w.lane.head().is_some() || w.clock >= entry.ts;
+    let stable = |w: &WriterLane<'_>| {
+        let closed = w.lane.head().is_some() || w.clock >= entry.ts;
+        closed || planted(Bug::ExecutedBeforeStable)
+    };
     writers
         .iter()
         .all(stable)

@@ -1,5 +1,7 @@
 //! The one place where majorities are computed.
 
+use shoal_types::planted::{Bug, planted};
+
 /// How many of the members make a quorum: more than half. Any two quorums share a member, which is
 /// what all safety here rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,9 @@ impl Quorum {
 
     /// True if so many distinct members are a quorum.
     pub(crate) fn reached_by(self, count: usize) -> bool {
+        if planted(Bug::QuorumTooSmall) {
+            return count >= (self.members / 2).max(1);
+        }
         count > self.members / 2
     }
 }

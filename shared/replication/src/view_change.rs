@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{HostId, Mono, Origin, ViewNumber};
 
 use crate::acceptor::Promise;
@@ -44,7 +45,10 @@ impl Engine {
         };
         self.suspend_for(view, self.me);
         self.acceptor.promise(view, ballot);
-        let ballot_record = self.persist(Record::Ballot { view, ballot });
+        let mut ballot_record = self.persist(Record::Ballot { view, ballot });
+        if planted(Bug::PrepareBeforeSync) {
+            ballot_record = RecordNumber::default();
+        }
         let patience = self.config.timings.silence_max;
         let spread = self.jitter.below(self.step().as_micros() as u64);
         self.proposal = Some(Proposal {
@@ -139,12 +143,19 @@ impl Engine {
         let proposal = self.proposal.as_ref().expect("only a proposer chooses");
         let promises = &proposal.promises;
         let accepted = promises.values().filter_map(|p| p.accepted.as_ref());
-        if let Some((_, value)) = accepted.max_by_key(|(ballot, _)| *ballot) {
+        let accepted = accepted.max_by_key(|(ballot, _)| *ballot);
+        if let Some((_, value)) = accepted.filter(|_| !planted(Bug::AcceptedValueForgotten)) {
             return value.clone();
         }
         let lanes = 0..self.view.members.len();
         let ends: Vec<u64> = lanes
-            .map(|lane| promises.values().map(|p| p.durable[lane]).max())
+            .map(|lane| {
+                let durable = promises.values().map(|p| p.durable[lane]);
+                if planted(Bug::SealBelowAcknowledged) {
+                    return durable.min();
+                }
+                durable.max()
+            })
             .map(|end| end.expect("a quorum is never empty"))
             .collect();
         let writers = self.choose_writers(promises, &ends, &proposal.leaving);

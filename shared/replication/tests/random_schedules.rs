@@ -1,7 +1,8 @@
 //! Random schedules: whatever the network, the disks and the processes do, all hosts execute the same
 //! in one order, nothing that was answered is lost, and once everything heals all hosts converge.
 //!
-//! A failure prints the line that runs its seed alone. `SHOAL_SEEDS=20000` runs more seeds.
+//! A failure prints the line that runs its seed alone. `SHOAL_SEEDS=20000` runs more seeds. With
+//! `--features planted`, `SHOAL_PLANTED=ack-before-sync` plants that bug: the runs must then fail.
 
 mod rig;
 
@@ -285,7 +286,17 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+#[cfg(feature = "planted")]
+#[allow(clippy::disallowed_methods, reason = "a test's own knobs")]
+fn plant_bug() {
+    let name = std::env::var("SHOAL_PLANTED").ok();
+    let bug = name.map(|name| name.parse().expect("a bug's name"));
+    shoal_types::planted::plant(bug);
+}
+
 fn run(hosts: usize, seeds: u64) {
+    #[cfg(feature = "planted")]
+    plant_bug();
     let (from, to) = match number("SHOAL_SEED") {
         Some(one) => (one, one + 1),
         None => {

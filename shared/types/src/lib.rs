@@ -10,6 +10,7 @@ mod id;
 pub mod limits;
 mod message;
 mod outcome;
+pub mod planted;
 mod position;
 mod protocol;
 mod queue_name;

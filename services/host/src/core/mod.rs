@@ -21,6 +21,7 @@ use bytes::Bytes;
 use shoal_queue::{Frozen, Machine};
 use shoal_replication::{Engine, EngineCheckpoint, LinkEvent, Message, RecordNumber, Ticket};
 use shoal_storage::{Address, Batch, BatchDone, Log, Lsn, Removal, Upkeep};
+use shoal_types::planted::show_local_clock;
 use shoal_types::{
     BodyRef, ClusterId, ErrorCode, HostId, HostReply, HostRequest, HostState, Incarnation, Mono,
     Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber, ViewSummary,
@@ -183,6 +184,7 @@ impl Core {
     /// Takes the time of this turn. Every `on_…` call until `end_turn` happens "now".
     pub fn begin_turn(&mut self, now: Now) {
         self.now = now;
+        show_local_clock(now.wall);
     }
 
     /// A frontend, the manager or a client asks for something.

@@ -4,6 +4,7 @@
 use shoal_queue::{Machine, RestoreError};
 use shoal_replication::{Engine, EngineCheckpoint, EngineConfig, Record};
 use shoal_storage::{Address, CheckpointError, Loaded, Log, LogError, Lsn, Scan};
+use shoal_types::planted::show_local_clock;
 use shoal_types::{HostId, Now};
 
 use super::release::CheckpointSchedule;
@@ -85,6 +86,7 @@ pub fn recover(
     let schedule = CheckpointSchedule::new(checkpoint_pace, replay_from, now.mono);
     let mut core = Core::new(host, engine, machine, log, schedule, now);
     core.witness = witness;
+    show_local_clock(now.wall);
     for found in scan {
         let found = found?;
         let record =

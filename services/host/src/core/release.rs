@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shoal_storage::{LaneSpan, Lsn};
 use shoal_types::Mono;
+use shoal_types::planted::{Bug, planted};
 
 use super::{Core, Effect, PendingCheckpoint, Write};
 
@@ -88,7 +89,7 @@ impl Core {
             .checkpoint
             .frozen
             .as_ref()
-            .is_some_and(|(needs, _)| *needs <= durable)
+            .is_some_and(|(needs, _)| *needs <= durable || planted(Bug::CheckpointAheadOfLog))
         {
             let (_, pending) = self
                 .checkpoint
@@ -170,8 +171,9 @@ impl Core {
         };
         let segments = self.log.segments().into_iter();
         segments
-            .filter(|s| s.closed && s.last_lsn < covered && !live.contains_key(&s.number))
-            .filter(|s| !s.lanes.iter().any(is_needed))
+            .filter(|s| s.closed && s.last_lsn < covered)
+            .filter(|s| !live.contains_key(&s.number) || planted(Bug::LiveBodyRemoved))
+            .filter(|s| !s.lanes.iter().any(is_needed) || planted(Bug::NeededEntriesRemoved))
             .map(|s| s.number)
             .collect()
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use shoal_types::planted::{Bug, planted};
+
 use super::block::{Block, SegmentStart};
 use super::lanes::LaneIndex;
 use super::segment::{Contents, End, Segment, Shared, segment_name};
@@ -72,7 +74,10 @@ impl Batch {
         let offset = self.block.offset.into();
         let written = segment.file.write_at(offset, &parts);
         written.map_err(failed("writing"))?;
-        segment.file.sync_data().map_err(failed("syncing"))?;
+        let synced = segment.file.sync_data();
+        if !planted(Bug::SyncErrorIgnored) {
+            synced.map_err(failed("syncing"))?;
+        }
         segment.absorb(&self.block);
         Ok(())
     }
@@ -105,7 +110,9 @@ impl Batch {
             .map_err(failed)?;
         spare.file.sync_data().map_err(failed)?;
         disk.rename(&spare.name, &name).map_err(failed)?;
-        disk.sync_folder().map_err(failed)?;
+        if !planted(Bug::SegmentNameNotSynced) {
+            disk.sync_folder().map_err(failed)?;
+        }
         self.shared.spares().given_up = false;
         let contents = Contents {
             end: End {
