@@ -2,14 +2,22 @@
 //!
 //! Times are simulated: microseconds since the run began, of a clock that no host can read.
 
+use std::fmt;
+
 use bytes::Bytes;
 use shoal_types::{
-    Delivery, HostId, Incarnation, Origin, Outcome, Position, Refusal, Request, RequestId,
+    Delivery, HostId, Incarnation, Micros, Origin, Outcome, Position, Refusal, Request, RequestId,
 };
 
 /// Microseconds of simulated time since the run began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SimTime(pub u64);
+
+impl fmt::Display for SimTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06} s", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
 
 /// Names one call (one attempt of an operation at one host); never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +40,10 @@ pub struct Call {
     pub bodies: Vec<Bytes>,
     /// When the client began.
     pub invoked: SimTime,
+    /// How long the operation asks to be kept waiting (a receive that waits), in microseconds.
+    pub waits: Micros,
+    /// When the client gives the operation up: its deadline, or it leaves before.
+    pub until: SimTime,
     /// When it was told what; `None`: never (the run ended, or the client stopped listening).
     pub returned: Option<(SimTime, Told)>,
 }

@@ -4,7 +4,27 @@
 //! goes wrong. Most judge from what clients asked and were told alone. [`Checker::C0`] replays the
 //! order in which hosts executed through the reference model; the auditor compares hosts as they go.
 
+mod availability;
+mod exclusive_lease;
+mod facts;
+mod final_counts;
+mod findings;
+mod groups;
+mod intact;
+mod leases;
+mod liveness;
+mod no_loss;
+mod no_return;
+mod numbers;
+mod once;
+mod receipts;
+mod receive_counts;
+mod replies;
+mod search;
 mod set;
+mod times;
+mod witness;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +34,8 @@ pub use set::{Checker, CheckerSet, UnknownChecker};
 
 use crate::auditor::Auditor;
 use crate::history::{Call, SimTime};
+use facts::Facts;
+use findings::Findings;
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +72,43 @@ pub struct Evidence<'a> {
     pub skew_bound: Micros,
 }
 
-/// Judges a run, with the checkers that are on. In the order of the checkers.
+/// Judges a run, with the checkers that are on. What the auditor noticed is among it.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>, on: &CheckerSet) -> Vec<Violation> {
-    let _ = evidence;
-    let _ = on;
-    Vec::new()
+    let mut findings = Findings::new(on);
+    for noticed in evidence.auditor.violations() {
+        findings.add(noticed.checker, noticed.at, || noticed.what.clone());
+    }
+    let facts = Facts::new(evidence.calls);
+    for check in CLIENTS_SIDE {
+        check(&facts, evidence, &mut findings);
+    }
+    if on.has(Checker::C0) || on.has(Checker::C16) {
+        let log = evidence.auditor.log();
+        let replayed = witness::replay(log, &mut findings);
+        witness::check(&facts, log, &mut findings);
+        final_counts::check(evidence, &replayed, &mut findings);
+    }
+    findings.into_violations()
 }
+
+type Check = fn(&Facts<'_>, &Evidence<'_>, &mut Findings<'_>);
+
+/// All that judge from what clients saw.
+const CLIENTS_SIDE: &[Check] = &[
+    no_loss::check,
+    intact::check,
+    no_return::check,
+    exclusive_lease::check,
+    receipts::check,
+    numbers::check_gaps,
+    numbers::check_real_time,
+    groups::check,
+    once::check,
+    availability::check,
+    times::check,
+    receive_counts::check,
+    replies::check,
+    liveness::check,
+    search::check,
+];

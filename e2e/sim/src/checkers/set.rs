@@ -39,7 +39,7 @@ checkers! {
     C7 = "C7": "a send that begins after another was answered gets the larger number";
     C8 = "C8": "a group's next message is delivered only after the one before is gone";
     C9 = "C9": "one message per deduplication key and per request";
-    C10 = "C10": "once faults are over, messages that can be received are received soon";
+    C10 = "C10": "a receive with room gives every message that is surely there to be given";
     C12 = "C12": "delays, times to live and retention are kept";
     C13 = "C13": "hosts at the same position have the same state";
     C14 = "C14": "positions, incarnations and receive counts never go back";

@@ -129,6 +129,7 @@ impl Consumer {
                 errand.hedge_after
             },
             leaves_after,
+            waits: wait,
             ..errand
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Errand {
     pub(super) leaves_after: Option<Micros>,
     /// Only this host is asked.
     pub(super) only_at: Option<HostId>,
+    /// How long the command itself asks to be kept waiting.
+    pub(super) waits: Micros,
 }
 
 /// How an operation ended, as its client sees it.
@@ -52,6 +54,7 @@ pub(super) struct Execution {
     pub(super) request: Request,
     pub(super) bodies: Vec<Bytes>,
     pub(super) running: Vec<(CallId, HostId)>,
+    pub(super) waits: Micros,
     hedge_after: Micros,
     only_at: Option<HostId>,
     ends: SimTime,
@@ -71,6 +74,7 @@ impl Execution {
             request,
             bodies: errand.bodies,
             running: Vec::new(),
+            waits: errand.waits,
             hedge_after: errand.hedge_after,
             only_at: errand.only_at,
             ends: after(errand.patience),
@@ -86,10 +90,13 @@ impl Execution {
 
     /// When there is something to do even if nothing is heard.
     pub(super) fn next_at(&self) -> SimTime {
-        let ends = self
-            .leaves
-            .map_or(self.ends, |leaves| leaves.min(self.ends));
-        self.next.min(ends)
+        self.next.min(self.until())
+    }
+
+    /// When its client gives it up.
+    pub(super) fn until(&self) -> SimTime {
+        self.leaves
+            .map_or(self.ends, |leaves| leaves.min(self.ends))
     }
 
     /// Hosts that are asked at the moment may not be in the view any more: ask another one at once.

@@ -16,7 +16,9 @@ mod queues;
 mod role;
 
 use bytes::Bytes;
-use shoal_types::{ClusterId, HostId, HostRequest, Origin, Request, RequestId, Ts, ViewSummary};
+use shoal_types::{
+    BodyRef, ClusterId, HostId, HostRequest, Origin, Outcome, Request, RequestId, Ts, ViewSummary,
+};
 
 pub use knobs::Knobs;
 
@@ -160,6 +162,7 @@ impl Workload {
         }
         let made = &mut self.calls[call.0 as usize];
         assert!(made.returned.is_none(), "{call:?} ends twice");
+        let told = without_places(told);
         made.returned = Some((now, told.clone()));
         let number = made.client as usize;
         let client = &mut self.clients[number];
@@ -283,6 +286,8 @@ impl Workload {
             request: request.clone(),
             bodies: execution.bodies.clone(),
             invoked: self.now,
+            waits: execution.waits,
+            until: execution.until(),
             returned: None,
         });
         asks.push(Ask::Call {
@@ -321,4 +326,14 @@ impl Workload {
         let pause = client.role.pause(&mut desk);
         client.looks_at = Some(SimTime(self.now.0 + pause));
     }
+}
+
+/// Where a host keeps a body does not go over the wire.
+fn without_places(mut told: Told) -> Told {
+    if let Told::Outcome(Outcome::Received(deliveries), _) = &mut told {
+        for delivery in deliveries {
+            delivery.body = BodyRef::default();
+        }
+    }
+    told
 }

@@ -73,6 +73,7 @@ impl Desk<'_> {
             },
             leaves_after: None,
             only_at: None,
+            waits: 0,
         }
     }
 }

@@ -1,0 +1,188 @@
+//! C10: a receive with room gives every message that is surely there to be given.
+//!
+//! For each message of a standard queue: the stretches of time in which it was surely accepted, not
+//! delayed, in nobody's hands and not gone. A receive that lies in such a stretch from its beginning
+//! to its end and gave fewer messages than it was asked for should have given it. Stretches in which a
+//! receive that nobody heard of may hold the message do not count. (Groups of FIFO queues are judged
+//! by the drain: see liveness and C1.)
+
+use std::collections::BTreeMap;
+
+use shoal_types::limits::RECEIVE_BYTES_MAX;
+use shoal_types::{Command, Micros, Outcome, PartitionId, SendResult, Sequence};
+
+use super::facts::{Facts, PartitionFacts, Story, Use};
+use super::findings::Findings;
+use super::{Checker, Evidence, leases};
+use crate::history::SimTime;
+use crate::workload::limits::{PATIENCE_MAX, VISIBILITY_MAX};
+
+/// A message that is surely ready, from one time to another.
+struct Ready {
+    from: SimTime,
+    until: SimTime,
+    sequence: Sequence,
+    bytes: usize,
+}
+
+type Stretch = (SimTime, SimTime);
+
+pub(super) fn check(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+    let skew = evidence.skew_bound;
+    let mut ready: BTreeMap<PartitionId, Vec<Ready>> = BTreeMap::new();
+    for ((partition, sequence), story) in &facts.stories {
+        let queue = facts.partitions.get(partition);
+        let Some(queue) = queue.filter(|queue| !queue.fifo()) else {
+            continue;
+        };
+        let stretches = stretches(facts, *partition, queue, story, skew);
+        let bytes = story
+            .sent
+            .first()
+            .map_or(0, |at| facts.sent[*at].body.len());
+        let stretches = stretches.into_iter().map(|(from, until)| Ready {
+            from,
+            until,
+            sequence: *sequence,
+            bytes,
+        });
+        ready.entry(*partition).or_default().extend(stretches);
+    }
+    let receives = Receives::of(facts, skew);
+    for (partition, mut ready) in ready {
+        ready.sort_by_key(|ready| ready.from);
+        let mut latest = SimTime::default();
+        let latest: Vec<SimTime> = ready
+            .iter()
+            .map(|ready| {
+                latest = latest.max(ready.until);
+                latest
+            })
+            .collect();
+        for receive in receives.short.get(&partition).into_iter().flatten() {
+            let begun = ready.partition_point(|ready| ready.from <= receive.invoked);
+            if begun == 0 || latest[begun - 1] < receive.returned {
+                continue;
+            }
+            let missed = ready[..begun].iter().find(|ready| {
+                ready.until >= receive.returned && receive.bytes + ready.bytes <= RECEIVE_BYTES_MAX
+            });
+            if let Some(missed) = missed {
+                findings.add(Checker::C10, receive.returned, || {
+                    format!(
+                        "{partition}: {} had room and did not give message {}, which was there to be \
+                         given from {} to {}",
+                        facts.describe(receive.operation),
+                        missed.sequence.number(),
+                        missed.from,
+                        missed.until
+                    )
+                });
+            }
+        }
+    }
+}
+
+/// A receive that gave less than it was asked for.
+struct Short {
+    operation: usize,
+    invoked: SimTime,
+    returned: SimTime,
+    bytes: usize,
+}
+
+struct Receives {
+    short: BTreeMap<PartitionId, Vec<Short>>,
+}
+
+impl Receives {
+    fn of(facts: &Facts<'_>, skew: Micros) -> Self {
+        let mut short: BTreeMap<PartitionId, Vec<Short>> = BTreeMap::new();
+        for (number, operation) in facts.operations.iter().enumerate() {
+            let Command::Receive {
+                partition,
+                max,
+                attempt: None,
+                ..
+            } = operation.command
+            else {
+                continue;
+            };
+            let Some((returned, Outcome::Received(deliveries))) = operation.answered else {
+                continue;
+            };
+            let unseen = facts.partitions.get(partition).is_some_and(|queue| {
+                queue.leased_unseen.iter().any(|from| {
+                    *from <= returned && operation.invoked.0 <= unseen_until(*from, skew)
+                })
+            });
+            // A repeated receive gives the first attempt's leases that are left.
+            if unseen || operation.calls.len() > 1 || deliveries.len() >= usize::from(*max) {
+                continue;
+            }
+            short.entry(*partition).or_default().push(Short {
+                operation: number,
+                invoked: operation.invoked,
+                returned,
+                bytes: deliveries.iter().map(|d| d.size as usize).sum(),
+            });
+        }
+        Self { short }
+    }
+}
+
+/// A receive that nobody heard of may have been executed until its deadline, and its leases last.
+fn unseen_until(from: SimTime, skew: Micros) -> u64 {
+    from.0 + PATIENCE_MAX + VISIBILITY_MAX + 2 * skew
+}
+
+fn stretches(
+    facts: &Facts<'_>,
+    partition: PartitionId,
+    queue: &PartitionFacts,
+    story: &Story,
+    skew: Micros,
+) -> Vec<Stretch> {
+    let [sent] = story.sent[..] else {
+        return Vec::new();
+    };
+    let sent = &facts.sent[sent];
+    let Some((answered, SendResult::Accepted(_))) = sent.answered else {
+        return Vec::new();
+    };
+    let delay = sent.item.delay.unwrap_or_else(|| queue.delay_max());
+    let delay = if delay == 0 { 0 } else { delay + skew };
+    let mut from = later(answered, delay);
+    let gone = story.may_be_gone_from(facts, partition, skew);
+    let leases = leases::of(facts, partition, story);
+    let leased = leases
+        .values()
+        .map(|lease| (lease.granted_from, lease.over_from(skew)));
+    let touched = story.shown.iter().filter_map(|at| {
+        let shown = &facts.shown[*at];
+        let lasts = match shown.use_ {
+            Use::Acknowledge => return None,
+            Use::Change(micros) | Use::Release(micros) => micros,
+            Use::Unreceive => 0,
+        };
+        let over = shown
+            .answered
+            .map_or(SimTime(u64::MAX), |(at, _)| later(at, lasts + skew));
+        shown.possible.then_some((shown.invoked, over))
+    });
+    let mut busy: Vec<Stretch> = leased.chain(touched).collect();
+    busy.sort_unstable();
+    let mut free = Vec::new();
+    for (begins, ends) in busy.into_iter().chain([(gone, SimTime(u64::MAX))]) {
+        let until = begins.min(gone);
+        if from < until {
+            free.push((from, until));
+        }
+        from = from.max(ends);
+    }
+    free
+}
+
+fn later(than: SimTime, micros: Micros) -> SimTime {
+    SimTime(than.0.saturating_add(micros))
+}

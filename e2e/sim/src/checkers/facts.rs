@@ -1,0 +1,269 @@
+//! What clients asked and were told, sorted by what it is about. No judgement in here, and nothing
+//! that hosts know.
+//!
+//! Attempts of one operation are one operation: it began with its first attempt, and what any attempt
+//! was told counts. Whatever may have happened without anybody being told is kept as "possible".
+
+mod partitions;
+mod stories;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use shoal_types::{
+    Applied, Command, Delivery, Micros, Outcome, PartitionId, Receipt, ReceiptResult, RequestId,
+    SendItem, SendResult, Sequence,
+};
+
+pub(super) use partitions::PartitionFacts;
+pub(super) use stories::Story;
+
+use super::words;
+use crate::history::{Call, SimTime, Told};
+
+/// See the module.
+pub(super) struct Facts<'a> {
+    pub(super) calls: &'a [Call],
+    pub(super) operations: Vec<Operation<'a>>,
+    pub(super) sent: Vec<Sent<'a>>,
+    pub(super) delivered: Vec<Delivered<'a>>,
+    pub(super) shown: Vec<Shown>,
+    pub(super) partitions: BTreeMap<PartitionId, PartitionFacts>,
+    /// All that is known of each message that has a number.
+    pub(super) stories: BTreeMap<(PartitionId, Sequence), Story>,
+}
+
+/// All attempts of one operation.
+pub(super) struct Operation<'a> {
+    pub(super) command: &'a Command,
+    pub(super) bodies: &'a [Bytes],
+    pub(super) deadline: shoal_types::Ts,
+    pub(super) id: RequestId,
+    pub(super) calls: Vec<&'a Call>,
+    /// When its first attempt began.
+    pub(super) invoked: SimTime,
+    /// What it was told first, other than a refusal.
+    pub(super) answered: Option<(SimTime, &'a Outcome)>,
+    /// Nobody can say that it did not happen: it was answered, or an attempt's end is not known.
+    pub(super) possible: bool,
+}
+
+/// A message as a client sent it.
+pub(super) struct Sent<'a> {
+    pub(super) operation: usize,
+    pub(super) partition: PartitionId,
+    pub(super) item: &'a SendItem,
+    pub(super) body: &'a Bytes,
+    pub(super) invoked: SimTime,
+    pub(super) answered: Option<(SimTime, SendResult)>,
+    /// It may be in the queue: accepted, or not known.
+    pub(super) possible: bool,
+}
+
+/// A message as a client received it.
+pub(super) struct Delivered<'a> {
+    pub(super) operation: usize,
+    pub(super) call: &'a Call,
+    pub(super) partition: PartitionId,
+    pub(super) delivery: &'a Delivery,
+    pub(super) body: &'a Bytes,
+    /// When the operation's first attempt began.
+    pub(super) invoked: SimTime,
+    pub(super) returned: SimTime,
+    pub(super) auto_ack: bool,
+    /// The send with this body.
+    pub(super) sent: Option<usize>,
+}
+
+/// What a receipt was shown for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Acknowledge,
+    /// To end so long after.
+    Change(Micros),
+    /// To come back so long after.
+    Release(Micros),
+    Unreceive,
+}
+
+/// A receipt shown in an operation.
+pub(super) struct Shown {
+    pub(super) operation: usize,
+    pub(super) use_: Use,
+    pub(super) receipt: Receipt,
+    pub(super) invoked: SimTime,
+    pub(super) answered: Option<(SimTime, ReceiptResult)>,
+    /// It may have been done: it was, or nobody knows.
+    pub(super) possible: bool,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(calls: &'a [Call]) -> Self {
+        let mut facts = Facts {
+            calls,
+            operations: operations(calls),
+            sent: Vec::new(),
+            delivered: Vec::new(),
+            shown: Vec::new(),
+            partitions: BTreeMap::new(),
+            stories: BTreeMap::new(),
+        };
+        for number in 0..facts.operations.len() {
+            facts.note_sent(number);
+            facts.note_shown(number);
+        }
+        facts.note_delivered();
+        facts.partitions = partitions::of(&facts.operations);
+        facts.stories = stories::of(&facts);
+        facts
+    }
+
+    fn note_sent(&mut self, number: usize) {
+        let operation = &self.operations[number];
+        let Command::Send { partition, items } = operation.command else {
+            return;
+        };
+        for (i, (item, body)) in items.iter().zip(operation.bodies).enumerate() {
+            let answered = match operation.answered {
+                Some((at, Outcome::Sent(results))) => results.get(i).map(|r| (at, *r)),
+                _ => None,
+            };
+            self.sent.push(Sent {
+                operation: number,
+                partition: *partition,
+                item,
+                body,
+                invoked: operation.invoked,
+                answered,
+                possible: match answered {
+                    Some((_, result)) => matches!(result, SendResult::Accepted(_)),
+                    None => operation.possible,
+                },
+            });
+        }
+    }
+
+    fn note_shown(&mut self, number: usize) {
+        let operation = &self.operations[number];
+        let uses: Vec<(Receipt, Use)> = match operation.command {
+            Command::Acknowledge { receipts, .. } => {
+                receipts.iter().map(|r| (*r, Use::Acknowledge)).collect()
+            }
+            Command::ChangeVisibility { changes, .. } => changes
+                .iter()
+                .map(|change| (change.receipt, Use::Change(change.visibility)))
+                .collect(),
+            Command::Release {
+                receipts, delay, ..
+            } => receipts
+                .iter()
+                .map(|r| (*r, Use::Release(*delay)))
+                .collect(),
+            Command::Unreceive { receipts, .. } => {
+                receipts.iter().map(|r| (*r, Use::Unreceive)).collect()
+            }
+            _ => return,
+        };
+        for (i, (receipt, use_)) in uses.into_iter().enumerate() {
+            let answered = match operation.answered {
+                Some((at, Outcome::Receipts(results))) => results.get(i).map(|r| (at, *r)),
+                _ => None,
+            };
+            self.shown.push(Shown {
+                operation: number,
+                use_,
+                receipt,
+                invoked: operation.invoked,
+                answered,
+                possible: match answered {
+                    Some((_, result)) => result == ReceiptResult::Done,
+                    None => operation.possible,
+                },
+            });
+        }
+    }
+
+    fn note_delivered(&mut self) {
+        let by_body: BTreeMap<&[u8], usize> = self
+            .sent
+            .iter()
+            .enumerate()
+            .map(|(at, sent)| (sent.body.as_ref(), at))
+            .collect();
+        for (number, operation) in self.operations.iter().enumerate() {
+            let Command::Receive {
+                partition,
+                auto_ack,
+                ..
+            } = operation.command
+            else {
+                continue;
+            };
+            for call in &operation.calls {
+                let Some((returned, Told::Outcome(Outcome::Received(deliveries), bodies))) =
+                    &call.returned
+                else {
+                    continue;
+                };
+                for (delivery, body) in deliveries.iter().zip(bodies) {
+                    self.delivered.push(Delivered {
+                        operation: number,
+                        call,
+                        partition: *partition,
+                        delivery,
+                        body,
+                        invoked: operation.invoked,
+                        returned: *returned,
+                        auto_ack: *auto_ack,
+                        sent: by_body.get(body.as_ref()).copied(),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn describe(&self, operation: usize) -> String {
+        words::operation(&self.operations[operation])
+    }
+
+    /// The answer of one call with its times.
+    pub(super) fn describe_delivered(&self, delivered: &Delivered<'_>) -> String {
+        words::call(delivered.call)
+    }
+}
+
+fn operations(calls: &[Call]) -> Vec<Operation<'_>> {
+    let mut by_id: BTreeMap<RequestId, usize> = BTreeMap::new();
+    let mut operations: Vec<Operation<'_>> = Vec::new();
+    for call in calls {
+        let number = *by_id.entry(call.request.id).or_insert_with(|| {
+            operations.push(Operation {
+                command: &call.request.command,
+                bodies: &call.bodies,
+                deadline: call.request.deadline,
+                id: call.request.id,
+                calls: Vec::new(),
+                invoked: call.invoked,
+                answered: None,
+                possible: false,
+            });
+            operations.len() - 1
+        });
+        let operation = &mut operations[number];
+        operation.calls.push(call);
+        operation.invoked = operation.invoked.min(call.invoked);
+        operation.possible |= !is_refused(call);
+        if let Some((at, Told::Outcome(outcome, _))) = &call.returned {
+            let first = operation.answered.is_none_or(|(before, _)| *at < before);
+            if first {
+                operation.answered = Some((*at, outcome));
+            }
+        }
+    }
+    operations
+}
+
+/// Refused with certainty that nothing was applied by this attempt.
+pub(super) fn is_refused(call: &Call) -> bool {
+    matches!(&call.returned, Some((_, Told::Refused(refusal))) if refusal.applied == Applied::No)
+}

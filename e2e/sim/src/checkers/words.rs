@@ -1,0 +1,72 @@
+//! How violations name what they are about.
+
+use shoal_types::{Command, Outcome};
+
+use super::facts::Operation;
+use crate::history::{Call, Told};
+
+fn kind(command: &Command) -> &'static str {
+    match command {
+        Command::CreatePartition { .. } => "create",
+        Command::ConfigurePartition { .. } => "configure",
+        Command::DeletePartition { .. } => "delete",
+        Command::Send { .. } => "send",
+        Command::Receive { auto_ack: true, .. } => "receive and delete",
+        Command::Receive { .. } => "receive",
+        Command::Acknowledge { .. } => "acknowledge",
+        Command::ChangeVisibility { .. } => "extend",
+        Command::Release { .. } => "release",
+        Command::Unreceive { .. } => "unreceive",
+        Command::Purge { .. } => "purge",
+        Command::CancelWaiter { .. } => "cancel",
+        Command::Tick => "tick",
+    }
+}
+
+/// A call with its times, as violations name it.
+pub(super) fn call(call: &Call) -> String {
+    let Call {
+        id,
+        client,
+        host,
+        invoked,
+        ..
+    } = call;
+    let what = kind(&call.request.command);
+    let told = match &call.returned {
+        Some((at, told)) => format!("{at}, {}", brief(told)),
+        None => "never".to_owned(),
+    };
+    format!(
+        "call {} ({what} by client {client} at {host}, {invoked} to {told})",
+        id.0
+    )
+}
+
+/// An operation with its times.
+pub(super) fn operation(operation: &Operation<'_>) -> String {
+    let what = kind(operation.command);
+    let first = operation.calls[0];
+    let told = match operation.answered {
+        Some((at, _)) => at.to_string(),
+        None => "never".to_owned(),
+    };
+    format!(
+        "call {} ({what} by client {}, {} to {told}, {} attempts)",
+        first.id.0,
+        first.client,
+        operation.invoked,
+        operation.calls.len()
+    )
+}
+
+fn brief(told: &Told) -> String {
+    match told {
+        Told::Outcome(Outcome::Received(deliveries), _) => {
+            format!("{} messages", deliveries.len())
+        }
+        Told::Outcome(outcome, _) => format!("{outcome:?}"),
+        Told::Refused(refusal) => format!("{} (applied: {:?})", refusal.code, refusal.applied),
+        Told::Broken => "broken".to_owned(),
+    }
+}
