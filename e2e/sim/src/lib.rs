@@ -3,8 +3,18 @@
 //! The hosts are the host's own `Core` (engine, queues, log) over disks in memory; the network, the
 //! clocks, the clients and the faults are simulated. Everything a run does follows from its seed.
 
+pub mod actions;
 pub mod auditor;
 pub mod checkers;
+pub mod faults;
 pub mod history;
+mod limits;
+pub mod options;
 pub mod random;
+pub mod report;
+pub mod runner;
+pub mod scenarios;
+pub mod sometimes;
+pub mod trace;
 pub mod workload;
+pub mod world;

@@ -1,0 +1,105 @@
+//! What can be done to a cluster from outside, one step at a time. Faults and scenarios are made of
+//! these.
+
+use shoal_types::{HostId, Micros};
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Kill -9: the process is gone, what it wrote is in the page cache.
+    Kill(HostId),
+    /// The machine loses its power: what was not synced may be lost, nobody is told.
+    PowerOff(HostId),
+    /// All machines at once.
+    PowerOffAll,
+    /// Boots the machine if need be and starts the process if it does not run.
+    Start(HostId),
+    /// Kills the process while it starts the next time.
+    KillInStart(HostId),
+    /// The process stands still; with `clock`, its machine's clocks do as well (a paused virtual
+    /// machine).
+    Freeze {
+        /// Whose.
+        host: HostId,
+        /// The clocks stand still too.
+        clock: bool,
+    },
+    /// It goes on.
+    Thaw(HostId),
+    /// It is asked to stop: leaves the view, then ends.
+    Leave(HostId),
+    /// It is gone and does not come back in this run.
+    Retire(HostId),
+    /// Nothing gets from the first to the second host, for each pair.
+    Cut(Vec<(HostId, HostId)>),
+    /// Ends one [`Action::Cut`].
+    Mend(Vec<(HostId, HostId)>),
+    /// Clients do not reach this host, nor it them.
+    CutClients(HostId),
+    /// They do again.
+    MendClients(HostId),
+    /// Everything between two hosts takes so much longer, in this direction.
+    SlowLink {
+        /// From here.
+        from: HostId,
+        /// To there.
+        to: HostId,
+        /// Longer by so much; 0: as usual.
+        by: Micros,
+    },
+    /// Connections to this host break, and can be made again at once.
+    BreakLinks(HostId),
+    /// Every operation of the disk takes so many times as long; 1: as usual.
+    SlowDisk {
+        /// Whose.
+        host: HostId,
+        /// How many times.
+        times: u64,
+    },
+    /// The disk does nothing for so long.
+    StallDisk {
+        /// Whose.
+        host: HostId,
+        /// How long.
+        lasts: Micros,
+    },
+    /// The disk has room for so many more bytes; `None`: for everything.
+    FillDisk {
+        /// Whose.
+        host: HostId,
+        /// Bytes.
+        room: Option<u64>,
+    },
+    /// The next write to a file of the log or the checkpoint fails.
+    FailWrite(HostId),
+    /// The next sync of such a file fails.
+    FailSync(HostId),
+    /// So many reads fail.
+    FailReads {
+        /// Whose.
+        host: HostId,
+        /// How many.
+        times: u64,
+    },
+    /// Bits of a file change; the number decides where.
+    Damage {
+        /// Whose.
+        host: HostId,
+        /// Which bits.
+        place: u64,
+    },
+    /// Somebody sets the machine's wall clock: it is off by so much (in microseconds) from now on.
+    SetClock {
+        /// Whose.
+        host: HostId,
+        /// Ahead of true time, or behind it.
+        ahead: i64,
+    },
+    /// Every turn of the process takes so much longer; 0: as usual.
+    SlowProcess {
+        /// Whose.
+        host: HostId,
+        /// How long.
+        turn: Micros,
+    },
+}

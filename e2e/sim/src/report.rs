@@ -1,0 +1,144 @@
+//! What a batch of runs came to, for people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::checkers::{Checker, CheckerSet};
+use crate::limits::{SOMETIMES_SEEDS, VIOLATIONS_SHOWN};
+use crate::sometimes::{Reached, Sometimes};
+use crate::world::{Ended, Summary};
+
+/// Sums over runs.
+#[derive(Debug, Default)]
+pub struct Report {
+    seeds: u64,
+    failed: Vec<u64>,
+    sum: Summary,
+    reached: Reached,
+    simulated: u64,
+}
+
+impl Report {
+    /// Adds a run.
+    pub fn add(&mut self, seed: u64, ended: &Ended) {
+        self.seeds += 1;
+        if !ended.violations.is_empty() {
+            self.failed.push(seed);
+        }
+        let (sum, run) = (&mut self.sum, &ended.summary);
+        self.simulated += run.ended_at.0;
+        sum.events += run.events;
+        sum.turns += run.turns;
+        sum.messages += run.messages;
+        sum.starts += run.starts;
+        sum.calls += run.calls;
+        sum.answered += run.answered;
+        for (kind, count) in &run.faults {
+            *sum.faults.entry(*kind).or_default() += count;
+        }
+        self.reached.add(&ended.reached);
+    }
+
+    /// Runs so far.
+    #[must_use]
+    pub fn seeds(&self) -> u64 {
+        self.seeds
+    }
+
+    /// Seeds with violations.
+    #[must_use]
+    pub fn failed(&self) -> &[u64] {
+        &self.failed
+    }
+
+    /// Rare events that a batch of this size should have reached and did not.
+    #[must_use]
+    pub fn not_reached(&self, on: &CheckerSet) -> Vec<Sometimes> {
+        if self.seeds < SOMETIMES_SEEDS || !on.has(Checker::Sometimes) {
+            return Vec::new();
+        }
+        self.reached.never().collect()
+    }
+
+    /// One line while it goes on.
+    #[must_use]
+    pub fn progress(&self, of: u64, took: Duration) -> String {
+        format!(
+            "{} of {of} seeds, {:.1} simulated hours, {:.0} simulated seconds a second, {} failed",
+            self.seeds,
+            self.hours(),
+            self.speed(took),
+            self.failed.len()
+        )
+    }
+
+    fn hours(&self) -> f64 {
+        self.simulated as f64 / 3.6e9
+    }
+
+    fn speed(&self, took: Duration) -> f64 {
+        self.simulated as f64 / 1e6 / took.as_secs_f64().max(1e-9)
+    }
+
+    /// All figures.
+    #[must_use]
+    pub fn text(&self, took: Duration, jobs: u64, on: &CheckerSet) -> String {
+        let sum = &self.sum;
+        let mut text = String::new();
+        let mut line = |line: String| writeln!(text, "{line}").expect("memory takes all");
+        line(format!(
+            "{} seeds: {:.2} simulated hours in {:.0} s with {jobs} jobs, {:.0} simulated seconds per second and job",
+            self.seeds,
+            self.hours(),
+            took.as_secs_f64(),
+            self.speed(took) / jobs.max(1) as f64
+        ));
+        line(format!(
+            "{} events, {} turns of hosts, {} messages between them, {} starts",
+            sum.events, sum.turns, sum.messages, sum.starts
+        ));
+        line(format!(
+            "{} calls of clients, {} of them answered with an outcome",
+            sum.calls, sum.answered
+        ));
+        line("faults:".to_owned());
+        for (kind, count) in &sum.faults {
+            line(format!("{count:>9}  {kind}"));
+        }
+        line("rare events:".to_owned());
+        for what in Sometimes::ALL {
+            line(format!("{:>9}  {}", self.reached.count(*what), what.name()));
+        }
+        for what in self.not_reached(on) {
+            line(format!(
+                "NEVER REACHED in {} seeds: {}",
+                self.seeds,
+                what.name()
+            ));
+        }
+        match self.failed.len() {
+            0 => line("no violations".to_owned()),
+            n => line(format!("{n} seeds with violations: {:?}", self.failed)),
+        }
+        text
+    }
+}
+
+/// What went wrong in a run, and the line that replays it.
+#[must_use]
+pub fn failure(seed: u64, replay: &str, ended: &Ended) -> String {
+    let mut text = format!(
+        "seed {seed} FAILED, {} violations\n",
+        ended.violations.len()
+    );
+    for violation in ended.violations.iter().take(VIOLATIONS_SHOWN) {
+        writeln!(
+            text,
+            "  {} at {}: {}",
+            violation.checker, violation.at, violation.what
+        )
+        .expect("memory takes all");
+    }
+    writeln!(text, "  replay: {replay}").expect("memory takes all");
+    text
+}

@@ -1,0 +1,206 @@
+//! Rare events that a large run must have reached. What a test never reaches it does not test: if a
+//! change of code or of the simulator's odds makes one of these disappear, the run says so.
+
+macro_rules! sometimes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// A rare event.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Sometimes { $($(#[$doc])* $name,)* }
+
+        impl Sometimes {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// As reports name it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+sometimes! {
+    // Views
+    /// A view was proposed because a writer is missing.
+    ViewForMissing = "view change because a writer is missing";
+    /// A view was proposed because a host wants in.
+    ViewForJoining = "view change because a host wants in";
+    /// A view was proposed because a host wants out.
+    ViewForLeaving = "view change because a host wants out";
+    /// A view that leaves a host out was installed.
+    ViewWithoutSomeone = "view without one of the members installed";
+    /// A view with one writer was installed.
+    ViewOfOne = "view with a single writer installed";
+    /// A higher ballot stopped an attempt.
+    BallotDuel = "ballot refused because of a higher one";
+    /// Round 2 or later was tried.
+    SecondRound = "value put forward in a later round than the first";
+    /// A promise carried a value accepted before.
+    AcceptedValueAdopted = "promise with a value accepted under an earlier ballot";
+    /// A host that had a ballot under way died.
+    ProposerDied = "proposer died before its view was installed";
+    /// A pre-vote was sent by a host that got no quorum and went on acting.
+    PreVoteInVain = "pre-votes for one view that came to nothing";
+    /// A host's own batch lay beyond the seal.
+    OwnBatchCutOff = "own batch cut off by the seal";
+    /// A host was told that it forgot.
+    Forgotten = "host told that an earlier life of it knew more";
+    /// A host that kept dropping out was made to wait.
+    JoinBackedOff = "host had to ask again and again to be let in";
+    /// All members of a cluster of four were split two and two.
+    TwoTwoSplit = "four hosts split two and two";
+    // Entries on their way
+    /// A gap was fetched.
+    ResendAfterGap = "fetch of a gap within the current view";
+    /// Entries of an earlier view were fetched.
+    FetchOfEarlierView = "fetch of an earlier view";
+    /// Entries were read from the log for a peer.
+    FetchFromLog = "entries for a peer read from the log";
+    /// Entries were sent to a peer out of memory.
+    FetchFromMemory = "entries for a peer taken from memory";
+    /// Entries for a peer could not be read.
+    FetchFailed = "entries for a peer could not be read";
+    /// A message was lost.
+    MessageLost = "message between hosts lost";
+    /// A message came twice.
+    MessageTwice = "message between hosts duplicated";
+    /// A message overtook another.
+    MessageLate = "message between hosts overtaken by later ones";
+    /// A frame came from a life that was over.
+    FrameOfTheDead = "frame arrived from a host that had died meanwhile";
+    // Processes
+    /// A host was formed late.
+    FormedLate = "host formed seconds after the others";
+    /// Formation was repeated and did nothing.
+    FormedAgain = "formation repeated without effect";
+    /// Another formation was refused.
+    FormedOtherwiseRefused = "formation with another list refused";
+    /// A process was killed while a log write was under way.
+    KilledInLogWrite = "killed in the middle of a log write";
+    /// A process was killed while it began a segment.
+    KilledInSegmentBegin = "killed while a segment was begun";
+    /// A process was killed while it wrote a checkpoint.
+    KilledInCheckpoint = "killed in the middle of a checkpoint";
+    /// A process was killed while it removed segments.
+    KilledInRemoval = "killed in the middle of a removal of segments";
+    /// A process was killed during upkeep.
+    KilledInUpkeep = "killed in the middle of upkeep";
+    /// A process was killed while it started.
+    KilledInStart = "killed while it started";
+    /// Power of one host was lost.
+    PowerLost = "power of a host lost";
+    /// Power of all hosts was lost at once.
+    AllPowerLost = "power of all hosts lost at once";
+    /// A frozen host went on.
+    Thawed = "frozen host went on";
+    /// A frozen host was left out meanwhile.
+    ThawedOutsideTheView = "frozen host went on and found itself left out";
+    /// A host left on purpose and was sealed out.
+    LeftSealedOut = "leaving host was sealed out before it stopped";
+    /// A host left on purpose and nobody sealed it out in time.
+    LeftImpatient = "leaving host stopped without having been sealed out";
+    /// Two hosts were down at once.
+    MajorityDown = "no majority of the hosts up";
+    // Disks
+    /// A torn tail was found.
+    TornTail = "unfinished write found at the end of the log";
+    /// A start found records that the last power loss had not taken although unsynced.
+    UnsyncedTail = "restart found writes that had not been synced";
+    /// A write failed and the host stopped.
+    StoppedByWriteError = "host stopped because a write failed";
+    /// A sync failed and the host stopped.
+    StoppedBySyncError = "host stopped because a sync failed";
+    /// No room for the log.
+    LogFull = "no room for the log";
+    /// No room for a checkpoint.
+    CheckpointFull = "no room for a checkpoint, put off";
+    /// Commands refused since a disk is full.
+    RefusedDiskFull = "command refused because a disk is full";
+    /// A stalled disk made its host ask to be let out.
+    StalledDiskAskedOut = "host with a stalled disk asked to be let out";
+    /// A body could not be read.
+    BodyUnreadable = "body could not be read or was damaged, and was held back";
+    /// A body was read from the log.
+    BodyFromLog = "body read from the log";
+    /// A segment was removed.
+    SegmentRemoved = "log segment removed";
+    /// A checkpoint was written.
+    CheckpointWritten = "checkpoint written";
+    /// A host started from a checkpoint.
+    CheckpointRestored = "host started from a checkpoint";
+    /// A host started from a checkpoint after its log had lost segments.
+    RestoredWithoutOldSegments = "host started from a log whose beginning was removed";
+    /// A damaged host refused to start.
+    DamageRefused = "damaged host refused to start";
+    /// A damaged host started although it was damaged.
+    DamageHarmless = "damaged host started, the damage touched nothing that counts";
+    // Clocks
+    /// A clock far off.
+    FarClock = "host with a clock beyond the bound";
+    /// An entry from a clock too far ahead was not adopted.
+    ClockTooFarAhead = "host suspected because its clock is too far ahead";
+    /// Wall clock stepped ahead.
+    ClockSteppedAhead = "system clock stepped ahead";
+    /// Wall clock stepped back.
+    ClockSteppedBack = "system clock stepped back";
+    // Clients
+    /// A waiting receive was given messages by a command that came in through another host.
+    WaiterGivenAcrossHosts = "waiting receive given messages by another host's command";
+    /// A receive was answered because its host left the view.
+    WaiterRefusedByView = "waiting receive refused because its host left the view";
+    /// A duplicate was found.
+    Deduplicated = "deduplicated send";
+    /// A send was repeated at a host that had restarted since.
+    DeduplicatedAcrossRestart = "send repeated at its first host after that had restarted";
+    /// A repeated request found its remembered outcome.
+    RetryRemembered = "repeated request executed a second time, same outcome";
+    /// An acknowledgement came after its lease.
+    LateAcknowledge = "acknowledgement after its lease had ended";
+    /// A command executed after its deadline.
+    DeadlinePassed = "command executed after its deadline";
+    /// A command was held during a view change and executed.
+    HeldCommand = "command taken in while the view changed, and executed";
+    /// A client broke off its wait.
+    WaiterCancelled = "waiting receive cancelled by its client";
+    /// Nobody knows what became of a call.
+    CallBroken = "call whose connection broke";
+}
+
+/// How often each was reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached([u64; Sometimes::ALL.len()]);
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self([0; Sometimes::ALL.len()])
+    }
+}
+
+impl Reached {
+    /// It happened.
+    pub fn note(&mut self, what: Sometimes) {
+        self.0[what as usize] += 1;
+    }
+
+    /// How often it happened.
+    #[must_use]
+    pub fn count(&self, what: Sometimes) -> u64 {
+        self.0[what as usize]
+    }
+
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, n) in self.0.iter_mut().zip(&other.0) {
+            *sum += n;
+        }
+    }
+
+    /// What never happened.
+    pub fn never(&self) -> impl Iterator<Item = Sometimes> {
+        Sometimes::ALL
+            .iter()
+            .copied()
+            .filter(|what| self.count(*what) == 0)
+    }
+}

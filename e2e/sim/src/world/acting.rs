@@ -1,0 +1,231 @@
+//! Carrying out the steps of faults and scenarios.
+
+use shoal_storage::Disk;
+use shoal_types::HostId;
+
+use super::host::Input;
+use super::{Event, World};
+use crate::actions::Action;
+use crate::history::SimTime;
+use crate::random::Random;
+use crate::sometimes::Sometimes;
+use crate::trace::Note;
+
+impl World {
+    /// One step, now.
+    pub(super) fn act(&mut self, action: Action) {
+        self.trace.note(self.now, &Note::Act(action.clone()));
+        match action {
+            Action::Kill(id) => self.kill(id, "killed"),
+            Action::PowerOff(id) => self.power_off(id),
+            Action::PowerOffAll => {
+                self.reached.note(Sometimes::AllPowerLost);
+                for id in self.options.hosts.clone() {
+                    self.power_off(id);
+                }
+            }
+            Action::Start(id) => self.start(id),
+            Action::KillInStart(id) => self.host(id).kill_in_start = true,
+            Action::Freeze { host, clock } => self.freeze(host, clock),
+            Action::Thaw(id) => self.thaw(id),
+            Action::Leave(id) => self.give(id, Input::Leave),
+            Action::Retire(id) => self.retire(id),
+            Action::Cut(pairs) => {
+                if pairs.len() == 8 && self.options.hosts.len() == 4 {
+                    self.reached.note(Sometimes::TwoTwoSplit);
+                }
+                self.network.cut(&pairs);
+                self.links_changed();
+            }
+            Action::Mend(pairs) => {
+                self.network.mend(&pairs);
+                self.links_changed();
+            }
+            Action::CutClients(id) => {
+                self.host(id).client_cuts += 1;
+                self.clients_hear_nothing_of(id);
+            }
+            Action::MendClients(id) => {
+                let host = self.host(id);
+                host.client_cuts = host.client_cuts.saturating_sub(1);
+            }
+            Action::SlowLink { from, to, by } => self.network.slow(from, to, by),
+            Action::BreakLinks(id) => self.break_links(id),
+            Action::SlowProcess { host, turn } => self.host(host).turn_longer = turn,
+            Action::SetClock { host, ahead } => self.set_clock(host, ahead),
+            other => self.act_on_disk(other),
+        }
+    }
+
+    fn act_on_disk(&mut self, action: Action) {
+        match action {
+            Action::SlowDisk { host, times } => self.host(host).disk_slower = times.max(1),
+            Action::StallDisk { host, lasts } => {
+                self.host(host).disk_stalled_until = SimTime(self.now.0 + lasts);
+            }
+            Action::FillDisk { host, room } => {
+                let host = self.host(host);
+                host.had_disk_trouble = true;
+                let capacity = room.map(|room| host.disk.used() + room);
+                host.disk.memory().set_capacity(capacity);
+            }
+            Action::FailWrite(id) => {
+                self.host(id).had_disk_trouble = true;
+                self.host(id).disk.troubles().fail_write = true;
+            }
+            Action::FailSync(id) => {
+                self.host(id).had_disk_trouble = true;
+                self.host(id).disk.troubles().fail_sync = true;
+            }
+            Action::FailReads { host, times } => {
+                self.host(host).had_disk_trouble = true;
+                self.host(host).disk.troubles().fail_reads = times;
+            }
+            Action::Damage { host, place } => self.damage(host, place),
+            other => unreachable!("{other:?} is no matter of disks"),
+        }
+    }
+
+    pub(super) fn host(&mut self, id: HostId) -> &mut super::host::Host {
+        self.hosts.get_mut(&id).expect("one of ours")
+    }
+
+    fn freeze(&mut self, id: HostId, clock: bool) {
+        let now = self.now;
+        let host = self.host(id);
+        if host.process.is_none() {
+            return;
+        }
+        host.frozen = true;
+        if clock {
+            host.clock.stop(now);
+        }
+        self.clients_hear_nothing_of(id);
+        self.links_changed();
+    }
+
+    pub(super) fn thaw(&mut self, id: HostId) {
+        let now = self.now;
+        let host = self.host(id);
+        if !std::mem::take(&mut host.frozen) {
+            return;
+        }
+        host.clock.go_on(now);
+        for event in std::mem::take(&mut host.postponed) {
+            self.schedule.at(now, event);
+        }
+        self.reached.note(Sometimes::Thawed);
+        if self.is_left_out(id) {
+            self.reached.note(Sometimes::ThawedOutsideTheView);
+        }
+        self.links_changed();
+    }
+
+    /// True if some other host is in a later view that does without this one.
+    fn is_left_out(&self, id: HostId) -> bool {
+        let view_of = |id: &HostId| {
+            let process = self.hosts[id].process.as_ref();
+            process.map(|process| process.core.engine().view())
+        };
+        let own = view_of(&id).map(|view| view.number);
+        let views = self.options.hosts.iter().filter_map(view_of);
+        views
+            .into_iter()
+            .any(|view| Some(view.number) > own && !view.is_writer(id))
+    }
+
+    /// At most a minority of the hosts loses its data in one run: more is beyond what anything can bear.
+    fn may_lose(&self, id: HostId) -> bool {
+        let lost = self.hosts.values().filter(|host| host.damaged || host.away);
+        let lost: Vec<HostId> = lost.map(|host| host.id).collect();
+        lost.contains(&id) || lost.len() < self.options.lost_max()
+    }
+
+    fn retire(&mut self, id: HostId) {
+        if self.may_lose(id) {
+            self.power_off(id);
+            self.host(id).away = true;
+        }
+    }
+
+    fn set_clock(&mut self, id: HostId, ahead: i64) {
+        let host = self.host(id);
+        // One that is far off stays so.
+        if host.clock.ahead().unsigned_abs() > crate::limits::CLOCK_ERROR_MAX {
+            return;
+        }
+        let went_ahead = host.clock.set(ahead);
+        self.reached.note(if went_ahead {
+            Sometimes::ClockSteppedAhead
+        } else {
+            Sometimes::ClockSteppedBack
+        });
+    }
+
+    /// Changes bits of a file. Not of the newest segment: what is at the very end of a log cannot be
+    /// told from an unfinished write, and a host that lost it counts as failed, not as damaged.
+    fn damage(&mut self, id: HostId, place: u64) {
+        if !self.may_lose(id) {
+            return;
+        }
+        let mut random = Random::new(place);
+        let disk = self.host(id).disk.memory().clone();
+        let mut names = disk.list().unwrap_or_default();
+        names.sort_unstable();
+        let newest = names
+            .iter()
+            .rfind(|name| name.ends_with(".segment"))
+            .cloned();
+        names.retain(|name| Some(name) != newest.as_ref() && !name.starts_with("spare"));
+        if names.is_empty() {
+            return;
+        }
+        let name = random.choose(&names).clone();
+        let len = disk.open(&name).and_then(|file| file.len()).unwrap_or(0);
+        if len == 0 {
+            return;
+        }
+        for _ in 0..random.magnitude(1..64) {
+            disk.flip(&name, random.below(len), 1 << random.below(8));
+        }
+        let host = self.host(id);
+        host.damaged = true;
+        host.had_disk_trouble = true;
+    }
+
+    /// A fault comes over the cluster, and the next one is planned.
+    pub(super) fn fault(&mut self) {
+        if self.is_settling() {
+            return;
+        }
+        let events: Vec<_> = self
+            .options
+            .faults
+            .kinds
+            .iter()
+            .copied()
+            .filter(|kind| !kind.is_constant())
+            .collect();
+        if events.is_empty() {
+            return;
+        }
+        let kind = *self.fault_random.choose(&events);
+        *self.summary.faults.entry(kind).or_default() += 1;
+        let plan = kind.plan(
+            &self.options.hosts,
+            &self.options.faults,
+            &mut self.fault_random,
+        );
+        for (after, action) in plan {
+            self.plan(SimTime(self.now.0 + after), action);
+        }
+        let every = self.options.faults.every;
+        let next = self.fault_random.range(every / 4..every * 7 / 4);
+        self.schedule.at(SimTime(self.now.0 + next), Event::Fault);
+    }
+
+    /// A step to be taken then, unless the faults are over by that time.
+    pub(super) fn plan(&mut self, at: SimTime, action: Action) {
+        self.schedule.at(at, Event::Act(action));
+    }
+}

@@ -1,0 +1,317 @@
+//! Between clients and hosts: calls, answers, and connections that break.
+
+use shoal_host::core::{Answer, OperationId, StoredBody};
+use shoal_types::{Delivery, ErrorCode, HostId, HostReply, HostRequest, Outcome, Refusal, Ts};
+
+use bytes::Bytes;
+
+use super::host::{Caller, Input};
+use super::{Event, Outstanding, World};
+use crate::checkers::Checker;
+use crate::history::{CallId, SimTime, Told};
+use crate::limits::{CLIENT_SILENCE, CLIENT_SILENCE_SPREAD, EPOCH, MS};
+use crate::sometimes::Sometimes;
+use crate::trace::Note;
+use crate::workload::Ask;
+
+impl World {
+    fn client_wall(&self) -> Ts {
+        Ts((EPOCH + self.now.0).saturating_add_signed(self.client_ahead))
+    }
+
+    /// Lets clients act whose time has come.
+    pub(super) fn wake_clients(&mut self) {
+        let wall = self.client_wall();
+        let asks = self.workload.wake(self.now, wall);
+        self.carry_out_asks(asks);
+    }
+
+    fn carry_out_asks(&mut self, asks: Vec<Ask>) {
+        for ask in asks {
+            match ask {
+                Ask::Call {
+                    call,
+                    host,
+                    request,
+                    bodies,
+                } => self.ask(call, host, request, bodies),
+                Ask::Cancel { call } => self.cancel(call),
+            }
+        }
+        self.plan_clients();
+    }
+
+    /// Sees to it that the clients are woken when they want to be.
+    pub(super) fn plan_clients(&mut self) {
+        let Some(wake) = self.workload.next_wake() else {
+            return;
+        };
+        let wake = wake.max(self.now);
+        if self
+            .clients_planned
+            .is_none_or(|planned| planned > wake || planned < self.now)
+        {
+            self.clients_planned = Some(wake);
+            self.schedule.at(wake, Event::Clients);
+        }
+    }
+
+    fn ask(&mut self, call: CallId, host: HostId, request: HostRequest, bodies: Vec<Bytes>) {
+        let what = self.trace.text(|| match &request {
+            HostRequest::Execute { request, .. } => format!("{} {:?}", request.id, request.command),
+            other => format!("{other:?}"),
+        });
+        self.trace.note(self.now, &Note::Asks { call, host, what });
+        let arrives = SimTime(self.now.0 + self.network.client_latency());
+        let outstanding = Outstanding { host, arrives };
+        self.outstanding.insert(call, outstanding);
+        let request = Box::new(request);
+        self.schedule.at(
+            arrives,
+            Event::CallArrives {
+                call,
+                host,
+                request,
+                bodies,
+            },
+        );
+    }
+
+    pub(super) fn call_arrives(
+        &mut self,
+        call: CallId,
+        id: HostId,
+        request: Box<HostRequest>,
+        bodies: Vec<Bytes>,
+    ) {
+        let host = &self.hosts[&id];
+        if !host.powered || host.client_cuts > 0 {
+            return self.break_call_later(call, true);
+        }
+        let Some(process) = &host.process else {
+            return self.break_call_later(call, false);
+        };
+        let (frozen, held) = (host.frozen, !process.core.engine().takes_commands());
+        if frozen {
+            self.break_call_later(call, true);
+        }
+        let HostRequest::Execute { request: asked, .. } = &*request else {
+            unreachable!("clients execute commands");
+        };
+        let caller = Caller::Client {
+            call,
+            request: Box::new(asked.clone()),
+            since: self.now,
+            held,
+        };
+        let operation = self.next_operation();
+        self.give(
+            id,
+            Input::Call {
+                operation,
+                caller,
+                request,
+                bodies,
+            },
+        );
+    }
+
+    pub(super) fn next_operation(&mut self) -> OperationId {
+        self.operations += 1;
+        OperationId(self.operations)
+    }
+
+    /// The client of a call learns that its connection is gone: at once where somebody tells it, else
+    /// when it has waited for long enough.
+    fn break_call_later(&mut self, call: CallId, silently: bool) {
+        let after = if silently {
+            CLIENT_SILENCE + self.network.any(CLIENT_SILENCE_SPREAD)
+        } else {
+            self.network.client_latency()
+        };
+        let at = SimTime(self.now.0 + after);
+        self.schedule.at(at, Event::CallBreaks { call });
+    }
+
+    /// All calls at a host are going to break.
+    pub(super) fn break_calls_at(&mut self, id: HostId, silently: bool) {
+        let at_host = self.outstanding.iter().filter(|(_, call)| call.host == id);
+        let calls: Vec<CallId> = at_host.map(|(call, _)| *call).collect();
+        for call in calls {
+            self.break_call_later(call, silently);
+        }
+    }
+
+    /// A host's process stands still, or clients do not reach it: whoever waits gives up after a while,
+    /// if that is still so.
+    pub(super) fn clients_hear_nothing_of(&mut self, id: HostId) {
+        let at = SimTime(self.now.0 + CLIENT_SILENCE + self.network.any(CLIENT_SILENCE_SPREAD));
+        self.schedule.at(at, Event::ClientsGiveUp { host: id });
+    }
+
+    pub(super) fn clients_give_up(&mut self, id: HostId) {
+        let host = &self.hosts[&id];
+        if host.frozen || host.client_cuts > 0 {
+            self.break_calls_at(id, false);
+        }
+    }
+
+    pub(super) fn call_breaks(&mut self, call: CallId) {
+        if let Some(outstanding) = self.outstanding.get(&call) {
+            let host = outstanding.host;
+            self.reached.note(Sometimes::CallBroken);
+            self.tell(call, Told::Broken);
+            // The host notices as well.
+            self.give(host, Input::Cancel(call));
+        }
+    }
+
+    fn cancel(&mut self, call: CallId) {
+        self.trace.note(self.now, &Note::Cancelled { call });
+        let Some(outstanding) = self.outstanding.remove(&call) else {
+            return;
+        };
+        let at = SimTime(self.now.0 + self.network.client_latency());
+        let at = at.max(SimTime(outstanding.arrives.0 + 1));
+        let host = outstanding.host;
+        self.schedule.at(at, Event::CancelArrives { call, host });
+    }
+
+    pub(super) fn cancel_arrives(&mut self, call: CallId, id: HostId) {
+        if self.hosts[&id].powered {
+            self.give(id, Input::Cancel(call));
+        }
+    }
+
+    /// A host answers; bodies that are not in its memory are read first.
+    pub(super) fn answer(&mut self, id: HostId, operation: OperationId, answer: Answer) {
+        let process = self
+            .hosts
+            .get_mut(&id)
+            .expect("one of ours")
+            .process
+            .as_mut();
+        let Some(caller) = process.and_then(|process| process.callers.remove(&operation)) else {
+            return;
+        };
+        self.note_answer(id, &caller, &answer.result);
+        match caller {
+            Caller::Manager { right } => self.manager_told(id, right, &answer.result),
+            Caller::Client { call, .. } => {
+                let in_memory = answer
+                    .bodies
+                    .iter()
+                    .all(|body| matches!(body, StoredBody::Recent(_)));
+                let life = self.hosts[&id]
+                    .process
+                    .as_ref()
+                    .map_or(0, |process| process.life);
+                let answer = Box::new(answer);
+                let event = Event::BodiesRead {
+                    host: id,
+                    life,
+                    call,
+                    answer,
+                };
+                if in_memory {
+                    return self.schedule.at(self.now, event);
+                }
+                self.reached.note(Sometimes::BodyFromLog);
+                let takes = self.disk_random.below(self.options.disk.sync + 1)
+                    * self.hosts[&id].disk_slower;
+                let begins = self.now.max(self.hosts[&id].disk_stalled_until);
+                self.schedule.at(SimTime(begins.0 + takes), event);
+            }
+        }
+    }
+
+    /// The bodies are read and the answer goes to its client.
+    pub(super) fn bodies_read(&mut self, id: HostId, life: u64, call: CallId, answer: Answer) {
+        let Some(process) = self.hosts.get_mut(&id).expect("one of ours").life(life) else {
+            return;
+        };
+        let reader = &process.reader;
+        let read = |body: StoredBody| match body {
+            StoredBody::Recent(bytes) => Ok(bytes),
+            StoredBody::InLog(at, size) => reader.body(at, size),
+        };
+        let bodies: Result<Vec<Bytes>, _> = answer.bodies.into_iter().map(read).collect();
+        let told = match (answer.result, bodies) {
+            (Ok(HostReply::Outcome(outcome)), Ok(bodies)) => self.intact(id, outcome, bodies),
+            (Ok(other), Ok(_)) => unreachable!("{other:?} answers a command"),
+            (Err(refusal), _) => Told::Refused(refusal),
+            (Ok(_), Err(error)) => {
+                self.reached.note(Sometimes::BodyUnreadable);
+                Told::Refused(Refusal::unknown(ErrorCode::Corrupt, error.to_string()))
+            }
+        };
+        if self.hosts[&id].client_cuts > 0 {
+            return self.break_call_later(call, true);
+        }
+        let at = SimTime(self.now.0 + self.network.client_latency());
+        let told = Box::new(told);
+        self.schedule.at(at, Event::AnswerArrives { call, told });
+    }
+
+    /// As a frontend does it: messages whose bytes are not what was sent are held back.
+    fn intact(&mut self, id: HostId, outcome: Outcome, bodies: Vec<Bytes>) -> Told {
+        let Outcome::Received(deliveries) = outcome else {
+            return Told::Outcome(outcome, bodies);
+        };
+        let count = deliveries.len();
+        if count != bodies.len() {
+            let what = format!("{id} gives {} bodies for {count} messages", bodies.len());
+            self.violation(Checker::Assertions, what);
+        }
+        let sound = |(delivery, body): &(Delivery, Bytes)| crc32c::crc32c(body) == delivery.crc;
+        let (deliveries, bodies): (Vec<_>, Vec<_>) =
+            deliveries.into_iter().zip(bodies).filter(sound).unzip();
+        if deliveries.len() < count {
+            self.reached.note(Sometimes::BodyUnreadable);
+            if !self.hosts[&id].damaged {
+                self.violation(
+                    Checker::Assertions,
+                    format!("{id} reads a body that is not what was sent"),
+                );
+            }
+        }
+        if deliveries.is_empty() && count > 0 {
+            return Told::Refused(Refusal::unknown(
+                ErrorCode::Corrupt,
+                "the stored bytes are damaged",
+            ));
+        }
+        Told::Outcome(Outcome::Received(deliveries), bodies)
+    }
+
+    pub(super) fn answer_arrives(&mut self, call: CallId, told: Told) {
+        if self.outstanding.contains_key(&call) {
+            self.tell(call, told);
+        }
+    }
+
+    fn tell(&mut self, call: CallId, told: Told) {
+        self.outstanding.remove(&call);
+        let what = self.trace.text(|| match &told {
+            Told::Outcome(outcome, _) => format!("{outcome:?}"),
+            Told::Refused(refusal) => format!("no, {refusal} (applied: {:?})", refusal.applied),
+            Told::Broken => "the connection broke".to_owned(),
+        });
+        self.trace.note(self.now, &Note::Told { call, what });
+        if matches!(told, Told::Outcome(..)) {
+            self.summary.answered += 1;
+        }
+        let wall = self.client_wall();
+        let asks = self.workload.on_told(call, told, self.now, wall);
+        self.carry_out_asks(asks);
+    }
+
+    /// A view that a host tells its frontends of.
+    pub(super) fn view_told(&mut self, view: &shoal_types::ViewSummary) {
+        self.workload.on_view(view);
+        self.plan_clients();
+    }
+}
+
+/// How long a pushed view may take to reach the clients.
+pub(super) const PUSH_SPREAD: u64 = 5 * MS;

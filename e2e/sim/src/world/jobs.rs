@@ -1,0 +1,187 @@
+//! What a host's disk does beside the process's turns. A job changes the disk at the moment it ends; if
+//! a crash comes before, some part of it may have been done.
+
+use shoal_host::core::{PendingCheckpoint, Write, encode_meta};
+use shoal_storage::{Batch, CheckpointError, Checkpoints, Commit, Removal, Upkeep};
+use shoal_types::{HostId, Micros};
+
+use super::host::Input;
+use super::{Event, World, contained};
+use crate::history::SimTime;
+use crate::sometimes::Sometimes;
+use crate::trace::Note;
+
+/// One job.
+pub(super) enum Job {
+    Write(Batch),
+    Checkpoint(Box<PendingCheckpoint>),
+    Upkeep(Upkeep),
+    Remove(Removal),
+}
+
+impl Job {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Write(_) => "write",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Upkeep(_) => "upkeep",
+            Self::Remove(_) => "removal",
+        }
+    }
+
+    /// Does it. What the process hears of it, if anything.
+    fn run(self, checkpoints: &Checkpoints) -> Result<Option<Input>, String> {
+        match self {
+            Self::Write(batch) => batch
+                .write()
+                .map(|done| Some(Input::Written(done)))
+                .map_err(|error| format!("the log cannot be written any more: {error}")),
+            Self::Checkpoint(pending) => commit(checkpoints, *pending).map(Some),
+            // The host goes on without these.
+            Self::Upkeep(upkeep) => Ok(upkeep.run().map(|()| None).unwrap_or(None)),
+            Self::Remove(removal) => Ok(removal.run().map(|()| None).unwrap_or(None)),
+        }
+    }
+}
+
+/// As the host's own checkpointer does it.
+fn commit(store: &Checkpoints, pending: PendingCheckpoint) -> Result<Input, String> {
+    let PendingCheckpoint {
+        carried,
+        state,
+        engine,
+        replay_from,
+    } = pending;
+    let writes: Vec<Write> = carried.into_iter().chain(state.into_writes()).collect();
+    let commit = Commit {
+        meta: encode_meta(&engine),
+        replay_from,
+        writes: writes.iter().cloned(),
+    };
+    match store.write(commit) {
+        Ok(()) => Ok(Input::CheckpointWritten(replay_from)),
+        Err(CheckpointError::NoSpace { .. }) => Ok(Input::CheckpointPutOff(writes)),
+        Err(error) => Err(format!(
+            "the checkpoint cannot be written any more: {error}"
+        )),
+    }
+}
+
+impl World {
+    /// A process gives its disk something to do.
+    pub(super) fn start_job(&mut self, id: HostId, job: Job) {
+        let takes = self.job_takes(id, &job);
+        let host = self.hosts.get_mut(&id).expect("one of ours");
+        let begins = self.now.max(host.disk_stalled_until);
+        let process = host.process.as_mut().expect("it gave the job");
+        process.last_job += 1;
+        let (life, number) = (process.life, process.last_job);
+        process.jobs.insert(number, job);
+        let event = Event::JobEnds {
+            host: id,
+            life,
+            job: number,
+        };
+        self.schedule.at(SimTime(begins.0 + takes), event);
+    }
+
+    fn job_takes(&mut self, id: HostId, job: &Job) -> Micros {
+        let disk = self.options.disk;
+        let sync = disk.sync + self.disk_random.below(disk.jitter + 1);
+        let usual = match job {
+            Job::Write(batch) => sync + batch.bytes() / disk.throughput,
+            Job::Checkpoint(_) => sync * self.disk_random.range(2..20),
+            Job::Upkeep(_) => sync * self.disk_random.range(1..30),
+            Job::Remove(_) => sync * self.disk_random.range(1..6),
+        };
+        usual * self.hosts[&id].disk_slower
+    }
+
+    /// A job's time is over: it is done, unless the disk stalled meanwhile.
+    pub(super) fn job_ends(&mut self, id: HostId, life: u64, number: u64) {
+        let host = self.hosts.get_mut(&id).expect("one of ours");
+        let stalled_until = host.disk_stalled_until;
+        let Some(process) = host.life(life) else {
+            return;
+        };
+        if self.now < stalled_until {
+            let event = Event::JobEnds {
+                host: id,
+                life,
+                job: number,
+            };
+            return self.schedule.at(stalled_until, event);
+        }
+        let job = process.jobs.remove(&number).expect("jobs end once");
+        let name = job.name();
+        let checkpoints = &process.checkpoints;
+        let result = contained(|| job.run(checkpoints));
+        self.note_job(id, name, &result);
+        match result {
+            Ok(Ok(Some(input))) => self.give(id, input),
+            Ok(Ok(None)) => {}
+            Ok(Err(why)) => self.give(id, Input::Failed(why)),
+            Err(panic) => self.process_panicked(id, &panic),
+        }
+    }
+
+    fn note_job(
+        &mut self,
+        id: HostId,
+        name: &'static str,
+        result: &Result<Result<Option<Input>, String>, String>,
+    ) {
+        let ok = matches!(result, Ok(Ok(_)));
+        let failed = std::mem::take(&mut self.hosts[&id].disk.troubles().failed);
+        self.trace.note(
+            self.now,
+            &Note::Job {
+                host: id,
+                what: name,
+                ok,
+            },
+        );
+        match result {
+            Ok(Ok(Some(Input::CheckpointWritten(_)))) => {
+                self.reached.note(Sometimes::CheckpointWritten)
+            }
+            Ok(Ok(Some(Input::CheckpointPutOff(_)))) => {
+                self.reached.note(Sometimes::CheckpointFull)
+            }
+            Ok(Ok(None)) if name == "removal" => self.reached.note(Sometimes::SegmentRemoved),
+            Ok(Err(_)) if failed.write => self.reached.note(Sometimes::StoppedByWriteError),
+            Ok(Err(_)) if failed.sync => self.reached.note(Sometimes::StoppedBySyncError),
+            Ok(Err(_)) if failed.full && name == "write" => self.reached.note(Sometimes::LogFull),
+            _ => {}
+        }
+        if let Some(process) = &mut self.hosts.get_mut(&id).expect("one of ours").process {
+            process.lost_trust |= failed.sync;
+        }
+    }
+
+    /// A crash hits these jobs: none of them ends, and any part of them may have been done.
+    pub(super) fn interrupt(&mut self, jobs: Vec<Job>, id: HostId, checkpoints: &Checkpoints) {
+        let disk = self.hosts[&id].disk.clone();
+        let mut jobs = jobs;
+        self.disk_random.shuffle(&mut jobs);
+        disk.troubles().stop_after = Some(self.disk_random.magnitude(1..40) - 1);
+        for job in jobs {
+            let name = job.name();
+            disk.troubles().failed = Default::default();
+            // What it returns is lost with the process.
+            let _ = contained(|| job.run(checkpoints));
+            let failed = std::mem::take(&mut disk.troubles().failed);
+            let Some(file) = failed.stopped_at else {
+                continue;
+            };
+            self.reached.note(match name {
+                "write" if file.starts_with("spare") => Sometimes::KilledInSegmentBegin,
+                "write" => Sometimes::KilledInLogWrite,
+                "checkpoint" => Sometimes::KilledInCheckpoint,
+                "upkeep" => Sometimes::KilledInUpkeep,
+                _ => Sometimes::KilledInRemoval,
+            });
+        }
+        disk.troubles().stop_after = Some(0);
+    }
+}

@@ -1,0 +1,414 @@
+//! Connections between hosts, as the hosts' own transport has them: each host dials every other one and
+//! only sends on what it dialled. A connection is one stream: frames arrive in order, a cut holds them
+//! up, and when the dialler has heard nothing for 1.5 s the connection ends with everything on it.
+//!
+//! On top of that, on some seeds single messages are lost, come twice or late, though a stream would
+//! never do that: the engine promises to bear it.
+
+use bytes::Bytes;
+use shoal_replication::{LinkEvent, Message, decode_messages, encode_messages};
+use shoal_types::{HostId, join};
+
+use super::host::{Input, Link, LinkState};
+use super::network::Fate;
+use super::{Event, World};
+use crate::history::SimTime;
+use crate::limits::{
+    DIAL_PAUSE_MAX, DIAL_PAUSE_MIN, DIAL_TIMEOUT, MS, PEER_SILENCE, PEER_SILENCE_SPREAD,
+    REFUSED_EVERY,
+};
+use crate::sometimes::Sometimes;
+use crate::trace::Note;
+
+impl World {
+    /// A process that belongs to a cluster dials the other members, once.
+    pub(super) fn connect(&mut self, id: HostId) {
+        let Some(process) = &mut self.hosts.get_mut(&id).expect("one of ours").process else {
+            return;
+        };
+        let Some(spec) = process.core.engine().spec() else {
+            return;
+        };
+        let others = spec
+            .members
+            .iter()
+            .map(|member| member.host)
+            .filter(|other| *other != id);
+        let new: Vec<HostId> = others
+            .filter(|other| !process.links.contains_key(other))
+            .collect();
+        let life = process.life;
+        for to in new {
+            let link = Link {
+                state: LinkState::Down,
+                pause: DIAL_PAUSE_MIN,
+                refused_at: None,
+            };
+            process.links.insert(to, link);
+            self.schedule
+                .at(self.now, Event::Dial { from: id, life, to });
+        }
+    }
+
+    fn link(&mut self, from: HostId, life: u64, to: HostId) -> Option<&mut Link> {
+        self.hosts.get_mut(&from)?.life(life)?.links.get_mut(&to)
+    }
+
+    /// True if nothing of what the dialler says is answered: a cut either way, no power, or a process
+    /// that stands still.
+    fn is_unanswered(&self, from: HostId, to: HostId) -> bool {
+        let other = &self.hosts[&to];
+        self.network.is_cut(from, to)
+            || self.network.is_cut(to, from)
+            || !other.powered
+            || other.frozen
+    }
+
+    /// A process tries to connect to another host.
+    pub(super) fn dial(&mut self, from: HostId, life: u64, to: HostId) {
+        if self
+            .link(from, life, to)
+            .is_none_or(|link| !matches!(link.state, LinkState::Down))
+        {
+            return;
+        }
+        let there = self.network.latency(from, to);
+        let back = self.network.latency(to, from);
+        let answered = SimTime(self.now.0 + there + back);
+        if self.is_unanswered(from, to) {
+            return self.dial_again(from, life, to, DIAL_TIMEOUT);
+        }
+        let event = if self.hosts[&to].process.is_some() {
+            Event::Dialled { from, life, to }
+        } else {
+            Event::Refused { from, life, to }
+        };
+        self.schedule.at(answered, event);
+    }
+
+    fn dial_again(&mut self, from: HostId, life: u64, to: HostId, after: u64) {
+        let Some(link) = self.link(from, life, to) else {
+            return;
+        };
+        let pause = link.pause;
+        link.pause = (pause * 2).min(DIAL_PAUSE_MAX);
+        let pause = pause / 2 + self.network.any(pause / 2 + 1);
+        let at = SimTime(self.now.0 + after + pause);
+        self.schedule.at(at, Event::Dial { from, life, to });
+    }
+
+    /// Nobody listened there.
+    pub(super) fn refused(&mut self, from: HostId, life: u64, to: HostId) {
+        let now = self.now;
+        let Some(link) = self.link(from, life, to) else {
+            return;
+        };
+        let due = |at: SimTime| now.0 >= at.0 + REFUSED_EVERY;
+        if link.refused_at.is_none_or(due) {
+            link.refused_at = Some(now);
+            self.trace.note(
+                now,
+                &Note::Link {
+                    from,
+                    to,
+                    what: "refused",
+                },
+            );
+            self.give(from, Input::Link(to, LinkEvent::Refused));
+        }
+        self.dial_again(from, life, to, 0);
+    }
+
+    /// The other side took the connection, if it is still there.
+    pub(super) fn dialled(&mut self, from: HostId, life: u64, to: HostId) {
+        if self.is_unanswered(from, to) || self.hosts[&to].process.is_none() {
+            return self.dial_again(from, life, to, DIAL_TIMEOUT / 10);
+        }
+        let other = self.hosts[&to].process.as_ref().expect("looked at above");
+        let (other_life, incarnation) = (other.life, other.core.origin().incarnation);
+        let connection = self.schedule.planned();
+        let now = self.now;
+        let Some(link) = self.link(from, life, to) else {
+            return;
+        };
+        link.pause = DIAL_PAUSE_MIN;
+        link.state = LinkState::Up {
+            connection,
+            life: other_life,
+            arrives: now,
+            silent_since: None,
+            held: Vec::new(),
+        };
+        self.trace.note(
+            now,
+            &Note::Link {
+                from,
+                to,
+                what: "up",
+            },
+        );
+        self.give(from, Input::Link(to, LinkEvent::Up { incarnation }));
+    }
+
+    /// Sends the messages of one turn to another host.
+    pub(super) fn send(&mut self, from: HostId, to: HostId, messages: Vec<Message>) {
+        self.note_sent(from, to, &messages);
+        let messages = if self.network.encodes() {
+            through_bytes(&messages)
+        } else {
+            messages
+        };
+        let cut = self.network.is_cut(from, to);
+        let dead = !self.hosts[&to].powered;
+        let breaks = self.network.breaks();
+        let process = self
+            .hosts
+            .get_mut(&from)
+            .expect("one of ours")
+            .process
+            .as_mut();
+        let link = process.and_then(|process| process.links.get_mut(&to));
+        let Some(LinkState::Up {
+            held, connection, ..
+        }) = link.map(|link| &mut link.state)
+        else {
+            self.trace.note(self.now, &Note::Lost { from, to });
+            return;
+        };
+        if breaks {
+            let connection = *connection;
+            return self.break_link(from, to, connection);
+        }
+        if cut || dead {
+            held.push(messages);
+            return;
+        }
+        let mut usual = Vec::with_capacity(messages.len());
+        for message in messages {
+            match self.network.fate() {
+                Fate::Arrives => usual.push(message),
+                Fate::Lost => self.reached.note(Sometimes::MessageLost),
+                Fate::Twice => {
+                    self.reached.note(Sometimes::MessageTwice);
+                    usual.push(message.clone());
+                    self.launch(from, to, vec![message], 20 * MS);
+                }
+                Fate::Late(by) => {
+                    self.reached.note(Sometimes::MessageLate);
+                    self.launch(from, to, vec![message], by);
+                }
+            }
+        }
+        if !usual.is_empty() {
+            self.launch(from, to, usual, 0);
+        }
+    }
+
+    /// Puts a frame on its way. One that is late by itself does not hold up others.
+    fn launch(&mut self, from: HostId, to: HostId, messages: Vec<Message>, late: u64) {
+        let takes = self.network.latency(from, to) + self.network.repetition();
+        let now = self.now;
+        let process = self
+            .hosts
+            .get_mut(&from)
+            .expect("one of ours")
+            .process
+            .as_mut();
+        let sender = process.as_ref().map_or(0, |process| process.life);
+        let link = process.and_then(|process| process.links.get_mut(&to));
+        let Some(LinkState::Up { arrives, life, .. }) = link.map(|link| &mut link.state) else {
+            return;
+        };
+        let mut at = SimTime(now.0 + takes + late);
+        if late == 0 {
+            at = at.max(*arrives);
+            *arrives = at;
+        }
+        let event = Event::Frame {
+            from,
+            sender,
+            to,
+            life: *life,
+            messages,
+        };
+        self.schedule.at(at, event);
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        from: HostId,
+        sender: u64,
+        to: HostId,
+        life: u64,
+        messages: Vec<Message>,
+    ) {
+        if self
+            .hosts
+            .get_mut(&from)
+            .expect("one of ours")
+            .life(sender)
+            .is_none()
+        {
+            self.reached.note(Sometimes::FrameOfTheDead);
+        }
+        let receiver = self.hosts.get_mut(&to).expect("one of ours");
+        if receiver.powered && receiver.life(life).is_some() {
+            self.give(to, Input::Frame { from, messages });
+        }
+    }
+
+    /// A connection ends, and with it what waits on it; it is dialled again.
+    pub(super) fn break_link(&mut self, from: HostId, to: HostId, number: u64) {
+        let Some(process) = &mut self.hosts.get_mut(&from).expect("one of ours").process else {
+            return;
+        };
+        let life = process.life;
+        let Some(link) = process.links.get_mut(&to) else {
+            return;
+        };
+        if !matches!(&link.state, LinkState::Up { connection, .. } if *connection == number) {
+            return;
+        }
+        link.state = LinkState::Down;
+        self.trace.note(
+            self.now,
+            &Note::Link {
+                from,
+                to,
+                what: "closed",
+            },
+        );
+        self.give(from, Input::Link(to, LinkEvent::Closed));
+        self.dial_again(from, life, to, 0);
+    }
+
+    /// Something about wires, power or processes changed: connections notice, each in its time.
+    pub(super) fn links_changed(&mut self) {
+        let ids: Vec<HostId> = self.hosts.keys().copied().collect();
+        for &from in &ids {
+            for &to in &ids {
+                if from != to {
+                    self.link_changed(from, to);
+                }
+            }
+        }
+    }
+
+    fn link_changed(&mut self, from: HostId, to: HostId) {
+        let unanswered = self.is_unanswered(from, to);
+        let cut = self.network.is_cut(from, to) || !self.hosts[&to].powered;
+        let gone = |life: u64| {
+            let host = &self.hosts[&to];
+            host.powered
+                && host
+                    .process
+                    .as_ref()
+                    .is_none_or(|process| process.life != life)
+        };
+        let process = self.hosts[&from].process.as_ref();
+        let link = process.and_then(|process| process.links.get(&to));
+        let Some(LinkState::Up {
+            connection, life, ..
+        }) = link.map(|link| &link.state)
+        else {
+            return;
+        };
+        let (connection, gone) = (*connection, gone(*life));
+        if gone && !unanswered {
+            // The machine answers that nobody has this connection any more.
+            let at = SimTime(self.now.0 + self.network.latency(to, from));
+            return self.schedule.at(
+                at,
+                Event::LinkBreaks {
+                    from,
+                    to,
+                    connection,
+                },
+            );
+        }
+        let now = self.now;
+        let process = self
+            .hosts
+            .get_mut(&from)
+            .expect("one of ours")
+            .process
+            .as_mut();
+        let link = process.and_then(|process| process.links.get_mut(&to));
+        let Some(LinkState::Up {
+            silent_since, held, ..
+        }) = link.map(|link| &mut link.state)
+        else {
+            return;
+        };
+        let frames = if cut {
+            Vec::new()
+        } else {
+            std::mem::take(held)
+        };
+        let began = unanswered && silent_since.is_none();
+        *silent_since = unanswered.then(|| silent_since.unwrap_or(now));
+        if began {
+            let spread = self.network.any(PEER_SILENCE_SPREAD);
+            let at = SimTime(now.0 + PEER_SILENCE + spread);
+            let event = Event::LinkSilent {
+                from,
+                to,
+                connection,
+                since: now,
+            };
+            self.schedule.at(at, event);
+        }
+        for messages in frames {
+            // What was lost on the way is sent again a moment after the wire is whole.
+            self.launch(from, to, messages, 0);
+        }
+    }
+
+    /// Nothing was heard on a connection since then: it is given up.
+    pub(super) fn link_silent(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        connection: u64,
+        since: SimTime,
+    ) {
+        let process = self.hosts[&from].process.as_ref();
+        let link = process.and_then(|process| process.links.get(&to));
+        if let Some(LinkState::Up { silent_since, .. }) = link.map(|link| &link.state)
+            && *silent_since == Some(since)
+        {
+            self.break_link(from, to, connection);
+        }
+    }
+
+    /// All connections from and to a host break.
+    pub(super) fn break_links(&mut self, id: HostId) {
+        let mut broken = Vec::new();
+        for (from, host) in &self.hosts {
+            let links = host.process.iter().flat_map(|process| &process.links);
+            for (to, link) in links {
+                if let LinkState::Up { connection, .. } = link.state
+                    && (*from == id || *to == id)
+                {
+                    broken.push((*from, *to, connection));
+                }
+            }
+        }
+        for (from, to, connection) in broken {
+            let at = SimTime(self.now.0 + self.network.latency(to, from));
+            self.schedule.at(
+                at,
+                Event::LinkBreaks {
+                    from,
+                    to,
+                    connection,
+                },
+            );
+        }
+    }
+}
+
+fn through_bytes(messages: &[Message]) -> Vec<Message> {
+    let bytes: Bytes = join(&encode_messages(messages));
+    decode_messages(bytes).expect("what was written can be read")
+}

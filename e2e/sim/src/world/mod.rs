@@ -1,0 +1,472 @@
+//! A cluster, its clients, and everything between and below them, as one sequence of events in
+//! simulated time. What happens next is decided by the seed alone.
+//!
+//! - `host`, `process`, `starting`, `stopping`: machines and what runs on them;
+//! - `disk`, `jobs`: what they keep; `clock`: what time they think it is;
+//! - `network`, `links`: what they say to each other; `clients`, `manager`: who asks them;
+//! - `acting`: what goes wrong; `settling`: how it ends; `observing`: what was reached.
+
+mod acting;
+mod clients;
+mod clock;
+mod contained;
+mod disk;
+mod host;
+mod jobs;
+mod links;
+mod manager;
+mod network;
+mod observing;
+mod process;
+mod schedule;
+mod settling;
+mod starting;
+mod stopping;
+mod witness;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use shoal_host::core::Answer;
+use shoal_replication::Message;
+use shoal_types::{ClusterId, HostId, HostRequest, ViewSummary};
+
+use contained::contained;
+use host::Host;
+use network::Network;
+use observing::{ExecutedIds, ReachedViews};
+use process::Wanted;
+use schedule::Schedule;
+
+use crate::actions::Action;
+use crate::auditor::Auditor;
+use crate::checkers::{self, CheckerSet, Evidence, Violation};
+use crate::faults::FaultKind;
+use crate::history::{CallId, SimTime, Told};
+use crate::limits::{CLOCK_ERROR_MAX, EVENTS_MAX, SECOND, SKEW_BOUND};
+use crate::options::Options;
+use crate::random::Random;
+use crate::sometimes::{Reached, Sometimes};
+use crate::trace::Trace;
+use crate::workload::{Knobs, Workload};
+
+const CLUSTER: ClusterId = ClusterId(1);
+
+/// See the module.
+pub struct World {
+    options: Options,
+    checkers: CheckerSet,
+    now: SimTime,
+    phase: Phase,
+    schedule: Schedule<Event>,
+    hosts: BTreeMap<HostId, Host>,
+    network: Network,
+    workload: Workload,
+    /// When the clients are going to be woken.
+    clients_planned: Option<SimTime>,
+    /// Microseconds by which the clients' clocks are ahead.
+    client_ahead: i64,
+    /// Calls whose clients still wait.
+    outstanding: BTreeMap<CallId, Outstanding>,
+    operations: u64,
+    auditor: Auditor,
+    disk_random: Random,
+    process_random: Random,
+    fault_random: Random,
+    manager_random: Random,
+    executed_ids: ExecutedIds,
+    reached_views: ReachedViews,
+    reached: Reached,
+    trace: Trace,
+    violations: Vec<Violation>,
+    summary: Summary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Load,
+    Settling { since: SimTime },
+    Over { settled: bool },
+}
+
+/// A call whose client still waits.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    host: HostId,
+    /// It is there then.
+    arrives: SimTime,
+}
+
+/// Figures of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Simulated time, to the end.
+    pub ended_at: SimTime,
+    /// Events.
+    pub events: u64,
+    /// Turns of hosts.
+    pub turns: u64,
+    /// Messages between hosts.
+    pub messages: u64,
+    /// Starts of processes.
+    pub starts: u64,
+    /// Calls of clients.
+    pub calls: u64,
+    /// Calls that were answered with an outcome.
+    pub answered: u64,
+    /// Faults by kind.
+    pub faults: BTreeMap<FaultKind, u64>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ended {
+    /// What must not be, first things first.
+    pub violations: Vec<Violation>,
+    /// Rare events.
+    pub reached: Reached,
+    /// Figures.
+    pub summary: Summary,
+    /// One number for the whole course.
+    pub hash: u64,
+    /// The course in lines, if they were asked for.
+    pub lines: String,
+}
+
+/// What is going to happen. Events of a process name its life: they mean no later one.
+enum Event {
+    Turn {
+        host: HostId,
+        life: u64,
+    },
+    Wake {
+        host: HostId,
+        life: u64,
+    },
+    JobEnds {
+        host: HostId,
+        life: u64,
+        job: u64,
+    },
+    EntriesRead {
+        host: HostId,
+        life: u64,
+        to: HostId,
+        wanted: Wanted,
+    },
+    BodiesRead {
+        host: HostId,
+        life: u64,
+        call: CallId,
+        answer: Box<Answer>,
+    },
+    Starts {
+        host: HostId,
+        life: u64,
+    },
+    StartAgain {
+        host: HostId,
+    },
+    Dial {
+        from: HostId,
+        life: u64,
+        to: HostId,
+    },
+    Dialled {
+        from: HostId,
+        life: u64,
+        to: HostId,
+    },
+    Refused {
+        from: HostId,
+        life: u64,
+        to: HostId,
+    },
+    Frame {
+        from: HostId,
+        sender: u64,
+        to: HostId,
+        life: u64,
+        messages: Vec<Message>,
+    },
+    LinkBreaks {
+        from: HostId,
+        to: HostId,
+        connection: u64,
+    },
+    LinkSilent {
+        from: HostId,
+        to: HostId,
+        connection: u64,
+        since: SimTime,
+    },
+    CallArrives {
+        call: CallId,
+        host: HostId,
+        request: Box<HostRequest>,
+        bodies: Vec<Bytes>,
+    },
+    CancelArrives {
+        call: CallId,
+        host: HostId,
+    },
+    AnswerArrives {
+        call: CallId,
+        told: Box<Told>,
+    },
+    CallBreaks {
+        call: CallId,
+    },
+    ClientsGiveUp {
+        host: HostId,
+    },
+    ViewTold {
+        view: Box<ViewSummary>,
+    },
+    Clients,
+    Form {
+        host: HostId,
+    },
+    Act(Action),
+    Fault,
+    Suspicions,
+    Heal,
+    Look,
+}
+
+impl Event {
+    /// The process that does this, and so does not while it stands still.
+    fn done_by(&self) -> Option<HostId> {
+        match self {
+            Self::Turn { host, .. }
+            | Self::Wake { host, .. }
+            | Self::JobEnds { host, .. }
+            | Self::EntriesRead { host, .. }
+            | Self::BodiesRead { host, .. } => Some(*host),
+            Self::Dial { from, .. }
+            | Self::Dialled { from, .. }
+            | Self::Refused { from, .. }
+            | Self::LinkBreaks { from, .. }
+            | Self::LinkSilent { from, .. } => Some(*from),
+            _ => None,
+        }
+    }
+}
+
+impl World {
+    /// A world as these options say; nothing has happened yet.
+    #[must_use]
+    pub fn new(options: Options, checkers: CheckerSet, with_lines: bool) -> Self {
+        let random = Random::new(options.seed);
+        let hosts = options
+            .hosts
+            .iter()
+            .map(|id| (*id, Host::new(*id, options.clocks[id])));
+        let mut reached = Reached::default();
+        if options
+            .clocks
+            .values()
+            .any(|clock| clock.ahead.unsigned_abs() > CLOCK_ERROR_MAX)
+        {
+            reached.note(Sometimes::FarClock);
+        }
+        let knobs = Knobs::draw(&mut random.fork("knobs"));
+        let workload = Workload::new(
+            knobs,
+            CLUSTER,
+            options.hosts.clone(),
+            random.fork("workload"),
+        );
+        let mut world = Self {
+            checkers: checkers.clone(),
+            now: SimTime(0),
+            phase: Phase::Load,
+            schedule: Schedule::new(),
+            hosts: hosts.collect(),
+            network: Network::new(options.network, random.fork("wires")),
+            workload,
+            clients_planned: None,
+            client_ahead: random.fork("clients").below(2 * CLOCK_ERROR_MAX) as i64
+                - CLOCK_ERROR_MAX as i64,
+            outstanding: BTreeMap::new(),
+            operations: 0,
+            auditor: Auditor::new(checkers),
+            disk_random: random.fork("disks"),
+            process_random: random.fork("processes"),
+            fault_random: random.fork("fault after fault"),
+            manager_random: random.fork("manager"),
+            executed_ids: ExecutedIds::new(),
+            reached_views: ReachedViews::default(),
+            reached,
+            trace: Trace::new(with_lines),
+            violations: Vec::new(),
+            summary: Summary::default(),
+            options,
+        };
+        world.plan_beginning();
+        world
+    }
+
+    fn plan_beginning(&mut self) {
+        for id in self.options.hosts.clone() {
+            self.start(id);
+            let at = SimTime(self.options.formation[&id]);
+            self.schedule.at(at, Event::Form { host: id });
+        }
+        self.schedule.at(SimTime(self.options.load), Event::Heal);
+        self.schedule.at(SimTime(SECOND), Event::Suspicions);
+        let first = self.options.faults.every.min(2 * SECOND);
+        self.schedule.at(SimTime(first), Event::Fault);
+        self.plan_clients();
+    }
+
+    /// Adds steps of a scenario, each at its time since the beginning.
+    #[must_use]
+    pub fn with(mut self, steps: impl IntoIterator<Item = (SimTime, Action)>) -> Self {
+        for (at, action) in steps {
+            self.plan(at, action);
+        }
+        self
+    }
+
+    /// Runs to the end and judges.
+    #[must_use]
+    pub fn run(mut self) -> Ended {
+        while !matches!(self.phase, Phase::Over { .. }) {
+            let Some((at, event)) = self.schedule.pop() else {
+                unreachable!("the end is planned until it comes");
+            };
+            assert!(at >= self.now, "time goes on");
+            self.now = at;
+            self.summary.events += 1;
+            assert!(
+                self.summary.events < EVENTS_MAX,
+                "seed {} goes round in a circle",
+                self.options.seed
+            );
+            self.happen(event);
+        }
+        self.judge()
+    }
+
+    fn is_settling(&self) -> bool {
+        self.phase != Phase::Load
+    }
+
+    fn happen(&mut self, event: Event) {
+        if let Some(id) = event.done_by()
+            && let host = self.hosts.get_mut(&id).expect("one of ours")
+            && host.frozen
+        {
+            return host.postponed.push(event);
+        }
+        match event {
+            Event::Turn { host, life } => self.turn(host, life),
+            Event::Wake { host, life } => self.wake(host, life),
+            Event::JobEnds { host, life, job } => self.job_ends(host, life, job),
+            Event::EntriesRead {
+                host,
+                life,
+                to,
+                wanted,
+            } => self.entries_read(host, life, to, wanted),
+            Event::BodiesRead {
+                host,
+                life,
+                call,
+                answer,
+            } => self.bodies_read(host, life, call, *answer),
+            Event::Starts { host, life } => self.starts(host, life),
+            Event::StartAgain { host } => {
+                if self.hosts[&host].powered {
+                    self.start(host);
+                }
+            }
+            Event::Dial { from, life, to } => self.dial(from, life, to),
+            Event::Dialled { from, life, to } => self.dialled(from, life, to),
+            Event::Refused { from, life, to } => self.refused(from, life, to),
+            Event::Frame {
+                from,
+                sender,
+                to,
+                life,
+                messages,
+            } => {
+                self.frame(from, sender, to, life, messages);
+            }
+            Event::LinkBreaks {
+                from,
+                to,
+                connection,
+            } => self.break_link(from, to, connection),
+            Event::LinkSilent {
+                from,
+                to,
+                connection,
+                since,
+            } => {
+                self.link_silent(from, to, connection, since);
+            }
+            Event::CallArrives {
+                call,
+                host,
+                request,
+                bodies,
+            } => {
+                self.call_arrives(call, host, request, bodies);
+            }
+            Event::CancelArrives { call, host } => self.cancel_arrives(call, host),
+            Event::AnswerArrives { call, told } => self.answer_arrives(call, *told),
+            Event::CallBreaks { call } => self.call_breaks(call),
+            Event::ClientsGiveUp { host } => self.clients_give_up(host),
+            Event::ViewTold { view } => self.view_told(&view),
+            Event::Clients => self.wake_clients(),
+            Event::Form { host } => self.form(host),
+            Event::Act(action) => {
+                if !self.is_settling() {
+                    self.act(action);
+                }
+            }
+            Event::Fault => self.fault(),
+            Event::Suspicions => {
+                self.look_at_suspicions();
+                if !self.is_settling() {
+                    self.schedule
+                        .at(SimTime(self.now.0 + SECOND / 10), Event::Suspicions);
+                }
+            }
+            Event::Heal => self.heal(),
+            Event::Look => self.look_whether_settled(),
+        }
+    }
+
+    fn judge(mut self) -> Ended {
+        let Phase::Over { settled } = self.phase else {
+            unreachable!("judged at the end");
+        };
+        self.summary.ended_at = self.now;
+        self.summary.calls = self.workload.calls().len() as u64;
+        let counts = self.counts();
+        let evidence = Evidence {
+            calls: self.workload.calls(),
+            auditor: &self.auditor,
+            healed_at: SimTime(self.options.load),
+            ended_at: self.now,
+            settled,
+            drained: self.workload.drained(),
+            counts: &counts,
+            skew_bound: SKEW_BOUND,
+        };
+        let mut violations = self.violations;
+        violations.extend(self.auditor.violations().iter().cloned());
+        violations.extend(checkers::judge(&evidence, &self.checkers));
+        violations.sort_by_key(|violation| violation.at);
+        Ended {
+            violations,
+            reached: self.reached,
+            summary: self.summary,
+            hash: self.trace.hash(),
+            lines: self.trace.into_lines(),
+        }
+    }
+}
