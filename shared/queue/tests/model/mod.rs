@@ -17,6 +17,8 @@ use shoal_types::{
 #[derive(Default)]
 pub(crate) struct Model {
     now: Ts,
+    /// To which version the rules were raised last; 0 if never.
+    pub(crate) version: u16,
     partitions: BTreeMap<PartitionId, Partition>,
     deleted: BTreeMap<PartitionId, Revision>,
     seen: BTreeMap<RequestId, (Ts, Answer)>,
@@ -522,6 +524,10 @@ impl Model {
         let receipts = |results: Vec<ReceiptResult>| Outcome::Receipts(results);
         let outcome = match &request.command {
             Command::Tick => Outcome::Done,
+            Command::RaiseVersion { to } => {
+                self.version = self.version.max(to.0);
+                Outcome::Done
+            }
             Command::CreatePartition {
                 partition,
                 settings,
