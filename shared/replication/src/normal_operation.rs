@@ -157,6 +157,7 @@ impl Engine {
         }
         let peer = &mut self.peers[from];
         peer.disk_used_percent = heartbeat.disk_used_percent;
+        peer.state = Some((self.view.number, heartbeat.state));
         peer.view_shown = heartbeat.view;
         peer.showed_phase(heartbeat.view, heartbeat.phase, self.now.mono);
         self.clock.wall_of(from, heartbeat.wall, self.now.wall);
@@ -240,6 +241,7 @@ impl Engine {
             durable: self.acks.own().to_vec(),
             wall: self.now.wall,
             disk_used_percent: self.disk_used_percent,
+            state: self.state,
         };
         self.send(to, Message::Heartbeat(heartbeat));
     }
