@@ -31,6 +31,8 @@ pub struct Given {
 #[derive(Default)]
 pub struct Model {
     now: Ts,
+    /// To which version the rules were raised last; 0 if never.
+    version: u16,
     partitions: BTreeMap<PartitionId, Partition>,
     deleted: BTreeMap<PartitionId, Revision>,
     seen: BTreeMap<RequestId, (Ts, Answer)>,
@@ -542,6 +544,10 @@ impl Model {
         let receipts = |results: Vec<ReceiptResult>| Outcome::Receipts(results);
         let outcome = match &request.command {
             Command::Tick => Outcome::Done,
+            Command::RaiseVersion { to } => {
+                self.version = self.version.max(to.0);
+                Outcome::Done
+            }
             Command::CreatePartition {
                 partition,
                 settings,
@@ -778,6 +784,12 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// The version of the rules that were raised to last; 0 if they never were.
+    #[must_use]
+    pub fn version(&self) -> u16 {
+        self.version
     }
 
     /// How many messages are where. `None` if there is no such partition.

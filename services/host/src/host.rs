@@ -232,7 +232,8 @@ fn first_status(core: &Core, config: &HostConfig, address: String) -> HostStatus
 fn not_ready(state: HostState) -> Readiness {
     Readiness::NotReady(match state {
         HostState::Unassigned => "belongs to no cluster yet".into(),
-        _ => "does not act in the current view of its cluster: starting, catching up or cut off"
+        _ => "does not act in the current view of its cluster: starting, catching up, cut off, or in \
+              dispute with the others over the executed state"
             .into(),
     })
 }

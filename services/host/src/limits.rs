@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use shoal_types::Micros;
+
 /// Client operations that wait for their entry to be executed. At a million a second and 4 ms each
 /// they would be 4,000; beyond, the host answers "busy" and the frontend takes another one.
 pub(crate) const OPERATIONS_MAX: usize = 16_384;
@@ -24,6 +26,17 @@ pub(crate) const HOLD_WHILE_SUSPENDED: Duration = Duration::from_millis(400);
 pub(crate) const TICK_STAGGER: Duration = Duration::from_millis(50);
 /// A tick that was proposed and not executed is proposed again after so long.
 pub(crate) const TICK_AGAIN: Duration = Duration::from_secs(1);
+/// A raise of the machine version that was proposed and not executed is proposed again after so long.
+pub(crate) const RAISE_AGAIN: Duration = Duration::from_secs(1);
+/// Cluster time between two places of the order at which the hosts compare their states. Each mark is
+/// told in a dozen heartbeats of 20 ms before the next one comes, so that losing some does not matter,
+/// and a host that differs is found within about 0.3 s as long as entries come.
+pub(crate) const MARK_INTERVAL: Micros = 250_000;
+/// Own marks to hold those of others against: 16 s of them, far more than an acting host lags behind.
+pub(crate) const MARKS_KEPT_MAX: usize = 64;
+/// Marks remembered of each other member: 2 s of them, so that the members' newest ones, heard at
+/// different moments, can be counted at one place.
+pub(crate) const MARKS_HEARD_MAX: usize = 8;
 /// Percent of the disk from which sends are refused.
 pub(crate) const DISK_NO_SENDS_PERCENT: u8 = 90;
 /// Percent of the disk from which receives are refused too; acknowledgements never are.

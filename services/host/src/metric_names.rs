@@ -22,6 +22,11 @@ pub const DISK_USED: &str = "shoal_host_disk_used_percent";
 pub const IN_FLIGHT: &str = "shoal_host_operations_in_flight";
 /// Receives that wait for a message.
 pub const WAITING: &str = "shoal_host_receives_waiting";
+/// The version of the rules by which commands are executed; the same on all hosts of a cluster, and
+/// behind what the releases support until every member supports more.
+pub const MACHINE_VERSION: &str = "shoal_host_machine_version";
+/// 1 if some member's executed state is another one than this host's, else 0. Alert if 1 at all.
+pub const STATES_DIFFER: &str = "shoal_host_states_differ";
 /// Turns of the driver's loop.
 pub const TURNS: &str = "shoal_host_turns_total";
 
@@ -55,6 +60,16 @@ pub const ALL: &[Metric] = &[
         MetricKind::Gauge,
         "Receives that wait for a message",
     ),
+    describe(
+        MACHINE_VERSION,
+        MetricKind::Gauge,
+        "Version of the rules by which commands are executed",
+    ),
+    describe(
+        STATES_DIFFER,
+        MetricKind::Gauge,
+        "1 if some member's executed state is another one than this host's",
+    ),
     describe(TURNS, MetricKind::Counter, "Turns of the driver's loop"),
 ];
 
@@ -77,6 +92,8 @@ pub(crate) struct Observed {
     disk_used: Gauge,
     in_flight: Gauge,
     waiting: Gauge,
+    machine_version: Gauge,
+    states_differ: Gauge,
     turns: Counter,
 }
 
@@ -93,6 +110,8 @@ impl Observed {
             disk_used: gauge(DISK_USED),
             in_flight: gauge(IN_FLIGHT),
             waiting: gauge(WAITING),
+            machine_version: gauge(MACHINE_VERSION),
+            states_differ: gauge(STATES_DIFFER),
             turns: counter!(TURNS, "host" => host.clone()),
         }
     }
@@ -113,6 +132,9 @@ impl Observed {
         self.disk_used.set(f64::from(core.disk_used()));
         self.in_flight.set(in_flight as f64);
         self.waiting.set(waiting as f64);
+        self.machine_version
+            .set(f64::from(core.machine().version().0));
+        self.states_differ.set(f64::from(core.states_differ()));
         self.turns.increment(1);
     }
 }

@@ -96,6 +96,10 @@ impl Machine {
             Command::Tick | Command::CreatePartition { .. } | Command::DeletePartition { .. } => {
                 Ok(())
             }
+            Command::RaiseVersion { .. } => refuse(
+                ErrorCode::InvalidRequest,
+                "hosts raise the version by themselves, when all of them support it",
+            ),
             Command::Send { partition, items } => {
                 let partition = self.known(*partition)?;
                 check_form(&request.command, &partition.settings)?;

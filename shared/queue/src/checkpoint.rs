@@ -65,6 +65,7 @@ impl Machine {
         let mut changes = vec![(
             Key::Machine,
             Some(Value::Machine(MachineRecord {
+                version: self.version,
                 executed: self.executed,
                 hash: self.hash.0,
                 deleted_floor: self.deleted.floor(),

@@ -57,6 +57,10 @@ impl Machine {
     ) -> Executed {
         match &request.command {
             Command::Tick => Ok(Outcome::Done),
+            Command::RaiseVersion { to } => {
+                self.version = self.version.max(*to);
+                Ok(Outcome::Done)
+            }
             Command::CreatePartition {
                 partition,
                 settings,

@@ -14,6 +14,7 @@ impl Machine {
     pub fn full_hash(&self) -> u64 {
         let mut hash = self.hash;
         hash.absorb(&(
+            self.version,
             self.executed,
             self.deleted.floor(),
             self.messages,

@@ -4,6 +4,7 @@
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
+use shoal_types::{Outcome, Refusal};
 
 /// Odd, with bits all over (2^64 divided by the golden ratio).
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -22,6 +23,19 @@ impl StateHash {
         };
         self.0 = postcard::serialize_with_flavor(value, sink)
             .expect("values of ours have known lengths and the sink never refuses");
+    }
+}
+
+impl StateHash {
+    /// Mixes in an outcome. The words of a refusal are for people, and a later release may choose
+    /// better ones: they do not count.
+    pub(crate) fn absorb_outcome(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Refused(Refusal { code, applied, .. }) => {
+                self.absorb(&("refused", code, applied));
+            }
+            outcome => self.absorb(outcome),
+        }
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `window`, `keyed_window`, `positions`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
 //! | `deleted`, `remains` | what stays of deleted and purged partitions |
 //! | `stored`, `checkpoint`, `restore` | the state on disk |
-//! | `hash`, `full_hash`, `live_bodies`, `memory`, `limits`, `admission` | the rest |
+//! | `version`, `hash`, `full_hash`, `live_bodies`, `memory`, `limits`, `admission` | the rest |
 //!
 //! The promises kept here: numbers without a gap; a lease in one consumer's hands at a time, fenced by
 //! its receipt; nothing delivered after its acknowledged delete; a FIFO group strictly in order; a
@@ -36,6 +36,8 @@ mod execute;
 mod full_hash;
 mod groups;
 mod hash;
+#[cfg(test)]
+mod hash_covers_everything;
 mod keyed_window;
 mod limits;
 mod live_bodies;
@@ -51,6 +53,7 @@ mod restore;
 mod sending;
 mod slots;
 mod stored;
+mod version;
 mod waiters;
 mod window;
 
@@ -58,3 +61,4 @@ pub use checkpoint::Frozen;
 pub use effect::Effect;
 pub use machine::Machine;
 pub use restore::RestoreError;
+pub use version::{MACHINE_VERSION_MAX, MACHINE_VERSION_MIN};

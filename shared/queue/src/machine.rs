@@ -1,12 +1,13 @@
 //! The state machine: entries and requests in, outcomes and effects out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 use shoal_types::limits::DUE_ITEMS_PER_ENTRY;
 use shoal_types::planted::local_clock;
 use shoal_types::{
-    BodyRef, ErrorCode, Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked,
-    Position, Refusal, Request, Sequence, Ts, ViewNumber,
+    BodyRef, ErrorCode, MachineVersion, Origin, Outcome, PartitionCounts, PartitionId,
+    PartitionSettings, Peeked, Position, Refusal, Request, Sequence, Ts, ViewNumber,
 };
 
 use crate::Effect;
@@ -27,8 +28,12 @@ use crate::remembered::Remembered;
 ///
 /// Everything else is a host's own business and changes nothing that others could see: queries,
 /// [`admit`](Self::admit), [`relocate`](Self::relocate), [`freeze`](Self::freeze).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Machine {
+    /// By which rules commands are executed.
+    pub(crate) version: MachineVersion,
+    /// Which rules this release knows. Host-local.
+    pub(crate) supported: RangeInclusive<MachineVersion>,
     pub(crate) executed: Position,
     pub(crate) hash: StateHash,
     pub(crate) partitions: BTreeMap<PartitionId, Box<Partition>>,
@@ -47,25 +52,21 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// No partitions, nothing executed.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Starts an entry: time moves to `at.ts`, and what is due by then is done, at most
     /// [`DUE_ITEMS_PER_ENTRY`] items of it.
     ///
     /// # Panics
-    /// If `at` is not after [`Machine::executed`], or its time is before.
+    /// If `at` is not after [`Machine::executed`], or its time is before, or the machine is of a
+    /// version that this release does not support.
     pub fn begin_entry(&mut self, at: Position, effects: &mut Vec<Effect>) {
+        self.assert_supported();
         assert!(
             at > self.executed && at.ts >= self.executed.ts,
             "positions grow: {at} after {}",
             self.executed
         );
         self.executed = at;
-        self.hash.absorb(&at);
+        self.hash.absorb(&(self.version, at));
         let first = effects.len();
         self.do_due(effects);
         for _ in 0..FORGOTTEN_BLOCKS_PER_ENTRY {
@@ -118,17 +119,19 @@ impl Machine {
     /// makes possible are added to `effects`.
     ///
     /// # Panics
-    /// If a send has not as many bodies as items.
+    /// If a send has not as many bodies as items, or the machine is of a version that this release does
+    /// not support.
     pub fn apply(
         &mut self,
         request: &Request,
         bodies: &[BodyRef],
         effects: &mut Vec<Effect>,
     ) -> Outcome {
+        self.assert_supported();
         let first = effects.len();
         let outcome = self.execute(request, bodies, effects);
         self.hash.absorb(request);
-        self.hash.absorb(&outcome);
+        self.hash.absorb_outcome(&outcome);
         self.absorb_effects(&effects[first..]);
         outcome
     }
@@ -141,7 +144,7 @@ impl Machine {
         origins: &[Origin],
         _effects: &mut Vec<Effect>,
     ) {
-        self.hash.absorb(&view);
+        self.hash.absorb(&(view, origins));
         let gone: Vec<u64> = self
             .remembered
             .waiting()
@@ -290,8 +293,8 @@ impl Machine {
         true
     }
 
-    /// Hash over all positions, requests, outcomes and effects so far. Hosts that executed the same
-    /// have the same.
+    /// Hash over all positions, requests, outcomes, effects and views so far, and by which version of
+    /// the rules. Hosts that executed the same have the same; a refusal's words for people do not count.
     #[must_use]
     pub fn state_hash(&self) -> u64 {
         self.hash.0

@@ -1,14 +1,18 @@
 //! Reading the state back: what is stored, and everything that follows from it.
 
+use std::ops::RangeInclusive;
+
 use shoal_types::planted::{Bug, planted};
-use shoal_types::{PartitionId, Revision};
+use shoal_types::{MachineVersion, PartitionId, Revision};
 
 use crate::hash::StateHash;
 use crate::machine::Machine;
 use crate::partition::Partition;
 use crate::remains::DeadPiece;
 use crate::remembered::Answer;
-use crate::stored::{Key, MachineRecord, PartitionRecord, decode, decode_chunk};
+use crate::stored::{
+    Key, MachineRecord, PartitionRecord, decode, decode_chunk, decode_machine_version,
+};
 
 /// Why stored keys and values are no state of ours. Nothing of them may be used then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,18 @@ pub enum RestoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A state that is executed by rules that this release does not know.
+    #[error(
+        "the checkpoint is of machine version {stored}, and this release supports {oldest} to {newest}"
+    )]
+    Version {
+        /// The checkpoint's version.
+        stored: MachineVersion,
+        /// The oldest that is supported.
+        oldest: MachineVersion,
+        /// The newest that is supported.
+        newest: MachineVersion,
+    },
     /// Values that do not fit together.
     #[error("checkpoint contradicts itself: {0}")]
     Inconsistent(String),
@@ -34,17 +50,38 @@ impl Machine {
     /// machine.
     ///
     /// # Errors
-    /// If a key or value cannot be read, or they do not fit together.
+    /// If they are of a version that this release does not support, a key or value cannot be read, or
+    /// they do not fit together.
     pub fn restore(
         stored: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, RestoreError> {
-        let mut pieces = stored
-            .into_iter()
-            .map(|(key, value)| match Key::decode(&key) {
-                Some(key) => Ok((key, value)),
-                None => Err(RestoreError::Key(key)),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        Self::restore_supporting(Self::versions(), stored)
+    }
+
+    /// The same for a release that supports other versions; for tests of what releases do together.
+    ///
+    /// # Errors
+    /// As [`Machine::restore`].
+    pub fn restore_supporting(
+        versions: RangeInclusive<MachineVersion>,
+        stored: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<Self, RestoreError> {
+        // Another version may have other keys, so it is told from them before they are held against it.
+        let mut unknown = None;
+        let mut pieces = Vec::new();
+        for (key, value) in stored {
+            match Key::decode(&key) {
+                Some(Key::Machine) => {
+                    check_version(&value, &versions)?;
+                    pieces.push((Key::Machine, value));
+                }
+                Some(key) => pieces.push((key, value)),
+                None => unknown = unknown.or(Some(key)),
+            }
+        }
+        if let Some(key) = unknown {
+            return Err(RestoreError::Key(key));
+        }
         // By kind, and within a kind ascending: a partition comes before its messages.
         pieces.sort_unstable_by_key(|(key, _)| *key);
         if let Some((first, _)) = pieces.first()
@@ -53,7 +90,7 @@ impl Machine {
             let what = "the machine's own record is missing";
             return Err(RestoreError::Inconsistent(what.to_owned()));
         }
-        let mut machine = Self::new();
+        let mut machine = Self::supporting(versions);
         let mut expected = Vec::new();
         for (key, value) in pieces {
             let read = machine.restore_piece(key, &value, &mut expected);
@@ -77,6 +114,7 @@ impl Machine {
         match key {
             Key::Machine => {
                 let record: MachineRecord = decode(value)?;
+                self.version = record.version;
                 self.executed = record.executed;
                 if !planted(Bug::HashNotRestored) {
                     self.hash = StateHash(record.hash);
@@ -172,6 +210,24 @@ impl Machine {
         }
         Ok(())
     }
+}
+
+fn check_version(
+    machine: &[u8],
+    supported: &RangeInclusive<MachineVersion>,
+) -> Result<(), RestoreError> {
+    let stored = decode_machine_version(machine).map_err(|reason| RestoreError::Value {
+        key: Key::Machine.encode(),
+        reason,
+    })?;
+    if supported.contains(&stored) {
+        return Ok(());
+    }
+    Err(RestoreError::Version {
+        stored,
+        oldest: *supported.start(),
+        newest: *supported.end(),
+    })
 }
 
 fn follows(follows: bool) -> Result<(), String> {

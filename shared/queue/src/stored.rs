@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shoal_types::{BodyRef, GroupName, PartitionId, PartitionSettings, Position, Revision, Ts};
+use shoal_types::{
+    BodyRef, GroupName, MachineVersion, PartitionId, PartitionSettings, Position, Revision, Ts,
+};
 
 use crate::chunk::{Chunk, Side, Slot};
 use crate::limits::CHUNK_SLOTS;
@@ -76,6 +78,8 @@ impl Key {
 /// What belongs to no partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MachineRecord {
+    /// First, in every release: it says whether the rest may be read.
+    pub(crate) version: MachineVersion,
     pub(crate) executed: Position,
     pub(crate) hash: u64,
     pub(crate) deleted_floor: Revision,
@@ -136,6 +140,17 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
         },
         Some((version, _)) => Err(format!("version {version} is not known to this release")),
         None => Err("empty".to_owned()),
+    }
+}
+
+/// The machine version that a [`MachineRecord`] of any release begins with.
+pub(crate) fn decode_machine_version(bytes: &[u8]) -> Result<MachineVersion, String> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((version, _)) => Ok(version),
+            Err(error) => Err(error.to_string()),
+        },
+        _ => decode(bytes),
     }
 }
 

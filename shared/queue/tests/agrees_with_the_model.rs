@@ -8,21 +8,28 @@
 //! what is tried.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shoal_model::{Given, Model};
 use shoal_queue::{Effect, Frozen, Machine};
 use shoal_types::{
-    BodyRef, Command, Deduplication, Delivery, Epoch, HostId, Incarnation, LeaseChange, Origin,
-    Outcome, PartitionId, PartitionSettings, Position, Receipt, Refusal, Request, RequestId,
-    Revision, SendItem, SendResult, Sequence, Ts, ViewNumber,
+    BodyRef, Command, Deduplication, Delivery, Epoch, HostId, Incarnation, LeaseChange,
+    MachineVersion, Origin, Outcome, PartitionId, PartitionSettings, Position, Receipt, Refusal,
+    Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts, ViewNumber,
 };
 
 const SECOND: u64 = 1_000_000;
 /// All times are multiples of it, so that things often fall due at the very same instant.
 const INSTANT: u64 = SECOND / 4;
 const OPERATIONS: usize = 200;
+/// The hosts' releases support versions 1 to this one.
+const NEWEST: u16 = 4;
+
+fn versions() -> RangeInclusive<MachineVersion> {
+    MachineVersion(1)..=MachineVersion(NEWEST)
+}
 
 /// What happens next. Small numbers pick among what there is at that moment.
 #[derive(Clone, Debug)]
@@ -38,6 +45,7 @@ enum Operation {
     Unreceive(u8, Vec<Pick>),
     Purge(u8),
     Tick,
+    Raise(u16),
     /// The nth request from the end once more, from that origin.
     Repeat(u8, u8),
     /// The nth receive from the end.
@@ -132,6 +140,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (p.clone(), picks()).prop_map(|(p, r)| Operation::Unreceive(p, r)),
         1 => p.prop_map(Operation::Purge),
         5 => Just(Operation::Tick),
+        1 => (1..=NEWEST).prop_map(Operation::Raise),
         8 => (0..20u8, 0..3u8).prop_map(|(back, origin)| Operation::Repeat(back, origin)),
         4 => (0..10u8).prop_map(Operation::Cancel),
         2 => (0..8u8).prop_map(Operation::View),
@@ -183,7 +192,7 @@ struct Host {
 impl Host {
     fn new(segment_base: u32) -> Self {
         Self {
-            machine: Machine::new(),
+            machine: Machine::supporting(versions()),
             segment_base,
             bodies: 0,
             placed: BTreeMap::new(),
@@ -245,7 +254,7 @@ impl Host {
     fn restart(&mut self) {
         let before = self.machine.full_hash();
         self.write_frozen();
-        self.machine = Machine::restore(self.stored.clone()).unwrap();
+        self.machine = Machine::restore_supporting(versions(), self.stored.clone()).unwrap();
         for fed in &self.fed {
             feed(&mut self.machine, fed, &mut Vec::new());
         }
@@ -493,6 +502,9 @@ impl World {
             },
             Operation::Purge(p) => Command::Purge { partition: id(p) },
             Operation::Tick => Command::Tick,
+            Operation::Raise(to) => Command::RaiseVersion {
+                to: MachineVersion(*to),
+            },
             Operation::Cancel(back) => {
                 let receives = self.requests.iter().rev();
                 let receives = receives.filter(|r| matches!(r.command, Command::Receive { .. }));
@@ -555,6 +567,7 @@ impl World {
     fn check(&self, thoroughly: bool) {
         let [one, other] = &self.hosts;
         assert_eq!(one.machine.state_hash(), other.machine.state_hash());
+        assert_eq!(one.machine.version().0, self.model.version().max(1));
         if let Some(due) = self.model.next_due() {
             // Blocks of what is only forgotten may be due before.
             let earliest = one.machine.next_due().expect("something is due");

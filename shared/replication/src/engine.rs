@@ -22,7 +22,7 @@ use crate::view_change::Proposal;
 use crate::windowed_max::WindowedMax;
 use crate::{
     EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, Output, Record, RecordNumber,
-    Ticket, View,
+    StateReport, Ticket, View,
 };
 
 /// One host's part in its cluster: takes inputs, gives outputs, does nothing itself.
@@ -34,7 +34,8 @@ use crate::{
 ///   been synced before (a scan alone proves nothing).
 /// - **Inputs**: `handle_*` tell what happened: a message came, records became durable, a link
 ///   changed, a timeout passed.
-/// - **Commands**: [`Engine::form`], [`Engine::submit`], [`Engine::leave`], [`Engine::set_disk_level`].
+/// - **Commands**: [`Engine::form`], [`Engine::submit`], [`Engine::leave`], [`Engine::set_disk_level`],
+///   [`Engine::set_state_report`].
 /// - **Outputs**: after any of these, [`Engine::poll_output`] until it gives `None`, carrying each out
 ///   in order, then [`Engine::next_timeout`]. Inputs that are at hand together may be given together
 ///   before polling: acknowledgements and clocks of one turn then leave in one message per peer.
@@ -101,6 +102,8 @@ pub struct Engine {
     /// Since when this host asks to be let in or out of this view.
     pub(crate) asking_since: Option<Mono>,
     pub(crate) disk_used_percent: u8,
+    /// What the driver says of the executed state.
+    pub(crate) state: StateReport,
     /// The recent times from writing a record to its being durable.
     pub(crate) syncs: WindowedMax,
 }
@@ -143,6 +146,7 @@ impl Engine {
             leaving: false,
             asking_since: None,
             disk_used_percent: 0,
+            state: StateReport::default(),
             syncs: WindowedMax::default(),
         };
         if let Some(checkpoint) = checkpoint {

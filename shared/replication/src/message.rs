@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use shoal_types::{HostId, Incarnation, Ts, ViewNumber};
 
-use crate::{Ballot, Entry, View};
+use crate::{Ballot, Entry, StateReport, View};
 
 /// One message from one member to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +152,8 @@ pub struct Heartbeat {
     pub wall: Ts,
     /// Percent of its data volume in use.
     pub disk_used_percent: u8,
+    /// What its driver says of the executed state.
+    pub state: StateReport,
 }
 
 /// What a host does in the view it has installed.

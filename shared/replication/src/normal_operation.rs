@@ -158,6 +158,7 @@ impl Engine {
         }
         let peer = &mut self.peers[from];
         peer.disk_used_percent = heartbeat.disk_used_percent;
+        peer.state = Some((self.view.number, heartbeat.state));
         peer.view_shown = heartbeat.view;
         peer.showed_phase(heartbeat.view, heartbeat.phase, self.now.mono);
         self.clock.wall_of(from, heartbeat.wall, self.now.wall);
@@ -250,6 +251,7 @@ impl Engine {
             durable: self.acknowledged(),
             wall: self.now.wall,
             disk_used_percent: self.disk_used_percent,
+            state: self.state,
         };
         self.send(to, Message::Heartbeat(heartbeat));
     }

@@ -6,7 +6,7 @@ use shoal_types::{HostId, Incarnation, Mono, ViewNumber};
 
 use crate::config::Timings;
 use crate::windowed_max::WindowedMax;
-use crate::{Asked, HostPhase, LinkEvent, Reason};
+use crate::{Asked, HostPhase, LinkEvent, Reason, StateReport};
 
 /// Another member, as far as it has shown itself.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct Peer {
     pub(crate) durable: Option<(ViewNumber, Vec<u64>)>,
     /// Percent of its data volume in use.
     pub(crate) disk_used_percent: u8,
+    /// What its latest life said of its state, and this host's view at that moment.
+    pub(crate) state: Option<(ViewNumber, StateReport)>,
     /// What it asked for last, when, and whom it heard then.
     pub(crate) asked: Option<Request>,
     /// A pre-vote of it that could not be agreed to at once; valid for a short time.
@@ -91,6 +93,7 @@ impl Peer {
             acted: None,
             durable: None,
             disk_used_percent: 0,
+            state: None,
             asked: None,
             pre_vote: None,
             hinted_at: None,
@@ -131,6 +134,7 @@ impl Peer {
                 self.replaced_in = view;
                 self.view_shown = ViewNumber::NOT_FORMED;
                 self.phase = None;
+                self.state = None;
                 self.gaps = WindowedMax::default();
                 self.asked = None;
                 self.pre_vote = None;

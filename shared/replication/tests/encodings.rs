@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use shoal_replication::{
     Announced, Asked, Ballot, DecodeError, Entry, Heartbeat, HostPhase, Message, Payload, Reason,
-    Record, View, decode_messages, encode_messages,
+    Record, StateMark, StateReport, View, decode_messages, encode_messages,
 };
 use shoal_types::{
-    ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, Origin, Revision, Ts, ViewNumber,
-    join,
+    ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, MachineVersion, Origin, Position,
+    Revision, Ts, ViewNumber, join,
 };
 
 fn entry(index: u64, payload: &[&'static str]) -> Arc<Entry> {
@@ -109,6 +109,18 @@ fn messages() -> Vec<Message> {
             durable: vec![0, 0, 5],
             wall: Ts(123_456),
             disk_used_percent: 42,
+            state: StateReport {
+                version: MachineVersion(1),
+                supports: MachineVersion(2),
+                mark: Some(StateMark {
+                    position: Position {
+                        view: number,
+                        ts: Ts(5_000),
+                        lane: HostId(3),
+                    },
+                    hash: 0x0123_4567,
+                }),
+            },
         }),
         Message::PreVote {
             view: number,

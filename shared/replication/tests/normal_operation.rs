@@ -4,7 +4,8 @@ mod rig;
 
 use bytes::Bytes;
 use rig::{MS, Rig, SECOND};
-use shoal_replication::{LinkEvent, NotReady, Payload};
+use shoal_replication::{LinkEvent, NotReady, Payload, StateReport};
+use shoal_types::MachineVersion;
 use shoal_types::limits::MAX_CLOCK_SKEW;
 
 /// A cluster that has exchanged its first heartbeats.
@@ -224,4 +225,38 @@ fn the_fullest_disk_is_known_everywhere() {
     rig.kill(1);
     rig.run_for(50 * MS);
     assert_eq!(rig.engine(0).fullest_disk(), 0);
+}
+
+/// What host 0 has heard, as (host number, newest version supported).
+fn heard_by_the_first(rig: &mut Rig) -> Vec<(u64, u16)> {
+    let reports = rig.engine(0).state_reports();
+    reports
+        .map(|(host, report)| (host.0, report.supports.0))
+        .collect()
+}
+
+#[test]
+fn what_a_host_says_of_its_state_counts_for_one_view_and_one_life_of_it() {
+    let mut rig = settled(3);
+    for h in 0..3 {
+        rig.engine(h).set_state_report(supporting(5));
+    }
+    rig.run_for(50 * MS);
+    assert_eq!(heard_by_the_first(&mut rig), [(2, 5), (3, 5)]);
+    rig.kill(2);
+    rig.run_until(SECOND, |rig| rig.view_of(0) == 2);
+    rig.run_for(50 * MS);
+    let heard = heard_by_the_first(&mut rig);
+    assert_eq!(heard, [(2, 5)], "the third was not heard in view 2");
+    rig.start(2);
+    rig.engine(2).set_state_report(supporting(4));
+    rig.run_for(50 * MS);
+    assert_eq!(heard_by_the_first(&mut rig), [(2, 5), (3, 4)]);
+}
+
+fn supporting(version: u16) -> StateReport {
+    StateReport {
+        supports: MachineVersion(version),
+        ..Default::default()
+    }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    HostId, Incarnation, Micros, PartitionId, PartitionSettings, Receipt, RequestId, Revision, Ts,
+    HostId, Incarnation, MachineVersion, Micros, PartitionId, PartitionSettings, Receipt,
+    RequestId, Revision, Ts,
 };
 
 /// A command with what makes it safe to repeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The same over all attempts of one client operation. [`RequestId`] 0 marks a host's own
-    /// commands (ticks, cancelled waiters), which are idempotent and not remembered.
+    /// commands (ticks, cancelled waiters, raises), which are idempotent and not remembered.
     pub id: RequestId,
     /// In cluster time; a command that executes later does nothing and says so. The result is
     /// remembered until then. At most [`crate::limits::DEADLINE_AHEAD_MAX`] ahead.
@@ -131,6 +132,12 @@ pub enum Command {
     },
     /// Nothing but time: due work is done up to the entry's timestamp.
     Tick,
+    /// A host, when every member has announced support: execute by this version's rules from the next
+    /// command on. Nothing happens if they are in force already.
+    RaiseVersion {
+        /// The new version.
+        to: MachineVersion,
+    },
 }
 
 impl Command {
@@ -149,7 +156,7 @@ impl Command {
             | Self::Unreceive { partition, .. }
             | Self::Purge { partition }
             | Self::CancelWaiter { partition, .. } => Some(*partition),
-            Self::Tick => None,
+            Self::Tick | Self::RaiseVersion { .. } => None,
         }
     }
 }

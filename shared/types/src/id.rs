@@ -82,7 +82,12 @@ number_id! {
     /// split or merge takes a higher one. At most [`Epoch::MAX`].
     Epoch(u32)
 }
-shown_as_number!(Incarnation, ViewNumber, Revision, Epoch);
+number_id! {
+    /// What rules the commands of a cluster are executed by; 1 is the first. Raised by a command, once
+    /// every member supports the next one, so that hosts of two releases never execute differently.
+    MachineVersion(u16)
+}
+shown_as_number!(Incarnation, ViewNumber, Revision, Epoch, MachineVersion);
 
 impl Epoch {
     /// 24 bits: the upper part of a [`Sequence`].

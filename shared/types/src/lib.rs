@@ -25,8 +25,8 @@ pub use command::{
 };
 pub use error_code::{Applied, ErrorCode, Refusal};
 pub use id::{
-    ClusterId, Epoch, HostId, Incarnation, MessageId, PartitionId, QueueId, RequestId, Revision,
-    Sequence, ViewNumber,
+    ClusterId, Epoch, HostId, Incarnation, MachineVersion, MessageId, PartitionId, QueueId,
+    RequestId, Revision, Sequence, ViewNumber,
 };
 pub use message::{Attribute, Body, MessagePayload, PayloadError};
 pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};

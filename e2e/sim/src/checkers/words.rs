@@ -20,6 +20,7 @@ fn kind(command: &Command) -> &'static str {
         Command::Purge { .. } => "purge",
         Command::CancelWaiter { .. } => "cancel",
         Command::Tick => "tick",
+        Command::RaiseVersion { .. } => "raise the version",
     }
 }
 

@@ -25,6 +25,8 @@ impl Core {
             .unwrap_or_default();
         self.tick_proposed = None;
         let mut given = Vec::new();
+        let (executed, hash) = (self.machine.executed(), self.machine.state_hash());
+        self.agreement.before_entry(position, executed, hash);
         if let Some(witness) = &mut self.witness {
             witness.entry(position);
         }
@@ -40,6 +42,9 @@ impl Core {
                 self.answer_operation(operation, &placed.request, outcome);
             }
             self.answer_waiters(&mut given);
+            if !self.machine.is_supported() {
+                return self.stop(self.unsupported(self.machine.version()));
+            }
         }
     }
 

@@ -103,10 +103,7 @@ impl Core {
     /// certainly not been applied.
     pub(super) fn admit(&self, request: &Request, bodies: &[Bytes]) -> Result<(), Refusal> {
         if !self.takes_commands() {
-            return Err(Refusal::not_applied(
-                ErrorCode::NotReady,
-                "this host takes no commands: it does not act in its cluster's current view",
-            ));
+            return Err(self.not_serving());
         }
         if self.operations.in_flight() + self.intake.waiting.len() >= limits::OPERATIONS_MAX
             || self.intake.bytes >= limits::INTAKE_BYTES_MAX
@@ -172,7 +169,7 @@ impl Core {
     /// A host that stopped acting a moment ago holds commands: most view changes end in milliseconds,
     /// and the command then goes out in the new view without anybody noticing.
     fn takes_commands(&self) -> bool {
-        self.engine.takes_commands() || self.hold_ends().is_some_and(|end| self.now.mono < end)
+        self.serves() || self.hold_ends().is_some_and(|end| self.now.mono < end)
     }
 
     pub(super) fn hold_ends(&self) -> Option<Mono> {
@@ -188,7 +185,7 @@ impl Core {
         if self.intake.is_empty() {
             return;
         }
-        if !self.engine.takes_commands() {
+        if !self.serves() {
             if self.hold_ends().is_none_or(|end| self.now.mono >= end) {
                 self.refuse_intake();
             }
@@ -234,7 +231,11 @@ impl Core {
         while let Some(gathered) = self.intake.pop() {
             if let Some(operation) = gathered.operation {
                 self.receive_ended(&gathered.request);
-                self.answer(operation, Answer::refused(left_the_view()));
+                let refusal = match self.agreement.dispute() {
+                    Some(_) => self.not_serving(),
+                    None => left_the_view(),
+                };
+                self.answer(operation, Answer::refused(refusal));
             }
         }
     }

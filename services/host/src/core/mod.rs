@@ -5,6 +5,8 @@
 //! sleeps, or reads a clock; the only I/O is the log front end's (it opens segments). The driver in
 //! `driver.rs` gives it a network, a disk thread and a clock; a simulator can give it others.
 
+mod agreement;
+mod announcements;
 mod answer;
 mod executor;
 mod intake;
@@ -29,12 +31,13 @@ use shoal_types::{
 
 pub use answer::{Answer, StoredBody};
 pub use operations::OperationId;
-pub use recovery::{Opened, RecoveryError, encode_meta, recover};
+pub use recovery::{Opened, RecoveryError, encode_meta, recover, recover_supporting};
 pub use release::CheckpointPace;
 pub use witness::Witness;
 
 use crate::limits;
 use crate::recent_bodies::RecentBodies;
+use agreement::{Agreement, Verdict};
 use intake::Intake;
 use operations::Operations;
 use outputs::Deferred;
@@ -126,6 +129,11 @@ pub struct Core {
     /// When it last stopped to; `None` while it takes them or before it ever did.
     suspended_since: Option<Mono>,
     tick_proposed: Option<Mono>,
+    agreement: Agreement,
+    /// When a raise of the version is proposed, while one is called for.
+    raise_at: Option<Mono>,
+    /// Why this host must end; it does nothing any more.
+    stopped: Option<String>,
     checkpoint: release::CheckpointSchedule,
     disk_used_percent: u8,
     log_bytes: u64,
@@ -173,6 +181,9 @@ impl Core {
             served: false,
             suspended_since: None,
             tick_proposed: None,
+            agreement: Agreement::default(),
+            raise_at: None,
+            stopped: None,
             checkpoint,
             disk_used_percent: 0,
             log_bytes: 0,
@@ -277,6 +288,10 @@ impl Core {
             self.engine.handle_timeout(self.now);
             self.pump();
         }
+        self.exchange_announcements();
+        if self.stopped.is_some() {
+            return std::mem::take(&mut self.effects);
+        }
         self.note_suspension();
         self.look_at_disk();
         self.propose_tick();
@@ -299,6 +314,7 @@ impl Core {
         let times = [
             self.engine.next_timeout(),
             self.next_tick(),
+            self.next_raise(),
             self.hold_ends(),
             self.checkpoint_due(),
         ];
@@ -308,7 +324,7 @@ impl Core {
     /// What this host is at the moment.
     #[must_use]
     pub fn state(&self) -> HostState {
-        match (self.cluster(), self.engine.is_ready()) {
+        match (self.cluster(), self.engine.is_ready() && !self.is_halted()) {
             (None, _) => HostState::Unassigned,
             (Some(_), true) => HostState::Acting,
             (Some(_), false) => HostState::Joining,
@@ -343,6 +359,12 @@ impl Core {
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
         self.log_bytes
+    }
+
+    /// True if some member's executed state is known to be another one than this host's.
+    #[must_use]
+    pub fn states_differ(&self) -> bool {
+        *self.agreement.verdict() != Verdict::Same
     }
 
     /// The engine, to look at.
@@ -384,6 +406,9 @@ impl Core {
     }
 
     fn query(&self, query: Query) -> Result<Answer, Refusal> {
+        if self.is_halted() {
+            return Err(self.not_serving());
+        }
         // Created a moment ago, it may not have been executed here yet: another host may know it.
         let missing = || Refusal::not_applied(ErrorCode::StaleRoute, "no such partition here");
         match query {
@@ -402,6 +427,12 @@ impl Core {
     }
 
     fn answer(&mut self, operation: OperationId, answer: Answer) {
+        let executed = matches!(answer.result, Ok(HostReply::Outcome(_)));
+        let answer = if executed && self.is_halted() {
+            Answer::refused(announcements::in_doubt())
+        } else {
+            answer
+        };
         self.effects.push(Effect::Answer { operation, answer });
     }
 
@@ -412,7 +443,7 @@ impl Core {
     }
 
     fn note_suspension(&mut self) {
-        if self.engine.takes_commands() {
+        if self.serves() {
             self.served = true;
             self.suspended_since = None;
         } else if self.served && self.suspended_since.is_none() {

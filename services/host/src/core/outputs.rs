@@ -17,7 +17,9 @@ pub(super) enum Deferred {
 impl Core {
     /// Carries out what the engine put out, in order.
     pub(super) fn pump(&mut self) {
-        while let Some(output) = self.engine.poll_output() {
+        while self.stopped.is_none()
+            && let Some(output) = self.engine.poll_output()
+        {
             match output {
                 Output::Persist { number, record } => self.persist(number, &record),
                 Output::Send { to, message } => self.outbox.entry(to).or_default().push(message),
@@ -50,7 +52,7 @@ impl Core {
                 } => self.execute(position, &entry, ticket),
                 Output::ViewInstalled { view } => self.view_installed(&view),
                 Output::Dropped { ticket } => self.dropped(ticket),
-                Output::Fatal { reason } => self.effects.push(Effect::Fatal(reason)),
+                Output::Fatal { reason } => self.stop(reason),
             }
         }
     }

@@ -1,11 +1,13 @@
 //! From what is on disk to a running core: the checkpoint, then the tail of the log through the same
 //! engine and queues that execute live.
 
+use std::ops::RangeInclusive;
+
 use shoal_queue::{Machine, RestoreError};
 use shoal_replication::{Engine, EngineCheckpoint, EngineConfig, Record};
 use shoal_storage::{Address, CheckpointError, Loaded, Log, LogError, Lsn, Scan};
 use shoal_types::planted::show_local_clock;
-use shoal_types::{HostId, Now};
+use shoal_types::{HostId, MachineVersion, Now};
 
 use super::release::CheckpointSchedule;
 use super::{CheckpointPace, Core, Effect, Payload, Witness};
@@ -25,6 +27,9 @@ pub enum RecoveryError {
     /// The engine's part of the checkpoint is damaged, or of another release.
     #[error("the checkpoint of the engine cannot be read: {0}")]
     Engine(String),
+    /// What the log says to execute must not be executed here.
+    #[error("this host must not start: {0}")]
+    Stopped(String),
     /// A record of the log is none of ours.
     #[error("log record {lsn:?} cannot be read: {why}")]
     Record {
@@ -59,8 +64,23 @@ pub struct Opened {
 /// waits for their answers.
 ///
 /// # Errors
-/// If anything on disk cannot be trusted. Nothing is changed on disk then.
+/// If anything on disk cannot be trusted, or is to be executed by rules that this release does not know.
+/// Nothing is changed on disk then.
 pub fn recover(
+    host: HostId,
+    opened: Opened,
+    config: EngineConfig,
+    now: Now,
+) -> Result<Core, RecoveryError> {
+    recover_supporting(Machine::versions(), host, opened, config, now)
+}
+
+/// The same for a release that supports other machine versions; for tests of what releases do together.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_supporting(
+    versions: RangeInclusive<MachineVersion>,
     host: HostId,
     opened: Opened,
     config: EngineConfig,
@@ -78,9 +98,10 @@ pub fn recover(
             let engine = postcard::from_bytes(&loaded.meta)
                 .map_err(|e| RecoveryError::Engine(e.to_string()))?;
             let replay_from = loaded.replay_from;
-            (restore_queues(loaded)?, Some(engine), replay_from)
+            let machine = restore_queues(versions, loaded)?;
+            (machine, Some(engine), replay_from)
         }
-        None => (Machine::new(), None, Lsn::FIRST),
+        None => (Machine::supporting(versions), None, Lsn::FIRST),
     };
     let engine = Engine::new(config, engine_checkpoint, now);
     let schedule = CheckpointSchedule::new(checkpoint_pace, replay_from, now.mono);
@@ -95,13 +116,19 @@ pub fn recover(
                 why: e.to_string(),
             })?;
         core.replay(record, found.lsn, found.at);
+        if let Some(reason) = core.stopped {
+            return Err(RecoveryError::Stopped(reason));
+        }
     }
     core.start(now);
     Ok(core)
 }
 
 /// Stops at the first row that cannot be read: half a state is none.
-fn restore_queues(mut loaded: Loaded) -> Result<Machine, RecoveryError> {
+fn restore_queues(
+    versions: RangeInclusive<MachineVersion>,
+    mut loaded: Loaded,
+) -> Result<Machine, RecoveryError> {
     let mut damage = None;
     let rows = std::iter::from_fn(|| match loaded.rows.next()? {
         Ok(row) => Some(row),
@@ -110,7 +137,7 @@ fn restore_queues(mut loaded: Loaded) -> Result<Machine, RecoveryError> {
             None
         }
     });
-    let machine = Machine::restore(rows);
+    let machine = Machine::restore_supporting(versions, rows);
     match damage {
         Some(error) => Err(error.into()),
         None => Ok(machine?),

@@ -69,14 +69,18 @@ impl CheckpointSchedule {
 impl Core {
     pub(super) fn checkpoint_due(&self) -> Option<Mono> {
         let schedule = &self.checkpoint;
-        let idle = schedule.frozen.is_none() && !schedule.writing;
+        let idle = schedule.frozen.is_none() && !schedule.writing && !self.is_halted();
         (idle && self.log.next_lsn() > schedule.started_at)
             .then_some(schedule.started + schedule.pace.interval)
     }
 
     /// Freezes the state now (cheap) and hands it on when everything it refers to is durable: a
-    /// checkpoint must never be ahead of the log that holds its bodies.
+    /// checkpoint must never be ahead of the log that holds its bodies. Not during a dispute: this state
+    /// may be the wrong one, and a restart can make it anew from the last checkpoint and the log.
     pub(super) fn start_checkpoint_if_due(&mut self) {
+        if self.is_halted() {
+            return;
+        }
         let enough = self.checkpoint.bytes >= self.checkpoint.pace.log_bytes;
         let due = self
             .checkpoint_due()

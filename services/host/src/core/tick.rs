@@ -18,7 +18,7 @@ impl Core {
 
     /// Due work waits for the next entry; if none comes, the writers propose one by rank.
     pub(super) fn next_tick(&self) -> Option<Mono> {
-        if !self.engine.takes_commands() {
+        if !self.serves() {
             return None;
         }
         let active = &self.engine.view().active;

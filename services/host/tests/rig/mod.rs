@@ -3,28 +3,45 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shoal_host::core::{self, Answer, Core, Effect, Opened, OperationId, StoredBody};
-use shoal_replication::{EngineConfig, LinkEvent, Message, Record};
+use shoal_host::core::{
+    self, Answer, Core, Effect, Opened, OperationId, RecoveryError, StoredBody, Witness,
+};
+use shoal_queue::Machine;
+use shoal_replication::{
+    EngineConfig, Heartbeat, HostPhase, LinkEvent, Message, Record, StateReport, View,
+};
 use shoal_storage::{
     CheckpointOptions, Checkpoints, Commit, Disk, Keep, Log, LogOptions, LogReader, Lsn, MemDisk,
 };
 use shoal_types::{
-    ClusterId, ClusterMember, ClusterSpec, Command, HostId, HostReply, HostRequest, HostState,
-    Micros, Mono, Now, Outcome, PartitionId, QueueSettings, Refusal, Request, RequestId, Revision,
-    SendItem, Ts,
+    ClusterId, ClusterMember, ClusterSpec, Command, Delivery, HostId, HostReply, HostRequest,
+    HostState, MachineVersion, Micros, Mono, Now, Origin, Outcome, PartitionId, Position, Query,
+    QueueSettings, Refusal, Request, RequestId, Revision, SendItem, Ts,
 };
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(1);
 pub(crate) const QUEUE: PartitionId = PartitionId(7);
+
+/// A key of a checkpoint with its value.
+type Row = (Vec<u8>, Vec<u8>);
 
 /// One host: its disk outlives its core.
 struct Slot {
     disk: Arc<MemDisk>,
     running: Option<Running>,
     lives: u64,
+    /// Its release supports machine versions 1 to this one.
+    newest: u16,
+    /// Raises of the version that it has executed, those replayed after a start included.
+    raises: Arc<AtomicUsize>,
+    /// It may find that it must stop; any other host that does so fails the test.
+    may_stop: bool,
+    /// Why it stopped by itself last.
+    fatal: Option<String>,
 }
 
 struct Running {
@@ -56,6 +73,15 @@ impl Rig {
         hosts: u64,
         settings: QueueSettings,
     ) -> Self {
+        Self::build(log_bytes_max, &vec![1; hosts as usize], settings)
+    }
+
+    /// The same, of hosts whose releases support machine versions 1 to these.
+    pub(crate) fn of_releases(newest: &[u16]) -> Self {
+        Self::build(None, newest, QueueSettings::default())
+    }
+
+    fn build(log_bytes_max: Option<u64>, newest: &[u16], settings: QueueSettings) -> Self {
         let start = Now {
             mono: Mono(1_000),
             wall: Ts(1_000_000_000),
@@ -69,11 +95,15 @@ impl Rig {
             last_request: 0,
             log_bytes_max,
         };
-        for n in 1..=hosts {
+        for (n, newest) in (1..).zip(newest) {
             let slot = Slot {
                 disk: Arc::new(MemDisk::new()),
                 running: None,
                 lives: 0,
+                newest: *newest,
+                raises: Arc::default(),
+                may_stop: false,
+                fatal: None,
             };
             rig.slots.insert(HostId(n), slot);
             rig.start(HostId(n));
@@ -82,7 +112,7 @@ impl Rig {
         for host in rig.hosts() {
             rig.call(host, HostRequest::Form { spec: spec.clone() }, Vec::new());
         }
-        rig.run_until(|rig| rig.acting().len() == hosts as usize);
+        rig.run_until(|rig| rig.acting().len() == newest.len());
         let create = Command::CreatePartition {
             partition: QUEUE,
             settings: settings.partition(Default::default()),
@@ -163,6 +193,11 @@ impl Rig {
 
     /// Starts a host on what its disk holds.
     pub(crate) fn start(&mut self, host: HostId) {
+        self.try_start(host).unwrap();
+    }
+
+    /// Starts a host that may refuse to.
+    pub(crate) fn try_start(&mut self, host: HostId) -> Result<(), RecoveryError> {
         let slot = self.slots.get_mut(&host).expect("one of ours");
         slot.lives += 1;
         let disk: Arc<dyn Disk> = Arc::clone(&slot.disk) as Arc<dyn Disk>;
@@ -183,10 +218,12 @@ impl Rig {
             checkpoint,
             log,
             scan,
-            witness: None,
+            witness: Some(Box::new(CountRaises(Arc::clone(&slot.raises)))),
             checkpoint_pace: Default::default(),
         };
-        let core = core::recover(host, opened, EngineConfig::new(host, host.0), self.now).unwrap();
+        let versions = MachineVersion(1)..=MachineVersion(slot.newest);
+        let config = EngineConfig::new(host, host.0);
+        let core = core::recover_supporting(versions, host, opened, config, self.now)?;
         let reader = core.log().reader();
         slot.running = Some(Running {
             core,
@@ -215,6 +252,105 @@ impl Rig {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Replaces a host's program by a release that supports machine versions 1 to this one. It must not
+    /// be running.
+    pub(crate) fn install_release(&mut self, host: HostId, newest: u16) {
+        let slot = self.slots.get_mut(&host).expect("one of ours");
+        assert!(slot.running.is_none(), "{host} runs");
+        slot.newest = newest;
+    }
+
+    /// How many raises of the version this host has executed.
+    pub(crate) fn raises(&self, host: HostId) -> usize {
+        self.slots[&host].raises.load(Ordering::Relaxed)
+    }
+
+    /// Says that a host may find that it must stop.
+    pub(crate) fn may_stop(&mut self, host: HostId) {
+        self.slots.get_mut(&host).expect("one of ours").may_stop = true;
+    }
+
+    /// Why a host stopped by itself, if it did.
+    pub(crate) fn fatal(&self, host: HostId) -> Option<&str> {
+        self.slots[&host].fatal.as_deref()
+    }
+
+    /// Lets one host's state be another one when it starts again: its checkpoint, which it must have
+    /// written, says that the queue was purged. Gives what it said before.
+    pub(crate) fn falsify(&mut self, host: HostId) -> Vec<Row> {
+        let rows = self.stored(host);
+        let mut machine = Machine::restore(rows.clone()).unwrap();
+        let HostRequest::Execute { request, .. } =
+            self.request(Command::Purge { partition: QUEUE })
+        else {
+            panic!("a request is executed")
+        };
+        machine.apply(&request, &[], &mut Vec::new());
+        self.store(host, machine.freeze().into_writes().collect());
+        rows
+    }
+
+    /// Puts a checkpoint's rows back.
+    pub(crate) fn restore(&mut self, host: HostId, rows: Vec<Row>) {
+        let (keep, now): (Vec<_>, Vec<_>) = (rows, self.stored(host));
+        let gone = now.into_iter().map(|(key, _)| (key, None));
+        let kept = keep.into_iter().map(|(key, value)| (key, Some(value)));
+        let writes: BTreeMap<_, _> = gone.chain(kept).collect();
+        self.store(host, writes.into_iter().collect());
+    }
+
+    fn checkpoints(&self, host: HostId) -> Checkpoints {
+        let slot = &self.slots[&host];
+        assert!(slot.running.is_none(), "{host} runs");
+        let disk: Arc<dyn Disk> = Arc::clone(&slot.disk) as Arc<dyn Disk>;
+        let options = CheckpointOptions {
+            cache_bytes: 1 << 20,
+        };
+        Checkpoints::open(disk, options).unwrap()
+    }
+
+    /// The rows of the checkpoint of a host that does not run.
+    pub(crate) fn stored(&self, host: HostId) -> Vec<Row> {
+        let checkpoint = self.checkpoints(host).load().unwrap();
+        let rows = checkpoint.expect("it has written one").rows;
+        rows.map(Result::unwrap).collect()
+    }
+
+    fn store(&self, host: HostId, writes: Vec<core::Write>) {
+        let checkpoints = self.checkpoints(host);
+        let loaded = checkpoints.load().unwrap().expect("it has written one");
+        let (meta, replay_from) = (loaded.meta.clone(), loaded.replay_from);
+        drop(loaded);
+        let commit = Commit {
+            meta,
+            replay_from,
+            writes,
+        };
+        checkpoints.write(commit).unwrap();
+    }
+
+    /// A host hears this from another one.
+    pub(crate) fn hear(&mut self, host: HostId, from: HostId, message: Message) {
+        self.wire.push_back((from, host, message));
+        self.deliver_all();
+    }
+
+    /// What a host would say in a heartbeat now, with this about its state.
+    pub(crate) fn heartbeat(&self, host: HostId, state: StateReport) -> Message {
+        let core = self.core(host);
+        Message::Heartbeat(Heartbeat {
+            view: core.engine().view().number,
+            incarnation: core.origin().incarnation,
+            phase: HostPhase::Acting,
+            announced: None,
+            durable: vec![0; self.slots.len()],
+            wall: self.now.wall,
+            disk_used_percent: 0,
+            state,
+        })
     }
 
     /// Asks a host and gives the operation, answered or not yet.
@@ -251,6 +387,13 @@ impl Rig {
         HostRequest::Execute {
             cluster: CLUSTER,
             request,
+        }
+    }
+
+    pub(crate) fn query(&self, query: Query) -> HostRequest {
+        HostRequest::Query {
+            cluster: CLUSTER,
+            query,
         }
     }
 
@@ -356,14 +499,23 @@ impl Rig {
 
     /// Ends turns of a host until nothing more comes of it.
     fn turn(&mut self, host: HostId) {
+        if let Err(reason) = self.turn_unless_fatal(host) {
+            let slot = self.slots.get_mut(&host).unwrap();
+            assert!(slot.may_stop, "{host} must stop: {reason}");
+            slot.fatal = Some(reason);
+            self.kill(host);
+        }
+    }
+
+    fn turn_unless_fatal(&mut self, host: HostId) -> Result<(), String> {
         let Some(running) = &mut self.slots.get_mut(&host).unwrap().running else {
-            return;
+            return Ok(());
         };
         loop {
             running.core.begin_turn(self.now);
             let effects = running.core.end_turn();
             if effects.is_empty() {
-                return;
+                return Ok(());
             }
             for effect in effects {
                 match effect {
@@ -420,11 +572,28 @@ impl Rig {
                     }
                     Effect::Upkeep(upkeep) => upkeep.run().unwrap(),
                     Effect::Remove(removal) => removal.run().unwrap(),
-                    Effect::Fatal(reason) => panic!("{host} must stop: {reason}"),
+                    Effect::Fatal(reason) => return Err(reason),
                 }
             }
         }
     }
+}
+
+/// Sees how often the machine version is raised.
+struct CountRaises(Arc<AtomicUsize>);
+
+impl Witness for CountRaises {
+    fn entry(&mut self, _: Position) {}
+
+    fn command(&mut self, request: &Request, _: &[Bytes], _: &Outcome) {
+        if let Command::RaiseVersion { .. } = request.command {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn given(&mut self, _: Origin, _: RequestId, _: &[Delivery]) {}
+
+    fn view_installed(&mut self, _: &View) {}
 }
 
 pub(crate) fn send_of(body: &str) -> Command {
