@@ -23,6 +23,13 @@ impl Engine {
         self.clock.value()
     }
 
+    /// Physical now as the members agree on it, if this host's wall clock shows `wall`: a host whose own
+    /// clock is far ahead of theirs must not go by that. `None` if it has heard too few of them.
+    #[must_use]
+    pub fn physical(&self, wall: Ts) -> Option<Ts> {
+        self.clock.physical(wall)
+    }
+
     /// True if `submit` is taken unless the host is busy.
     #[must_use]
     pub fn takes_commands(&self) -> bool {
