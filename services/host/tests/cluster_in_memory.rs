@@ -308,6 +308,28 @@ fn a_minority_refuses_and_says_that_nothing_was_applied() {
 }
 
 #[test]
+fn a_host_whose_clock_is_an_hour_ahead_serves_by_the_time_of_the_others() {
+    // It took every deadline for passed, told everybody its own hour as the cluster's time, and as soon
+    // as a lease was to end some time, it proposed tick after tick, a thousand a second, none of them due.
+    const HOUR: u64 = 3_600_000_000;
+    let mut rig = trio();
+    rig.kill(HostId(1));
+    rig.set_clock_ahead(HostId(1), HOUR);
+    rig.start(HostId(1));
+    rig.run_until(|rig| rig.acting().len() == 3);
+    rig.send(HostId(1), "a").unwrap();
+    let received = rig.execute(HostId(1), receive(1, None), Vec::new());
+    assert_eq!(deliveries(received.unwrap()).len(), 1);
+    let time = |rig: &Rig, host| rig.core(HostId(host)).clock();
+    assert!(time(&rig, 1).since(time(&rig, 2)) < 500_000);
+    let logged = |rig: &Rig| rig.core(HostId(2)).log().last_lsn().0;
+    let before = logged(&rig);
+    rig.run_for(1_000_000);
+    let since = logged(&rig) - before;
+    assert!(since < 10, "{since} records in a second without a client");
+}
+
+#[test]
 fn one_host_alone_is_a_cluster_too() {
     let mut rig = Rig::with_queue(1, QueueSettings::default());
     assert_eq!(sequence_of(rig.send(A, "x").unwrap()), 1);

@@ -439,7 +439,8 @@ impl Core {
     /// Cluster time as this host knows it.
     #[must_use]
     pub fn clock(&self) -> Ts {
-        self.engine.clock().max(self.now.wall)
+        let known = self.engine.clock();
+        known.max(self.engine.physical(self.now.wall).unwrap_or(known))
     }
 
     fn note_suspension(&mut self) {

@@ -24,9 +24,10 @@ impl Core {
         let active = &self.engine.view().active;
         let rank = active.iter().position(|host| *host == self.origin.host)?;
         let due = self.machine.next_due()?;
-        let wait =
-            Duration::from_micros(due.since(self.now.wall)) + limits::TICK_STAGGER * rank as u32;
-        let late = self.now.wall.since(due);
+        // Not by the own wall clock: one that is far ahead would make tick after tick, none of them due.
+        let now = self.clock();
+        let wait = Duration::from_micros(due.since(now)) + limits::TICK_STAGGER * rank as u32;
+        let late = now.since(due);
         let at = Mono((self.now.mono + wait).0.saturating_sub(late));
         let again = self.tick_proposed.map(|at| at + limits::TICK_AGAIN);
         Some(again.map_or(at, |again| at.max(again)))

@@ -42,12 +42,28 @@ struct Slot {
     may_stop: bool,
     /// Why it stopped by itself last.
     fatal: Option<String>,
+    /// Its wall clock shows so much more than the others'.
+    wall_ahead: Micros,
 }
 
 struct Running {
     core: Core,
+    wall_ahead: Micros,
     reader: LogReader,
     checkpoints: Checkpoints,
+}
+
+impl Running {
+    fn begin_turn(&mut self, now: Now) {
+        self.core.begin_turn(ahead_by(self.wall_ahead, now));
+    }
+}
+
+fn ahead_by(micros: Micros, now: Now) -> Now {
+    Now {
+        wall: now.wall.after(micros),
+        ..now
+    }
 }
 
 /// A cluster.
@@ -104,6 +120,7 @@ impl Rig {
                 raises: Arc::default(),
                 may_stop: false,
                 fatal: None,
+                wall_ahead: 0,
             };
             rig.slots.insert(HostId(n), slot);
             rig.start(HostId(n));
@@ -176,10 +193,15 @@ impl Rig {
             .retain(|(from, to, _)| *from != host && *to != host);
         for other in self.hosts() {
             if let Some(running) = &mut self.slots.get_mut(&other).expect("one of ours").running {
-                running.core.begin_turn(self.now);
+                running.begin_turn(self.now);
                 running.core.on_link(host, LinkEvent::Refused);
             }
         }
+    }
+
+    /// Sets the wall clock of a host's machine. Its process goes by that from its next start on.
+    pub(crate) fn set_clock_ahead(&mut self, host: HostId, micros: Micros) {
+        self.slots.get_mut(&host).expect("one of ours").wall_ahead = micros;
     }
 
     /// The power fails: what was not synced is gone.
@@ -223,10 +245,12 @@ impl Rig {
         };
         let versions = MachineVersion(1)..=MachineVersion(slot.newest);
         let config = EngineConfig::new(host, host.0);
-        let core = core::recover_supporting(versions, host, opened, config, self.now)?;
+        let now = ahead_by(slot.wall_ahead, self.now);
+        let core = core::recover_supporting(versions, host, opened, config, now)?;
         let reader = core.log().reader();
         slot.running = Some(Running {
             core,
+            wall_ahead: slot.wall_ahead,
             reader,
             checkpoints,
         });
@@ -242,7 +266,7 @@ impl Rig {
             for (b, incarnation) in &lives {
                 if a != b && (*a == host || *b == host) {
                     let running = self.slots.get_mut(a).unwrap().running.as_mut().unwrap();
-                    running.core.begin_turn(self.now);
+                    running.begin_turn(self.now);
                     running.core.on_link(
                         *b,
                         LinkEvent::Up {
@@ -369,7 +393,7 @@ impl Rig {
             .running
             .as_mut()
             .expect("the host runs");
-        running.core.begin_turn(self.now);
+        running.begin_turn(self.now);
         running.core.on_call(operation, request, bodies);
         self.turn(host);
         operation
@@ -443,7 +467,7 @@ impl Rig {
             .running
             .as_mut()
             .expect("the host runs");
-        running.core.begin_turn(self.now);
+        running.begin_turn(self.now);
         running.core.on_cancel(operation);
         self.turn(host);
     }
@@ -490,7 +514,7 @@ impl Rig {
     fn deliver_all(&mut self) {
         while let Some((from, to, message)) = self.wire.pop_front() {
             if let Some(running) = &mut self.slots.get_mut(&to).unwrap().running {
-                running.core.begin_turn(self.now);
+                running.begin_turn(self.now);
                 running.core.on_message(from, message);
                 self.turn(to);
             }
@@ -512,7 +536,7 @@ impl Rig {
             return Ok(());
         };
         loop {
-            running.core.begin_turn(self.now);
+            running.begin_turn(self.now);
             let effects = running.core.end_turn();
             if effects.is_empty() {
                 return Ok(());
