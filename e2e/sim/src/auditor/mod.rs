@@ -8,6 +8,8 @@ mod hashes;
 mod limits;
 mod log;
 mod progress;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -186,3 +186,57 @@ fn stretches(
 fn later(than: SimTime, micros: Micros) -> SimTime {
     SimTime(than.0.saturating_add(micros))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Checker::C10;
+    use crate::checkers::tale::Tale;
+
+    #[test]
+    fn a_full_receive_may_leave_messages() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.sent(10..20, "b", 2);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.pleases(C10);
+    }
+
+    #[test]
+    fn an_empty_receive_while_a_message_is_there_is_an_alarm() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[]);
+        tale.received(50..60, &[("a", 1, 1)]);
+        tale.alarms(C10, &["call 2", "message 1"]);
+    }
+
+    #[test]
+    fn what_may_be_on_its_way_delayed_or_leased_need_not_be_given() {
+        let mut tale = Tale::new();
+        tale.received(15..40, &[]);
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.received(35..4_500, &[]);
+        tale.pleases(C10);
+        let mut tale = Tale::new();
+        tale.call(10..12, Tale::receive(5), Vec::new(), None);
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[]);
+        tale.pleases(C10);
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_or_was_given_back_makes_a_message_available() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.received(5_041..5_050, &[]);
+        tale.alarms(C10, &["call 3", "message 1"]);
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.acknowledges(45..50, 1, 1, None);
+        tale.received(5_041..5_050, &[]);
+        tale.pleases(C10);
+    }
+}

@@ -54,3 +54,69 @@ fn is_same_attempt(facts: &Facts<'_>, one: usize, other: usize) -> bool {
     };
     attempt(one).is_some() && attempt(one) == attempt(other)
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::ReceiptResult;
+
+    use super::Checker::C4;
+    use crate::checkers::tale::Tale;
+
+    /// Leased for 4 s at 30 ms; clocks may be off by 1 s.
+    fn leased() -> Tale {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale
+    }
+
+    #[test]
+    fn a_lease_may_follow_when_the_one_before_may_be_over() {
+        let mut tale = leased();
+        tale.received(3_000..3_031, &[("a", 1, 2)]);
+        tale.pleases(C4);
+    }
+
+    #[test]
+    fn a_lease_must_not_begin_while_another_surely_lasts() {
+        let mut tale = leased();
+        tale.received(3_000..3_029, &[("a", 1, 2)]);
+        tale.alarms(C4, &["message 1", "by call 2", "leased again", "by call 3"]);
+    }
+
+    #[test]
+    fn an_extension_makes_a_lease_last() {
+        let mut tale = leased();
+        tale.extends(2_000..2_010, 1, 1, 9_000, Some(ReceiptResult::Done));
+        tale.received(9_000..9_999, &[("a", 1, 2)]);
+        tale.alarms(C4, &["call 2", "call 4"]);
+        let mut tale = leased();
+        tale.extends(2_000..2_010, 1, 1, 9_000, Some(ReceiptResult::Done));
+        tale.received(9_000..10_001, &[("a", 1, 2)]);
+        tale.pleases(C4);
+    }
+
+    #[test]
+    fn whoever_may_have_given_a_lease_back_has_it_no_more() {
+        let mut tale = leased();
+        tale.released(100..110, 1, 1, 0);
+        tale.received(105..120, &[("a", 1, 2)]);
+        tale.pleases(C4);
+        let mut tale = leased();
+        tale.extends(100..110, 1, 1, 0, None);
+        tale.received(105..120, &[("a", 1, 2)]);
+        tale.pleases(C4);
+    }
+
+    #[test]
+    fn one_lease_is_given_to_one_receive_and_its_repetitions() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.call(30..35, Tale::receive(1), Vec::new(), None);
+        let told = Tale::received_told(&[("a", Tale::delivery("a", 1, 1))]);
+        tale.again(35..40, Some(told));
+        tale.pleases(C4);
+        tale.received(50..60, &[("a", 1, 1)]);
+        tale.alarms(C4, &["lease 1 of message 1", "call 2", "call 4"]);
+    }
+}

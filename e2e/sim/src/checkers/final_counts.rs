@@ -36,3 +36,66 @@ pub(super) fn check(evidence: &Evidence<'_>, replayed: &Replayed, findings: &mut
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{HostId, Outcome, PartitionCounts, SendResult, Sequence, Ts};
+
+    use super::Checker::C16;
+    use crate::checkers::tale::{QUEUE, Tale};
+
+    /// One message was sent, and is there.
+    fn with_counts(counts: PartitionCounts) -> Tale {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.formed();
+        tale.executes(1, 0, Outcome::Done);
+        let accepted = SendResult::Accepted(Sequence(1));
+        tale.executes(15, 1, Outcome::Sent(vec![accepted]));
+        tale.counts.insert(HostId(2), [(QUEUE, counts)].into());
+        tale.drained = false;
+        tale
+    }
+
+    fn right() -> PartitionCounts {
+        PartitionCounts {
+            ready: 1,
+            bytes: 1,
+            oldest_sent_at: Some(Ts(15_000)),
+            last_sequence: Sequence(1),
+            ..PartitionCounts::default()
+        }
+    }
+
+    #[test]
+    fn a_host_counts_what_the_model_counts() {
+        with_counts(right()).pleases(C16);
+        let wrong = PartitionCounts {
+            ready: 2,
+            ..right()
+        };
+        with_counts(wrong).alarms(C16, &["h2", "p1", "the model"]);
+    }
+
+    #[test]
+    fn nothing_is_left_in_an_emptied_queue() {
+        let mut tale = with_counts(right());
+        tale.drained = true;
+        tale.alarms(C16, &["h2", "p1", "after it was emptied"]);
+    }
+
+    #[test]
+    fn a_partition_that_only_a_host_knows_is_an_alarm() {
+        let mut tale = with_counts(right());
+        let counts = tale.counts.get_mut(&HostId(2)).unwrap();
+        counts.insert(shoal_types::PartitionId(9), PartitionCounts::default());
+        tale.alarms(C16, &["p9", "deleted"]);
+    }
+
+    #[test]
+    fn hosts_that_did_not_come_to_rest_may_differ() {
+        let mut tale = with_counts(PartitionCounts::default());
+        tale.settled = false;
+        tale.pleases(C16);
+    }
+}

@@ -79,3 +79,64 @@ fn comes_back(facts: &Facts<'_>, story: &Story, than: SimTime) -> bool {
     let mut delivered = story.delivered.iter().map(|at| &facts.delivered[*at]);
     delivered.any(|delivered| delivered.invoked > than)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Checker::C8;
+    use crate::checkers::tale::Tale;
+
+    fn two_in_a_group() -> Tale {
+        let mut tale = Tale::fifo();
+        tale.sent_in_group(10..20, "a", 1);
+        tale.sent_in_group(21..25, "b", 2);
+        tale
+    }
+
+    #[test]
+    fn the_next_one_comes_with_the_one_before_or_after_it_is_gone() {
+        let mut tale = two_in_a_group();
+        tale.received(30..40, &[("a", 1, 1), ("b", 2, 1)]);
+        tale.pleases(C8);
+        let mut tale = two_in_a_group();
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.acknowledged(50..60, 1, 1);
+        tale.received(51..70, &[("b", 2, 1)]);
+        tale.pleases(C8);
+    }
+
+    #[test]
+    fn the_next_one_must_not_come_while_the_one_before_is_there() {
+        let mut tale = two_in_a_group();
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.received(41..49, &[("b", 2, 1)]);
+        tale.acknowledged(50..60, 1, 1);
+        tale.alarms(C8, &["group g", "call 4", "message 2 before 1"]);
+    }
+
+    #[test]
+    fn the_next_one_must_not_come_before_one_that_nobody_has_seen_yet() {
+        let mut tale = two_in_a_group();
+        tale.received(30..40, &[("b", 2, 1)]);
+        tale.alarms(C8, &["message 2 before 1"]);
+    }
+
+    #[test]
+    fn the_one_before_does_not_come_back() {
+        let mut tale = two_in_a_group();
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.acknowledges(50..60, 1, 1, None);
+        tale.received(61..70, &[("b", 2, 1)]);
+        tale.pleases(C8);
+        tale.received(5_000..5_010, &[("a", 1, 2)]);
+        tale.alarms(C8, &["message 2 before 1", "call 5"]);
+    }
+
+    #[test]
+    fn a_standard_queue_has_groups_for_show() {
+        let mut tale = Tale::new();
+        tale.sent_in_group(10..20, "a", 1);
+        tale.sent_in_group(21..25, "b", 2);
+        tale.received(30..40, &[("b", 2, 1)]);
+        tale.pleases(C8);
+    }
+}

@@ -76,3 +76,71 @@ fn mismatch(facts: &Facts<'_>, delivered: &Delivered<'_>) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{Applied, SendResult};
+
+    use super::Checker::C2;
+    use crate::checkers::tale::Tale;
+
+    #[test]
+    fn what_was_sent_may_be_delivered_even_if_nobody_knew() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.sends(10..20, "b", Tale::item("b"), None);
+        tale.received(30..40, &[("a", 1, 1), ("b", 2, 1)]);
+        tale.pleases(C2);
+    }
+
+    #[test]
+    fn a_body_that_nobody_sent_is_an_alarm() {
+        let mut tale = Tale::new();
+        tale.received(30..40, &[("x", 1, 1)]);
+        tale.alarms(C2, &["nobody sent", "call 1"]);
+    }
+
+    #[test]
+    fn a_body_that_does_not_match_its_checksum_is_an_alarm() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        let mut delivery = Tale::delivery("a", 1, 1);
+        delivery.crc ^= 1;
+        let told = Tale::received_told(&[("a", delivery)]);
+        tale.call(30..40, Tale::receive(1), Vec::new(), Some(told));
+        tale.alarms(C2, &["checksum", "call 2"]);
+    }
+
+    #[test]
+    fn a_body_under_another_number_than_was_told_is_an_alarm() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 2, 1)]);
+        tale.alarms(C2, &["message 2", "accepted as 1", "call 1"]);
+    }
+
+    #[test]
+    fn one_number_with_two_bodies_is_an_alarm() {
+        let mut tale = Tale::new();
+        tale.sends(10..20, "a", Tale::item("a"), None);
+        tale.sends(10..20, "b", Tale::item("b"), None);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.received(5_030..5_040, &[("b", 1, 2)]);
+        tale.alarms(C2, &["message 1", "call 3", "call 4"]);
+    }
+
+    #[test]
+    fn what_was_refused_or_a_duplicate_is_not_delivered() {
+        let mut tale = Tale::new();
+        let send = tale.sends(10..20, "a", Tale::item("a"), None);
+        let refused = Tale::refused(Applied::No);
+        send.returned = Some((crate::history::SimTime(20_000), refused));
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.alarms(C2, &["not accepted", "call 1"]);
+        let mut tale = Tale::new();
+        let result = SendResult::Duplicate(shoal_types::Sequence(1));
+        tale.sends(10..20, "b", Tale::keyed("b", 1), Some(result));
+        tale.received(30..40, &[("b", 2, 1)]);
+        tale.alarms(C2, &["Duplicate"]);
+    }
+}

@@ -54,3 +54,49 @@ fn is_answered(operation: &Operation<'_>, due: u64) -> bool {
         _ => false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::Applied;
+
+    use super::Checker::Liveness;
+    use crate::checkers::tale::Tale;
+
+    #[test]
+    fn who_asks_long_after_the_last_fault_is_answered() {
+        let mut tale = Tale::new();
+        tale.sent(20_000..20_010, "a", 1);
+        tale.received(40_000..40_010, &[]);
+        tale.pleases(Liveness);
+        tale.call(20_000..21_000, Tale::receive(1), Vec::new(), None);
+        tale.alarms(Liveness, &["no answer", "call 3"]);
+    }
+
+    #[test]
+    fn a_refusal_is_no_answer_if_another_attempt_would_have_helped() {
+        let mut tale = Tale::new();
+        let refused = Tale::refused(Applied::No);
+        tale.call(20_000..20_010, Tale::receive(1), Vec::new(), Some(refused));
+        tale.received(40_000..40_010, &[]);
+        tale.alarms(Liveness, &["no answer", "call 1"]);
+    }
+
+    #[test]
+    fn while_the_cluster_recovers_nobody_need_be_answered() {
+        let mut tale = Tale::new();
+        tale.healed_at = 15_000;
+        tale.call(20_000..21_000, Tale::receive(1), Vec::new(), None);
+        tale.received(40_000..40_010, &[]);
+        tale.pleases(Liveness);
+    }
+
+    #[test]
+    fn a_cluster_must_come_to_rest_and_be_emptied() {
+        let mut tale = Tale::new();
+        tale.settled = false;
+        tale.alarms(Liveness, &["did not come to rest"]);
+        tale.settled = true;
+        tale.drained = false;
+        tale.alarms(Liveness, &["could not be emptied"]);
+    }
+}

@@ -22,6 +22,8 @@ mod receive_counts;
 mod replies;
 mod search;
 mod set;
+#[cfg(test)]
+mod tale;
 mod times;
 mod witness;
 mod words;
@@ -72,13 +74,10 @@ pub struct Evidence<'a> {
     pub skew_bound: Micros,
 }
 
-/// Judges a run, with the checkers that are on. What the auditor noticed is among it.
+/// Judges a run, with the checkers that are on. What the auditor noticed comes on top.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>, on: &CheckerSet) -> Vec<Violation> {
     let mut findings = Findings::new(on);
-    for noticed in evidence.auditor.violations() {
-        findings.add(noticed.checker, noticed.at, || noticed.what.clone());
-    }
     let facts = Facts::new(evidence.calls);
     for check in CLIENTS_SIDE {
         check(&facts, evidence, &mut findings);

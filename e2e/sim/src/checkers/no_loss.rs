@@ -58,3 +58,80 @@ fn is_accounted_for(
         || story.taken_from(facts).is_some()
         || story.may_be_cleared_from(facts, partition, evidence.skew_bound) <= evidence.ended_at
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::ReceiptResult;
+
+    use super::Checker::C1;
+    use crate::checkers::tale::Tale;
+
+    fn acknowledged_once() -> Tale {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale
+    }
+
+    #[test]
+    fn a_message_that_was_acknowledged_or_may_be_is_not_lost() {
+        let mut tale = acknowledged_once();
+        tale.acknowledged(50..60, 1, 1);
+        tale.pleases(C1);
+        let mut tale = acknowledged_once();
+        tale.acknowledges(50..60, 1, 1, None);
+        tale.pleases(C1);
+    }
+
+    #[test]
+    fn a_message_that_nobody_received_is_lost() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[]);
+        tale.alarms(C1, &["message 1", "call 1", "received 0 times"]);
+    }
+
+    #[test]
+    fn a_message_that_was_received_and_never_came_back_is_lost() {
+        let mut tale = acknowledged_once();
+        tale.acknowledges(50..60, 1, 1, Some(ReceiptResult::Superseded));
+        tale.alarms(C1, &["message 1", "received 1 times"]);
+    }
+
+    #[test]
+    fn a_receive_that_nobody_heard_of_excuses_as_many_as_it_may_have_taken() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        let mut command = Tale::receive(1);
+        if let shoal_types::Command::Receive { auto_ack, .. } = &mut command {
+            *auto_ack = true;
+        }
+        tale.call(30..40, command, Vec::new(), None);
+        tale.pleases(C1);
+        tale.sent(50..60, "b", 2);
+        tale.alarms(C1, &["message 2"]);
+    }
+
+    #[test]
+    fn a_purge_excuses_what_was_sent_before_it_only() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.purged(30..40);
+        tale.pleases(C1);
+        tale.sent(50..60, "b", 2);
+        tale.alarms(C1, &["message 2"]);
+    }
+
+    #[test]
+    fn a_time_to_live_excuses_when_it_is_over() {
+        let mut tale = Tale::new();
+        let mut item = Tale::item("a");
+        item.ttl = Some(30_000_000);
+        let accepted = shoal_types::SendResult::Accepted(shoal_types::Sequence(1));
+        tale.sends(10..20, "a", item, Some(accepted));
+        tale.received(100..110, &[]);
+        tale.alarms(C1, &["message 1"]);
+        tale.received(40_000..40_010, &[]);
+        tale.pleases(C1);
+    }
+}

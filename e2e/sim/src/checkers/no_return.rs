@@ -49,3 +49,44 @@ pub(super) fn check(facts: &Facts<'_>, _: &Evidence<'_>, findings: &mut Findings
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Checker::C3;
+    use crate::checkers::tale::Tale;
+
+    fn deleted() -> Tale {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.acknowledged(6_000..6_050, 1, 1);
+        tale
+    }
+
+    #[test]
+    fn a_receive_that_began_before_the_answer_may_give_it() {
+        let mut tale = deleted();
+        tale.received(6_049..6_100, &[("a", 1, 2)]);
+        tale.pleases(C3);
+    }
+
+    #[test]
+    fn a_receive_that_begins_after_the_answer_must_not() {
+        let mut tale = deleted();
+        tale.received(6_051..6_100, &[("a", 1, 2)]);
+        tale.alarms(
+            C3,
+            &["message 1", "deleted by call 3", "delivered by call 4"],
+        );
+    }
+
+    #[test]
+    fn what_was_deleted_as_it_was_received_does_not_come_back() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.took(30..40, "a", 1, 1);
+        tale.pleases(C3);
+        tale.received(50..60, &[("a", 1, 2)]);
+        tale.alarms(C3, &["deleted by call 2", "delivered by call 3"]);
+    }
+}

@@ -152,3 +152,82 @@ pub(super) fn check_real_time(facts: &Facts<'_>, _: &Evidence<'_>, findings: &mu
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::SendResult;
+
+    use super::Checker::{C6, C7};
+    use super::Sequence;
+    use crate::checkers::tale::{QUEUE, Tale};
+
+    #[test]
+    fn numbers_without_a_gap_please() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.sent(15..30, "b", 2);
+        tale.pleases(C6);
+        tale.pleases(C7);
+    }
+
+    #[test]
+    fn a_gap_is_an_alarm_unless_an_unanswered_send_may_have_the_number() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.sent(10..20, "c", 3);
+        tale.alarms(C6, &["up to 3", "1 were seen nowhere", "0/2"]);
+        tale.sends(10..20, "b", Tale::item("b"), None);
+        tale.pleases(C6);
+    }
+
+    #[test]
+    fn a_gap_at_the_end_is_seen_from_what_hosts_count() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        let counts = shoal_types::PartitionCounts {
+            last_sequence: Sequence(2),
+            ..Default::default()
+        };
+        let host = shoal_types::HostId(1);
+        tale.counts.insert(host, [(QUEUE, counts)].into());
+        tale.alarms(C6, &["up to 2"]);
+    }
+
+    #[test]
+    fn a_number_given_twice_is_an_alarm() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.sent(30..40, "b", 1);
+        tale.alarms(C6, &["number 1", "call 1", "call 2"]);
+    }
+
+    #[test]
+    fn the_messages_of_one_send_are_neighbours() {
+        let batch = |results: [u64; 2]| {
+            let mut tale = Tale::new();
+            let command = shoal_types::Command::Send {
+                partition: QUEUE,
+                items: vec![Tale::item("a"), Tale::item("b")],
+            };
+            let accepted = results.map(|n| SendResult::Accepted(Sequence(n)));
+            let outcome = shoal_types::Outcome::Sent(accepted.to_vec());
+            let send = tale.told(10..20, command, outcome);
+            send.bodies = vec!["a".into(), "b".into()];
+            tale
+        };
+        batch([1, 2]).pleases(C6);
+        batch([2, 1]).alarms(C6, &["call 1", "no neighbours"]);
+    }
+
+    #[test]
+    fn a_send_that_begins_after_another_was_answered_gets_the_larger_number() {
+        let mut tale = Tale::new();
+        tale.sent(10..30, "a", 2);
+        tale.sent(29..40, "b", 1);
+        tale.pleases(C7);
+        let mut tale = Tale::new();
+        tale.sent(10..30, "a", 2);
+        tale.sent(31..40, "b", 1);
+        tale.alarms(C7, &["call 1", "number 2", "call 2", "number 1"]);
+    }
+}

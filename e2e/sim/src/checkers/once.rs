@@ -112,3 +112,63 @@ fn check_duplicates(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{SendResult, Sequence};
+
+    use super::Checker::C9;
+    use crate::checkers::tale::Tale;
+
+    const ACCEPTED: fn(u64) -> Option<SendResult> = |n| Some(SendResult::Accepted(Sequence(n)));
+    const DUPLICATE: fn(u64) -> Option<SendResult> = |n| Some(SendResult::Duplicate(Sequence(n)));
+    const MINUTE: u64 = 60_000;
+
+    #[test]
+    fn a_repetition_gets_the_number_of_the_first() {
+        let mut tale = Tale::new();
+        tale.sends(10..20, "a", Tale::keyed("a", 1), ACCEPTED(1));
+        tale.sends(30..40, "b", Tale::keyed("b", 1), DUPLICATE(1));
+        tale.sends(30..40, "c", Tale::keyed("c", 2), ACCEPTED(2));
+        tale.pleases(C9);
+    }
+
+    #[test]
+    fn two_messages_with_one_key_within_the_window_are_an_alarm() {
+        let mut tale = Tale::new();
+        tale.sends(10..20, "a", Tale::keyed("a", 1), ACCEPTED(1));
+        tale.sends(30..40, "b", Tale::keyed("b", 1), ACCEPTED(2));
+        tale.alarms(C9, &["call 1 ", "number 1", "call 2 ", "number 2"]);
+    }
+
+    #[test]
+    fn after_the_window_a_key_is_new_again() {
+        let mut tale = Tale::new();
+        tale.sends(10..20, "a", Tale::keyed("a", 1), ACCEPTED(1));
+        let later = 6 * MINUTE;
+        tale.sends(later..later + 10, "b", Tale::keyed("b", 1), ACCEPTED(2));
+        tale.pleases(C9);
+        let mut tale = Tale::new();
+        tale.sends(10..20, "a", Tale::keyed("a", 1), ACCEPTED(1));
+        tale.sends(later..later + 10, "b", Tale::keyed("b", 1), DUPLICATE(1));
+        tale.alarms(C9, &["call 2 ", "repeats message 1"]);
+    }
+
+    #[test]
+    fn a_duplicate_names_a_message_with_its_key() {
+        let mut tale = Tale::new();
+        tale.sends(10..20, "a", Tale::keyed("a", 1), ACCEPTED(1));
+        tale.sends(30..40, "b", Tale::keyed("b", 2), DUPLICATE(1));
+        tale.alarms(C9, &["call 2 ", "repeats message 1"]);
+    }
+
+    #[test]
+    fn one_send_under_two_numbers_is_an_alarm() {
+        let mut tale = Tale::new();
+        tale.sends(10..20, "a", Tale::item("a"), None);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.pleases(C9);
+        tale.received(50..60, &[("a", 2, 1)]);
+        tale.alarms(C9, &["call 1 ", "message 1 in call 2", "as 2 in call 3"]);
+    }
+}

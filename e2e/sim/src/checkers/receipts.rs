@@ -86,15 +86,90 @@ fn may_be_gone(
 ) -> bool {
     let mut others = story.shown.iter().map(|at| &facts.shown[*at]);
     let acknowledged = others.any(|shown| {
-        shown.use_ == Use::Acknowledge
-            && shown.possible
-            && shown.operation != than.operation
-            && shown.receipt.lease >= than.receipt.lease
-            && shown.invoked < answered
+        // One request may show several receipts of a message: the newest deletes it.
+        let may_be_before = if shown.operation == than.operation {
+            shown.receipt.lease > than.receipt.lease
+        } else {
+            shown.receipt.lease >= than.receipt.lease && shown.invoked < answered
+        };
+        shown.use_ == Use::Acknowledge && shown.possible && may_be_before
     });
     let before = |at: Option<SimTime>| at.is_some_and(|at| at < answered);
     acknowledged
         || before(story.taken_from(facts))
         || before(story.may_be_taken_unseen_from(facts, partition))
         || story.may_be_cleared_from(facts, partition, skew) < answered
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::ReceiptResult::{Done, Superseded};
+
+    use super::Checker::C5;
+    use crate::checkers::tale::Tale;
+
+    /// Message 1 is leased a second time from 6 s on.
+    fn leased_twice(mut tale: Tale) -> Tale {
+        tale.sent_in_group(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.received(6_000..6_010, &[("a", 1, 2)]);
+        tale
+    }
+
+    #[test]
+    fn a_stale_receipt_is_told_so() {
+        let mut tale = leased_twice(Tale::new());
+        tale.acknowledges(6_020..6_030, 1, 1, Some(Superseded));
+        tale.extends(6_020..6_030, 1, 2, 3_000, Some(Done));
+        tale.pleases(C5);
+    }
+
+    #[test]
+    fn a_stale_receipt_must_not_delete() {
+        let mut tale = leased_twice(Tale::new());
+        tale.acknowledges(6_020..6_030, 1, 1, Some(Done));
+        tale.alarms(C5, &["lease 1 was good for call 4", "after call 3"]);
+    }
+
+    #[test]
+    fn a_stale_receipt_may_find_the_message_gone() {
+        let mut tale = leased_twice(Tale::new());
+        tale.acknowledges(6_012..6_025, 1, 2, Some(Done));
+        tale.acknowledges(6_020..6_030, 1, 1, Some(Done));
+        tale.pleases(C5);
+    }
+
+    #[test]
+    fn a_stale_receipt_must_not_extend_even_what_is_gone() {
+        let mut tale = leased_twice(Tale::new());
+        tale.acknowledges(6_012..6_025, 1, 2, Some(Done));
+        tale.extends(6_020..6_030, 1, 1, 3_000, Some(Done));
+        tale.alarms(C5, &["lease 1 was good for call 5", "after call 3"]);
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_deletes_in_a_standard_queue_only() {
+        let ran_out = |mut tale: Tale| {
+            tale.sent_in_group(10..20, "a", 1);
+            tale.received(30..40, &[("a", 1, 1)]);
+            tale.acknowledges(5_050..5_060, 1, 1, Some(Done));
+            tale
+        };
+        ran_out(Tale::new()).pleases(C5);
+        ran_out(Tale::fifo()).alarms(C5, &["call 3", "ran out"]);
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_cannot_be_extended() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.extends(5_030..5_050, 1, 1, 3_000, Some(Done));
+        tale.pleases(C5);
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.extends(5_050..5_060, 1, 1, 3_000, Some(Done));
+        tale.alarms(C5, &["call 3", "ran out"]);
+    }
 }

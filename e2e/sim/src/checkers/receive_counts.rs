@@ -45,3 +45,53 @@ pub(super) fn check(facts: &Facts<'_>, _: &Evidence<'_>, findings: &mut Findings
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Checker::C14;
+    use crate::checkers::tale::Tale;
+    use crate::history::Told;
+
+    fn received_twice(counts: [u32; 2], between: impl FnOnce(&mut Tale)) -> Tale {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        between(&mut tale);
+        tale.received(6_000..6_010, &[("a", 1, 2)]);
+        for (lease, count) in (1..).zip(counts) {
+            tale.change_deliveries(|delivery| {
+                if delivery.receipt.lease == lease {
+                    delivery.receive_count = count;
+                }
+            });
+        }
+        tale
+    }
+
+    #[test]
+    fn a_count_grows_with_each_lease() {
+        received_twice([1, 2], |_| ()).pleases(C14);
+        received_twice([1, 1], |_| ()).alarms(C14, &["message 1", "call 2", "call 3"]);
+        received_twice([2, 1], |_| ()).alarms(C14, &["2 times (lease 1)"]);
+        received_twice([1, 3], |_| ()).alarms(C14, &["3 times (lease 2)"]);
+    }
+
+    #[test]
+    fn what_no_client_saw_need_not_count() {
+        let unreceived = |tale: &mut Tale| tale.unreceived(50..60, 1, 1);
+        received_twice([1, 1], unreceived).pleases(C14);
+        received_twice([1, 0], unreceived).alarms(C14, &["message 1"]);
+    }
+
+    #[test]
+    fn a_repeated_answer_counts_the_same() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        let mut delivery = Tale::delivery("a", 1, 1);
+        delivery.receive_count = 2;
+        let told: Told = Tale::received_told(&[("a", delivery)]);
+        tale.again(45..50, Some(told));
+        tale.alarms(C14, &["1 times (lease 1)", "2 times (lease 1)"]);
+    }
+}

@@ -58,3 +58,42 @@ fn agree(one: &Outcome, other: &Outcome) -> bool {
         _ => one == other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{SendResult, Sequence};
+
+    use super::Checker::C15;
+    use super::{Outcome, Told};
+    use crate::checkers::tale::Tale;
+
+    fn sent_twice(second: u64) -> Tale {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        let outcome = Outcome::Sent(vec![SendResult::Accepted(Sequence(second))]);
+        tale.again(15..30, Some(Told::Outcome(outcome, Vec::new())));
+        tale
+    }
+
+    #[test]
+    fn a_repeated_send_gets_the_same_number() {
+        sent_twice(1).pleases(C15);
+        sent_twice(2).alarms(C15, &["call 1 ", "call 2 ", "Accepted"]);
+    }
+
+    #[test]
+    fn a_repeated_receive_gets_what_is_left_and_nothing_else() {
+        let received_again = |numbers: &[(&'static str, u64)]| {
+            let mut tale = Tale::new();
+            tale.received(30..40, &[("a", 1, 1), ("b", 2, 1)]);
+            let again: Vec<_> = numbers
+                .iter()
+                .map(|(word, number)| (*word, Tale::delivery(word, *number, 1)))
+                .collect();
+            tale.again(50..60, Some(Tale::received_told(&again)));
+            tale
+        };
+        received_again(&[("b", 2)]).pleases(C15);
+        received_again(&[("b", 2), ("c", 3)]).alarms(C15, &["call 1 ", "call 2 "]);
+    }
+}

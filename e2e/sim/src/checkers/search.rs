@@ -269,3 +269,90 @@ fn shown(state: State, use_: Use, lease: u16, result: ReceiptResult, unseen: boo
     }
     next
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::ReceiptResult::{Done, Gone, Superseded};
+
+    use super::Checker::C17;
+    use crate::checkers::tale::Tale;
+
+    fn leased() -> Tale {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale
+    }
+
+    #[test]
+    fn overlapping_steps_may_have_happened_in_any_order() {
+        let mut tale = leased();
+        tale.acknowledges(6_000..6_050, 1, 1, Some(Superseded));
+        tale.received(6_010..6_040, &[("a", 1, 2)]);
+        tale.extends(6_060..6_100, 1, 2, 5_000, Some(Gone));
+        tale.acknowledges(6_060..6_100, 1, 2, Some(Done));
+        tale.pleases(C17);
+    }
+
+    #[test]
+    fn a_delivery_after_its_deletion_has_no_order() {
+        let mut tale = leased();
+        tale.acknowledged(50..60, 1, 1);
+        tale.received(6_000..6_010, &[("a", 1, 2)]);
+        tale.alarms(C17, &["message 1", "call 3", "call 4"]);
+    }
+
+    #[test]
+    fn superseded_by_a_lease_that_begins_later_has_no_order() {
+        let mut tale = leased();
+        tale.acknowledges(50..60, 1, 1, Some(Superseded));
+        tale.received(6_000..6_010, &[("a", 1, 2)]);
+        tale.alarms(C17, &["Superseded"]);
+    }
+
+    #[test]
+    fn a_receive_that_nobody_heard_of_may_have_the_newer_lease() {
+        let mut tale = leased();
+        tale.call(5_000..5_010, Tale::receive(1), Vec::new(), None);
+        tale.acknowledges(6_000..6_010, 1, 1, Some(Superseded));
+        tale.pleases(C17);
+    }
+
+    #[test]
+    fn an_acknowledge_that_nobody_heard_of_may_have_happened_or_not() {
+        let mut tale = leased();
+        tale.acknowledges(50..60, 1, 1, None);
+        tale.extends(70..80, 1, 1, 3_000, Some(Gone));
+        tale.pleases(C17);
+        let mut tale = leased();
+        tale.acknowledges(50..60, 1, 1, None);
+        tale.extends(70..80, 1, 1, 3_000, Some(Done));
+        tale.pleases(C17);
+    }
+
+    #[test]
+    fn gone_and_then_there_again_has_no_order() {
+        let mut tale = leased();
+        tale.acknowledges(50..60, 1, 1, None);
+        tale.extends(70..80, 1, 1, 3_000, Some(Gone));
+        tale.extends(90..95, 1, 1, 3_000, Some(Done));
+        tale.alarms(C17, &["Gone", "Done"]);
+    }
+
+    #[test]
+    fn a_lease_before_its_predecessor_has_no_order() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 2)]);
+        tale.received(6_030..6_040, &[("a", 1, 1)]);
+        tale.alarms(C17, &["Delivered(2)", "Delivered(1)"]);
+    }
+
+    #[test]
+    fn a_delivery_before_the_send_began_has_no_order() {
+        let mut tale = Tale::new();
+        tale.received(1..5, &[("a", 1, 1)]);
+        tale.sent(10..20, "a", 1);
+        tale.alarms(C17, &["Sent", "Delivered(1)"]);
+    }
+}

@@ -98,3 +98,63 @@ fn not_after(facts: &Facts<'_>, partition: PartitionId, story: &Story) -> Option
 fn later(than: SimTime, micros: Micros) -> SimTime {
     SimTime(than.0.saturating_add(micros))
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::{SendResult, Sequence};
+
+    use super::Checker::C12;
+    use crate::checkers::tale::{MS, Tale};
+
+    fn sent(change: impl FnOnce(&mut shoal_types::SendItem)) -> Tale {
+        let mut tale = Tale::new();
+        let mut item = Tale::item("a");
+        change(&mut item);
+        tale.sends(10..20, "a", item, Some(SendResult::Accepted(Sequence(1))));
+        tale
+    }
+
+    #[test]
+    fn a_delayed_message_comes_after_its_delay() {
+        let delayed = || sent(|item| item.delay = Some(3_000 * MS));
+        let mut tale = delayed();
+        tale.received(1_000..2_010, &[("a", 1, 1)]);
+        tale.pleases(C12);
+        let mut tale = delayed();
+        tale.received(1_000..2_009, &[("a", 1, 1)]);
+        tale.alarms(C12, &["message 1", "delayed until 3.01", "call 2"]);
+    }
+
+    #[test]
+    fn the_queue_says_how_long_if_the_send_does_not() {
+        let mut tale = Tale::with(|settings| settings.delay = 3_000 * MS);
+        tale.sent(10..20, "a", 1);
+        tale.received(1_000..2_009, &[("a", 1, 1)]);
+        tale.alarms(C12, &["message 1", "delayed until 3.01"]);
+    }
+
+    #[test]
+    fn a_released_message_comes_after_the_delay() {
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.received(30..40, &[("a", 1, 1)]);
+        tale.released(50..60, 1, 1, 3_000);
+        tale.received(61..2_049, &[("a", 1, 2)]);
+        tale.alarms(C12, &["delayed until 3.05", "call 4"]);
+    }
+
+    #[test]
+    fn what_is_over_is_not_delivered_any_more() {
+        let short = || sent(|item| item.ttl = Some(3_000 * MS));
+        let mut tale = short();
+        tale.received(4_020..4_030, &[("a", 1, 1)]);
+        tale.pleases(C12);
+        let mut tale = short();
+        tale.received(4_021..4_030, &[("a", 1, 1)]);
+        tale.alarms(C12, &["kept until 3.02", "call 2"]);
+        let mut tale = Tale::with(|settings| settings.retention = 3_000 * MS);
+        tale.sent(10..20, "a", 1);
+        tale.received(4_021..4_030, &[("a", 1, 1)]);
+        tale.alarms(C12, &["kept until 3.02", "call 2"]);
+    }
+}

@@ -2,6 +2,8 @@
 //! when it executes that order, and clients were told what it says.
 
 mod replay;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::collections::BTreeMap;
@@ -33,7 +35,6 @@ pub(super) struct Execution<'a> {
 
 /// What a waiting receive was given, in the order.
 pub(super) struct Gift<'a> {
-    pub(super) place: usize,
     pub(super) at: SimTime,
     pub(super) origin: Origin,
     pub(super) deliveries: &'a [shoal_types::Delivery],

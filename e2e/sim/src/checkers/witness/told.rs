@@ -11,14 +11,13 @@ use crate::checkers::findings::Findings;
 use crate::checkers::{Checker, words};
 use crate::history::{Call, SimTime, Step, Told};
 
-/// Everything that was executed was asked, once; everything that was told was executed, and nothing
-/// that was refused; and who began after another was told comes after it in the order.
+/// Everything that was executed was asked, and took effect once; what was told was executed in time,
+/// and nothing that was refused.
 pub(in crate::checkers) fn check(facts: &Facts<'_>, log: &OrderLog, findings: &mut Findings<'_>) {
     let executed = by_request(log, findings);
     check_asked(facts, &executed, findings);
     check_refused(facts, &executed, findings);
-    let places = check_answers(facts, &executed, findings);
-    check_real_time(&places, findings);
+    check_answers(facts, &executed, findings);
 }
 
 fn by_request<'a>(log: &'a OrderLog, findings: &mut Findings<'_>) -> ByRequest<'a> {
@@ -50,7 +49,6 @@ fn by_request<'a>(log: &'a OrderLog, findings: &mut Findings<'_>) -> ByRequest<'
             Step::Given(origin, waiter, deliveries) => {
                 let gifts = &mut executed.entry(*waiter).or_default().gifts;
                 gifts.push(Gift {
-                    place,
                     at,
                     origin: *origin,
                     deliveries,
@@ -146,40 +144,22 @@ fn effects_from(executed: &Executed<'_>, host: HostId) -> usize {
     executions.count() + gifts.count()
 }
 
-/// Where in the order an answered call may stand.
-struct Place<'a> {
-    call: &'a Call,
-    returned: SimTime,
-    first: usize,
-    last: usize,
-}
-
-fn check_answers<'a>(
-    facts: &Facts<'a>,
-    executed: &ByRequest<'_>,
-    findings: &mut Findings<'_>,
-) -> Vec<Place<'a>> {
-    let mut found = Vec::new();
+/// Each answer was executed, between its call's begin and end. The order grows as time goes, so this
+/// also says that who began after another was answered comes after it in the order.
+fn check_answers(facts: &Facts<'_>, executed: &ByRequest<'_>, findings: &mut Findings<'_>) {
     let nothing = Executed::default();
     for call in facts.calls {
         let Some((returned, Told::Outcome(outcome, _))) = &call.returned else {
             continue;
         };
         let executed = executed.get(&call.request.id).unwrap_or(&nothing);
-        let mut places = places(call, outcome, *returned, executed);
-        if let Some(first) = places.next() {
-            found.push(Place {
-                call,
-                returned: *returned,
-                first,
-                last: places.fold(first, usize::max),
-            });
-        } else if !is_superseded_wait(call, outcome, executed) {
+        if !was_executed(call, outcome, *returned, executed)
+            && !is_superseded_wait(call, outcome, executed)
+        {
             findings.add(Checker::C0, *returned, || {
-                let outcomes: Vec<_> = executed
-                    .executions
-                    .iter()
-                    .map(|e| (e.place, e.request.origin.host, e.outcome))
+                let outcomes = executed.executions.iter();
+                let outcomes: Vec<_> = outcomes
+                    .map(|e| (e.place, e.at, e.request.origin.host, e.outcome))
                     .collect();
                 format!(
                     "{} was told {outcome:?}, but the order says {outcomes:?}",
@@ -188,29 +168,27 @@ fn check_answers<'a>(
             });
         }
     }
-    found
 }
 
-/// The steps in which the host that was asked executed the request with this answer.
-fn places(
+/// The host that was asked executed the request with this answer, or gave it to the waiting receive.
+fn was_executed(
     call: &Call,
     outcome: &Outcome,
     returned: SimTime,
     executed: &Executed<'_>,
-) -> impl Iterator<Item = usize> {
-    let in_time = move |at: SimTime| call.invoked <= at && at <= returned;
-    let executions = executed.executions.iter().filter(move |execution| {
+) -> bool {
+    let in_time = |at: SimTime| call.invoked <= at && at <= returned;
+    let mut executions = executed.executions.iter();
+    let mut gifts = executed.gifts.iter();
+    executions.any(|execution| {
         execution.request.origin.host == call.host
             && in_time(execution.at)
             && execution.outcome == outcome
-    });
-    let gifts = executed.gifts.iter().filter(move |gift| {
+    }) || gifts.any(|gift| {
         gift.origin.host == call.host
             && in_time(gift.at)
             && matches!(outcome, Outcome::Received(given) if given == gift.deliveries)
-    });
-    let executions = executions.map(|execution| execution.place);
-    executions.chain(gifts.map(|gift| gift.place))
+    })
 }
 
 /// A waiting receive that was repeated at the same host is told "nothing": the repetition waits on.
@@ -219,31 +197,4 @@ fn is_superseded_wait(call: &Call, outcome: &Outcome, executed: &Executed<'_>) -
         execution.request.origin.host == call.host && *execution.outcome == Outcome::Waiting
     });
     matches!(outcome, Outcome::Received(given) if given.is_empty()) && waits.count() > 1
-}
-
-fn check_real_time(places: &[Place<'_>], findings: &mut Findings<'_>) {
-    let mut by_end: Vec<&Place<'_>> = places.iter().collect();
-    by_end.sort_by_key(|place| place.returned);
-    let mut by_begin: Vec<&Place<'_>> = places.iter().collect();
-    by_begin.sort_by_key(|place| place.call.invoked);
-    let mut ended = by_end.into_iter().peekable();
-    let mut farthest: Option<&Place<'_>> = None;
-    for place in by_begin {
-        while let Some(before) = ended.next_if(|before| before.returned < place.call.invoked) {
-            if farthest.is_none_or(|farthest| before.first > farthest.first) {
-                farthest = Some(before);
-            }
-        }
-        if let Some(before) = farthest.filter(|before| before.first > place.last) {
-            findings.add(Checker::C0, place.returned, || {
-                format!(
-                    "{} began after {} was answered, but stands before it in the order: step {} and {}",
-                    words::call(place.call),
-                    words::call(before.call),
-                    place.last,
-                    before.first
-                )
-            });
-        }
-    }
 }
