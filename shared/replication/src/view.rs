@@ -25,7 +25,7 @@ pub struct View {
     pub start: Ts,
     /// The cluster as it is from this view on, if this view changes it: other members (one more or one
     /// less), or other addresses. Empty in view 1: hosts may be formed with different addresses.
-    pub spec: Option<ClusterSpec>,
+    pub spec: Option<Box<ClusterSpec>>,
 }
 
 /// The number of an attempt to decide a view. Never used twice: a proposer has it on disk before

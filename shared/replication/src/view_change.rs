@@ -175,7 +175,7 @@ impl Engine {
                 .collect(),
             ends,
             start: latest.expect("a quorum is never empty").after(1),
-            spec,
+            spec: spec.map(Box::new),
         }
     }
 

@@ -45,7 +45,7 @@ fn view() -> View {
         ],
         ends: vec![10, 0, 300],
         start: Ts(1_000),
-        spec: Some(spec()),
+        spec: Some(Box::new(spec())),
     }
 }
 

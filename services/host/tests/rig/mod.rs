@@ -70,13 +70,7 @@ impl Rig {
             log_bytes_max,
         };
         for n in 1..=hosts {
-            let slot = Slot {
-                disk: Arc::new(MemDisk::new()),
-                running: None,
-                lives: 0,
-            };
-            rig.slots.insert(HostId(n), slot);
-            rig.start(HostId(n));
+            rig.add_host(HostId(n));
         }
         let spec = rig.spec();
         for host in rig.hosts() {
@@ -95,7 +89,26 @@ impl Rig {
         rig
     }
 
-    fn spec(&self) -> ClusterSpec {
+    /// One host more, which belongs to no cluster.
+    pub(crate) fn add_host(&mut self, host: HostId) {
+        let slot = Slot {
+            disk: Arc::new(MemDisk::new()),
+            running: None,
+            lives: 0,
+        };
+        self.slots.insert(host, slot);
+        self.start(host);
+    }
+
+    /// Calls a host and waits for the answer.
+    pub(crate) fn ask(&mut self, host: HostId, request: HostRequest) -> Result<HostReply, Refusal> {
+        let operation = self.call(host, request, Vec::new());
+        self.run_until(|rig| rig.is_answered(operation));
+        self.answer(operation).expect("just waited for it").0
+    }
+
+    /// The list of all hosts.
+    pub(crate) fn spec(&self) -> ClusterSpec {
         let members = self.slots.keys().map(|host| ClusterMember {
             host: *host,
             address: String::new(),

@@ -254,7 +254,7 @@ impl Engine {
         let wanted = self.membership.change.as_ref().map(|change| &change.spec);
         let voted_on = self
             .values_voted_on()
-            .filter_map(|value| value.spec.as_ref());
+            .filter_map(|value| value.spec.as_deref());
         let lists = wanted.into_iter().chain(voted_on);
         let hosts = lists.filter_map(|spec| self.newcomer_of(spec));
         let mut slots: Vec<usize> = hosts.filter_map(|host| self.slot_of(host)).collect();

@@ -134,7 +134,7 @@ impl Engine {
             heard_of,
             wanted,
         ];
-        let voted_on = self.values_voted_on().filter_map(|v| v.spec.as_ref());
+        let voted_on = self.values_voted_on().filter_map(|v| v.spec.as_deref());
         lists.into_iter().flatten().chain(voted_on)
     }
 
@@ -175,7 +175,7 @@ impl Engine {
             self.membership.learning.take_if(|l| l.revision <= revision);
         }
         self.membership.listed_since = after.number;
-        let old = self.spec.replace(spec.clone());
+        let old = self.spec.replace(ClusterSpec::clone(spec));
         let gone = old.into_iter().flat_map(|old| old.members);
         let parted = &mut self.membership.parted;
         parted
