@@ -38,7 +38,10 @@ pub(crate) fn read(
                 // If the loop has ended, nobody needs the entries.
                 let _ = done.blocking_send(Input::EntriesRead(to, message));
             }
-            Err(error) => {
+            Err(NotRead::NotThere) => {
+                let _ = done.blocking_send(Input::NotInLog(to, wanted.view));
+            }
+            Err(NotRead::Failed(error)) => {
                 tracing::error!(peer = %to, ?wanted, %error, "entries for a peer cannot be read")
             }
         }
@@ -46,21 +49,40 @@ pub(crate) fn read(
     });
 }
 
-fn entries(reader: &LogReader, wanted: Wanted) -> Result<Message, String> {
+/// Why entries were not read.
+enum NotRead {
+    /// The log does not hold the first one: it was removed when all members had it.
+    NotThere,
+    /// They may be there.
+    Failed(String),
+}
+
+impl From<ReadError> for NotRead {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound { .. } => Self::NotThere,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+fn entries(reader: &LogReader, wanted: Wanted) -> Result<Message, NotRead> {
     let Wanted {
         view,
         lane,
         from,
         up_to,
     } = wanted;
-    let records = reader
-        .entries(view, lane, from, up_to, limits::CATCH_UP_BYTES)
-        .map_err(|error: ReadError| error.to_string())?;
+    let records = reader.entries(view, lane, from, up_to, limits::CATCH_UP_BYTES)?;
     let mut entries = Vec::with_capacity(records.len());
     for record in records {
-        match Record::decode(Record::ENTRY_KIND, record).map_err(|error| error.to_string())? {
+        let record = Record::decode(Record::ENTRY_KIND, record);
+        match record.map_err(|error| NotRead::Failed(error.to_string()))? {
             Record::Entry(entry) => entries.push(entry),
-            other => return Err(format!("the log gave {other:?} for an entry")),
+            other => {
+                let why = format!("the log gave {other:?} for an entry");
+                return Err(NotRead::Failed(why));
+            }
         }
     }
     Ok(Message::entries(entries))

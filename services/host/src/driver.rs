@@ -11,7 +11,9 @@ use shoal_replication::{LinkEvent, Message, decode_messages, encode_messages};
 use shoal_runtime::clock::SystemClock;
 use shoal_storage::{BatchDone, CheckpointError, Checkpoints, LogError, LogReader};
 use shoal_transport::{Identity, PeerEvent, PeerLinks, Pusher};
-use shoal_types::{ClusterMember, HostId, HostRequest, HostState, HostStatus, Push, Ts};
+use shoal_types::{
+    ClusterMember, HostId, HostRequest, HostState, HostStatus, Push, Ts, ViewNumber,
+};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::catch_up;
@@ -46,6 +48,8 @@ pub(crate) enum Input {
     Checkpoint(Written),
     /// Entries for a peer that catches up were read.
     EntriesRead(HostId, Message),
+    /// The log does not hold the entries of this view that a peer asked for.
+    NotInLog(HostId, ViewNumber),
     /// The manager answered a heartbeat.
     Manager(HeartbeatReply),
     /// The process is about to stop.
@@ -82,6 +86,10 @@ pub(crate) struct Driver {
     pub(crate) catch_up_reads: Arc<Semaphore>,
     pub(crate) identity: Identity,
     pub(crate) links: PeerLinks<Input>,
+    /// Which version of the engine's neighbours the links are for.
+    pub(crate) dialled: Option<u64>,
+    /// Where hosts listen by now, as the manager told.
+    pub(crate) listed: Vec<ClusterMember>,
     pub(crate) pusher: Pusher,
     pub(crate) inputs: mpsc::Receiver<Input>,
     /// For what the loop starts and hears of later.
@@ -100,13 +108,13 @@ impl Driver {
     /// Runs until the host has left after `Leave`, or must stop.
     pub(crate) async fn run(mut self) -> Result<(), DriverError> {
         let mut batch = Vec::with_capacity(limits::INPUTS_PER_TURN);
-        self.connect_to_members();
         loop {
             self.core.begin_turn(self.clock.now());
             for input in batch.drain(..) {
                 self.take(input)?;
             }
             let effects = self.core.end_turn();
+            self.dial_new_neighbours();
             self.carry_out(effects)?;
             self.publish_status();
             if self.has_left() {
@@ -148,6 +156,7 @@ impl Driver {
             }
             Input::Checkpoint(Written::Failed(error)) => return Err(error.into()),
             Input::EntriesRead(to, message) => self.send(to, &[message]),
+            Input::NotInLog(to, view) => self.core.on_not_in_log(to, view),
             Input::Manager(reply) => self.take_manager_news(reply),
             Input::Leave => {
                 self.leave_until = Some(tokio::time::Instant::now() + LEAVE_PATIENCE);
@@ -180,23 +189,34 @@ impl Driver {
         if let (Some(spec), Some(mine)) = (reply.cluster, self.core.cluster())
             && spec.cluster == mine
         {
-            self.links.set_members(&self.only_members(spec.members));
+            self.listed = spec.members;
+            self.dial_neighbours();
         }
     }
 
-    /// The manager may know of hosts that are not members yet; links are for members.
-    fn only_members(&self, mut listed: Vec<ClusterMember>) -> Vec<ClusterMember> {
-        let members = &self.core.engine().view().members;
-        listed.retain(|member| members.contains(&member.host));
-        listed
+    /// Dials whom the engine wants to talk with, if these are others than before: the members, a newcomer,
+    /// a host that may not know that it was removed.
+    fn dial_new_neighbours(&mut self) {
+        if self.dialled != Some(self.core.engine().neighbours_version()) {
+            self.dial_neighbours();
+        }
     }
 
-    /// Dials the members as formation listed them; the manager corrects addresses later.
-    fn connect_to_members(&mut self) {
-        if let Some(spec) = self.core.engine().spec() {
-            self.identity.set_cluster(spec.cluster);
-            self.links.set_members(&spec.members);
+    /// The lists of members name addresses; where the manager knows later ones, those count.
+    fn dial_neighbours(&mut self) {
+        let engine = self.core.engine();
+        if let Some(cluster) = self.core.cluster() {
+            self.identity.set_cluster(cluster);
         }
+        let mut neighbours = engine.neighbours();
+        for neighbour in &mut neighbours {
+            let listed = self.listed.iter().find(|m| m.host == neighbour.host);
+            if let Some(listed) = listed {
+                neighbour.address.clone_from(&listed.address);
+            }
+        }
+        self.dialled = Some(engine.neighbours_version());
+        self.links.set_members(&neighbours);
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), DriverError> {
@@ -226,8 +246,6 @@ impl Driver {
                     catch_up::read(wanted, to, &self.reader, &self.catch_up_reads, &self.later);
                 }
                 Effect::PushView(cluster, view) => {
-                    // The first view comes with formation: only now are there members to dial.
-                    self.connect_to_members_if_new();
                     self.pusher.push_all(&Push::View { cluster, view });
                 }
                 Effect::Checkpoint(pending) => {
@@ -241,12 +259,6 @@ impl Driver {
             }
         }
         Ok(())
-    }
-
-    fn connect_to_members_if_new(&mut self) {
-        if self.status.borrow().cluster.is_none() {
-            self.connect_to_members();
-        }
     }
 
     fn send(&self, to: HostId, messages: &[Message]) {
@@ -283,9 +295,11 @@ impl Driver {
         let Some(until) = self.leave_until else {
             return false;
         };
-        let sealed_out =
-            self.core.engine().is_sealed_out() || self.core.state() == HostState::Unassigned;
-        sealed_out || tokio::time::Instant::now() >= until
+        let outside = matches!(
+            self.core.state(),
+            HostState::Unassigned | HostState::Learning | HostState::Removed
+        );
+        outside || self.core.engine().is_sealed_out() || tokio::time::Instant::now() >= until
     }
 
     /// Pending for ever if nothing is due.

@@ -89,6 +89,8 @@ impl Host {
             reader,
             catch_up_reads: Arc::new(Semaphore::new(limits::CATCH_UP_READS_MAX)),
             links: PeerLinks::new(identity.clone(), inputs_sender.clone()),
+            dialled: None,
+            listed: Vec::new(),
             identity: identity.clone(),
             pusher: listener.pusher(),
             inputs,
@@ -232,6 +234,11 @@ fn first_status(core: &Core, config: &HostConfig, address: String) -> HostStatus
 fn not_ready(state: HostState) -> Readiness {
     Readiness::NotReady(match state {
         HostState::Unassigned => "belongs to no cluster yet".into(),
+        HostState::Learning => "is to become a member of its cluster and catches up".into(),
+        HostState::NeedsSnapshot => {
+            "needs a snapshot: what it lacks is in no log of its cluster any more".into()
+        }
+        HostState::Removed => "was removed from its cluster".into(),
         _ => "does not act in the current view of its cluster: starting, catching up, cut off, or in \
               dispute with the others over the executed state"
             .into(),

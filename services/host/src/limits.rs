@@ -12,6 +12,9 @@ pub(crate) const INTAKE_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one entry. A larger gathering goes out as several entries, so that a peer's frame and a
 /// log record stay small; a single send may be larger (its own limit is 4 MiB).
 pub(crate) const ENTRY_BYTES_TARGET: usize = 1 << 20;
+/// Orders to change the members that wait for an answer: one manager asks, and asks again after a
+/// timeout.
+pub(crate) const CHANGES_WAITING_MAX: usize = 16;
 /// Inputs waiting for the driver's loop. Senders wait when it is full, so no input is lost.
 pub(crate) const INPUTS_MAX: usize = 8_192;
 /// Inputs that one turn of the loop takes before it acts on them.

@@ -120,6 +120,9 @@ impl Engine {
         if !self.can_vote_on(from, view) || self.refuses(from, view, ballot) {
             return;
         }
+        if self.is_outside() && value.slot(self.config.me).is_none() {
+            return;
+        }
         // First of all: entries that come for this value must never count in the view they are of.
         self.suspend_for(view, from);
         self.give_way_to(view, ballot);
@@ -141,6 +144,7 @@ impl Engine {
                 };
                 let number = self.persist(record);
                 self.acceptor.accept(ballot, value, number);
+                self.renew_slots();
             }
         }
         if from == self.me {

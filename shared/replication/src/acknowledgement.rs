@@ -11,8 +11,11 @@ use crate::quorum::Quorum;
 /// durable entry of each lane; its elements never go down while the view lasts.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledgements {
+    /// This host's row: the last one, beyond the members', if it is none of them.
     me: usize,
+    /// The members' rows come first.
     by: Vec<Vec<u64>>,
+    members: usize,
     /// Own entries of the log that are not durable yet, in the log's order.
     unsynced: VecDeque<Unsynced>,
     unsynced_bytes: usize,
@@ -30,18 +33,21 @@ struct Unsynced {
 impl Acknowledgements {
     /// Of a new view; `durable` is what this host has of its lanes (zeros unless it was restored).
     pub(crate) fn new(me: usize, durable: Vec<u64>) -> Self {
-        let mut by = vec![vec![0; durable.len()]; durable.len()];
+        let members = durable.len();
+        let me = me.min(members);
+        let mut by = vec![vec![0; members]; members.max(me + 1)];
         by[me] = durable;
         Self {
             me,
             by,
+            members,
             ..Self::default()
         }
     }
 
     /// What of each lane is durable here.
     pub(crate) fn own(&self) -> &[u64] {
-        &self.by[self.me]
+        self.by.get(self.me).map_or(&[], Vec::as_slice)
     }
 
     /// An entry was given to the log.
@@ -97,17 +103,18 @@ impl Acknowledgements {
 
     /// True if a quorum of the members has the entry on disk.
     pub(crate) fn committed(&self, lane: usize, index: u64) -> bool {
-        let count = self
-            .by
+        let members = &self.by[..self.members];
+        let count = members
             .iter()
             .filter(|durable| durable[lane] >= index)
             .count();
-        Quorum::of(self.by.len()).reached_by(count)
+        Quorum::of(self.members).reached_by(count)
     }
 
     /// Index up to which every member has the lane on disk.
     pub(crate) fn by_all(&self, lane: usize) -> u64 {
-        let all = self.by.iter().map(|durable| durable[lane]);
+        let members = &self.by[..self.members];
+        let all = members.iter().map(|durable| durable[lane]);
         all.min().unwrap_or(0)
     }
 
@@ -131,6 +138,19 @@ impl Acknowledgements {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_host_outside_has_counts_for_nothing() {
+        let mut acks = Acknowledgements::new(7, vec![0; 3]);
+        acks.wrote(RecordNumber(1), 0, 1, 5, Mono(1));
+        acks.synced(RecordNumber(1));
+        acks.acknowledged(1, &[1, 0, 0]);
+        assert_eq!(acks.own(), [1, 0, 0]);
+        assert!(!acks.committed(0, 1));
+        acks.acknowledged(2, &[1, 0, 0]);
+        assert!(acks.committed(0, 1));
+        assert_eq!(acks.by_all(0), 0);
+    }
 
     #[test]
     fn own_entries_count_only_once_they_are_synced() {

@@ -115,7 +115,7 @@ impl Engine {
         }
         let no_writer = || self.working_writers().is_empty();
         match self.phase() {
-            HostPhase::Entering => None,
+            HostPhase::Entering | HostPhase::Learning | HostPhase::Stranded => None,
             HostPhase::Acting if self.i_write() => {
                 (!self.reason().is_empty()).then_some(Wish::AsWriter)
             }
@@ -158,6 +158,7 @@ impl Engine {
             missing: missing.into_iter().map(host).collect(),
             joining,
             leaving: leaving.map(host).collect(),
+            changing: self.change_due(),
         }
     }
 
@@ -283,5 +284,6 @@ impl Engine {
             || self.is_stuck(from)
             || others(&reason.joining).iter().any(|k| self.may_let_in(*k))
             || others(&reason.leaving).iter().any(|k| writes(*k))
+            || reason.changing.is_some_and(|r| self.wants_change(r))
     }
 }

@@ -52,6 +52,14 @@ impl CatchUp {
         self.fetching = None;
     }
 
+    /// Slots beyond the members' stand for other hosts now.
+    pub(crate) fn slots_moved(&mut self, members: usize) {
+        self.fetching.take_if(|k| *k >= members);
+        if self.source >= members {
+            self.source = 0;
+        }
+    }
+
     /// A view was installed.
     pub(crate) fn view_installed(&mut self, lanes: usize) {
         self.decided = None;
@@ -64,20 +72,20 @@ impl Engine {
     /// True if somebody can tell a later view than this host's. What a host showed that is gone by now
     /// does not count: the others may have to decide that view again.
     pub(crate) fn is_behind(&self) -> bool {
-        self.catch_up.decided.is_some() || self.others().any(|k| self.is_ahead(k))
+        self.catch_up.decided.is_some() || self.everyone_known().any(|k| self.is_ahead(k))
     }
 
-    fn is_ahead(&self, k: usize) -> bool {
+    pub(crate) fn is_ahead(&self, k: usize) -> bool {
         self.peers[k].view_shown > self.view.number && !self.suspects(k)
     }
 
     /// The highest view number anyone has shown.
     pub(crate) fn view_seen(&self) -> ViewNumber {
-        let shown = self.others().map(|k| self.peers[k].view_shown);
+        let shown = self.everyone_known().map(|k| self.peers[k].view_shown);
         shown.fold(self.view.number, ViewNumber::max)
     }
 
-    fn saw_view(&mut self, from: usize, view: ViewNumber) {
+    pub(crate) fn saw_view(&mut self, from: usize, view: ViewNumber) {
         let shown = &mut self.peers[from].view_shown;
         *shown = (*shown).max(view);
     }
@@ -157,7 +165,7 @@ impl Engine {
         };
         self.catch_up.fetching = Some(peer);
         let (view, have) = (self.view.number, self.held());
-        let first = self.view.members[self.lane_needed_most()];
+        let first = self.lane_needed_most();
         self.send(peer, Message::Fetch { view, have, first });
         let again = self.after(self.config.timings.fetch_retry);
         self.timers.set(Timer::Fetch, again);
@@ -166,7 +174,7 @@ impl Engine {
     /// The answer did not come, or did not help: another member may have it.
     pub(crate) fn fetch_elsewhere(&mut self) {
         if let Some(asked) = self.catch_up.fetching.take() {
-            self.catch_up.source = (asked + 1) % self.view.members.len();
+            self.catch_up.source = (asked + 1) % self.peers.len().max(1);
         }
     }
 
@@ -190,10 +198,11 @@ impl Engine {
 
     /// The lane that ends earliest of those that lack something: the next entry to be executed may be
     /// missing there.
-    fn lane_needed_most(&self) -> usize {
+    fn lane_needed_most(&self) -> HostId {
         let lanes = 0..self.lanes.len();
         let needed = lanes.min_by_key(|&k| (!self.lacks_entries_of(k), self.lanes[k].last_ts()));
-        needed.expect("a view has members")
+        // A newcomer begins without lanes.
+        needed.map_or_else(HostId::default, |k| self.view.members[k])
     }
 
     /// True if more entries of a lane can be taken.
@@ -209,12 +218,22 @@ impl Engine {
     }
 
     fn choose_source(&self) -> Option<usize> {
-        let members = self.view.members.len();
-        let from_source = (0..members).map(|i| (self.catch_up.source + i) % members);
-        let mut candidates: Vec<usize> = from_source.filter(|&k| k != self.me).collect();
-        // Those first that can be heard, and of these those that know a later view.
-        candidates.sort_by_key(|&k| (self.suspects(k), !self.is_ahead(k)));
+        let all = self.peers.len();
+        let from_source = (0..all).map(|i| (self.catch_up.source + i) % all);
+        let mut candidates: Vec<usize> = from_source.filter(|&k| self.may_give(k)).collect();
+        // Those first that can be heard, and of these those that have it and know a later view.
+        candidates.sort_by_key(|&k| (self.suspects(k), self.has_not(k), !self.is_ahead(k)));
         candidates.first().copied()
+    }
+
+    /// True if a host can be asked for what is missing: a member, or one that is in a later view.
+    pub(crate) fn may_give(&self, k: usize) -> bool {
+        k != self.me && (k < self.view.members.len() || self.is_ahead(k))
+    }
+
+    /// True if a host said that it has not what this one needs next.
+    pub(crate) fn has_not(&self, k: usize) -> bool {
+        self.peers[k].gone_in == Some(self.view.number)
     }
 
     /// Entries of this host's view, in answer to a fetch or ahead of an Accept.
@@ -243,26 +262,40 @@ impl Engine {
             self.store(lane, entry);
             progress = true;
         }
-        if progress && self.catch_up.fetching == Some(from) {
-            self.catch_up.fetching = None;
+        if progress {
+            self.peers[from].gone_in = None;
+            if self.catch_up.fetching == Some(from) {
+                self.catch_up.fetching = None;
+            }
         }
     }
 
     // ---- giving ----
 
     pub(crate) fn on_fetch(&mut self, from: usize, view: ViewNumber, have: &[u64], first: HostId) {
-        let known = have.len() == self.view.members.len();
-        let Some(first) = self.view.slot(first).filter(|_| known) else {
-            return;
-        };
         if view > self.view.number {
-            self.saw_view(from, view);
-        } else if self.is_answered(from, view, have) {
+            return self.saw_view(from, view);
+        }
+        if !self.serves(from) {
+            return;
+        }
+        let lanes = match view {
+            ViewNumber::NOT_FORMED => Some(Vec::new()),
+            view => self.members_of(view),
+        };
+        let Some(lanes) = lanes else {
+            return self.cannot_give(from, view);
+        };
+        if have.len() != lanes.len() {
+            return;
+        }
+        let first = lanes.iter().position(|host| *host == first).unwrap_or(0);
+        if self.is_answered(from, view, have) {
             // Nobody waits for this answer any more.
         } else if view == self.view.number {
             self.give_of_current_view(from, have, first);
         } else {
-            self.give_of_sealed_view(from, view, have, first);
+            self.give_of_sealed_view(from, view, have, first, &lanes);
         }
     }
 
@@ -292,7 +325,8 @@ impl Engine {
         {
             Some(k) => {
                 let (from, end) = (have[k] + 1, self.lanes[k].base());
-                self.send_from_log(to, self.view.number, k, from, end);
+                let lane = self.view.members[k];
+                self.send_from_log(to, self.view.number, lane, from, end);
             }
             None if missing.is_empty() => {}
             None => {
@@ -303,27 +337,54 @@ impl Engine {
         }
     }
 
-    fn give_of_sealed_view(&mut self, to: usize, view: ViewNumber, have: &[u64], first: usize) {
-        let Some(next) = self.views.get(&view.next()).cloned() else {
-            // Such views are forgotten once every member has shown that it is beyond them.
-            if let Some(incarnation) = self.peers[to].incarnation {
-                self.send(to, Message::Forgotten { incarnation, view });
-            }
-            return;
+    fn give_of_sealed_view(
+        &mut self,
+        to: usize,
+        view: ViewNumber,
+        have: &[u64],
+        first: usize,
+        hosts: &[HostId],
+    ) {
+        let Some(next) = self.view_for(to, view.next()).cloned() else {
+            return self.cannot_give(to, view);
         };
         let ends = next.ends.clone();
         self.send(to, Message::Install(next));
         let mut lanes = [first].into_iter().chain(0..ends.len());
-        if let Some(k) = lanes.find(|&k| have[k] < ends[k]) {
-            self.send_from_log(to, view, k, have[k] + 1, ends[k]);
+        if let Some(k) = lanes.find(|&k| have.get(k) < ends.get(k)) {
+            self.send_from_log(to, view, hosts[k], have[k] + 1, ends[k]);
         }
     }
 
-    fn send_from_log(&mut self, to: usize, view: ViewNumber, slot: usize, from: u64, end: u64) {
+    /// A view that a host may be told: newcomers get to know those as well that all members are beyond.
+    fn view_for(&self, to: usize, number: ViewNumber) -> Option<&View> {
+        let past = self.past_views.get(&number);
+        let past = past.filter(|_| to >= self.view.members.len());
+        self.views.get(&number).or(past)
+    }
+
+    /// The members of a view, if it is known.
+    pub(crate) fn members_of(&self, number: ViewNumber) -> Option<Vec<HostId>> {
+        let view = self.views.get(&number);
+        let view = view.or_else(|| self.past_views.get(&number));
+        view.map(|view| view.members.clone())
+    }
+
+    /// What comes after a view is not known here any more.
+    fn cannot_give(&mut self, to: usize, view: ViewNumber) {
+        if to >= self.view.members.len() {
+            self.send(to, Message::Gone { view });
+        } else if let Some(incarnation) = self.peers[to].incarnation {
+            // Such views are forgotten once every member has shown that it is beyond them.
+            self.send(to, Message::Forgotten { incarnation, view });
+        }
+    }
+
+    fn send_from_log(&mut self, to: usize, view: ViewNumber, lane: HostId, from: u64, end: u64) {
         self.outputs.push_back(Output::SendFromLog {
-            to: self.view.members[to],
+            to: self.host_at(to),
             view,
-            lane: self.view.members[slot],
+            lane,
             from,
             to_index: end,
         });

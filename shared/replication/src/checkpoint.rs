@@ -1,7 +1,7 @@
 //! What of an engine must be kept beside the executed state, and what of the log still matters.
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{ClusterSpec, HostId, Incarnation, Position, Ts, ViewNumber};
+use shoal_types::{ClusterMember, ClusterSpec, HostId, Incarnation, Position, Ts, ViewNumber};
 
 use crate::lane::Lane;
 use crate::{Ballot, Engine, RecordNumber, View};
@@ -12,10 +12,18 @@ use crate::{Ballot, Engine, RecordNumber, View};
 pub struct EngineCheckpoint {
     /// The life of the process that wrote it.
     pub incarnation: Incarnation,
-    /// The cluster, once formed.
+    /// The cluster, once formed or joined.
     pub spec: Option<ClusterSpec>,
+    /// The cluster that this host is to become a member of.
+    pub learning: Option<ClusterSpec>,
+    /// A view without this host, if it was told that it was removed and has not installed it.
+    pub removed_in: Option<ViewNumber>,
+    /// Hosts that were removed while this one was a member, the last ones.
+    pub parted: Vec<ClusterMember>,
     /// The current view last; before it those that a member may still ask for.
     pub views: Vec<View>,
+    /// Some before those, for newcomers.
+    pub past_views: Vec<View>,
     /// The entry executed last.
     pub executed: Position,
     /// Index of the last executed entry of each lane of the current view.
@@ -56,7 +64,11 @@ impl Engine {
         EngineCheckpoint {
             incarnation: self.incarnation,
             spec: self.spec.clone(),
+            learning: self.membership.learning.clone(),
+            removed_in: self.membership.removed_in,
+            parted: self.membership.parted.clone(),
             views: self.views.values().cloned().collect(),
+            past_views: self.past_views.values().cloned().collect(),
             executed: self.executed,
             executed_in_lanes: self.lanes.iter().map(Lane::executed).collect(),
             clock: self.clock.value(),
@@ -67,30 +79,35 @@ impl Engine {
         }
     }
 
-    /// What of the log this host or any member may still need; `None` before formation.
+    /// What of the log this host, any member or a newcomer may still need; `None` before the first view.
     #[must_use]
     pub fn needed_from(&self) -> Option<NeededFrom> {
         let earliest = self.views.keys().next().copied()?;
-        let zeros = vec![0; self.view.members.len()];
+        let first = self.past_views.keys().next().copied().unwrap_or(earliest);
         let own: Vec<u64> = self.lanes.iter().map(Lane::executed).collect();
         let mut least = (self.view.number, own);
-        for k in self.others() {
+        let members = self.members_to_keep_for().map(|k| (k, earliest));
+        let newcomers = self.newcomers().into_iter().map(|k| (k, first));
+        for (k, earliest) in members.chain(newcomers) {
             let shown = self.peers[k].durable.clone();
-            let (view, vector) = shown.unwrap_or_else(|| (earliest, zeros.clone()));
+            let (view, vector) = shown.unwrap_or((earliest, Vec::new()));
             if view < least.0 {
                 least = (view, vector);
             } else if view == least.0 {
-                for (least, has) in least.1.iter_mut().zip(vector) {
+                // One that has shown nothing yet may need everything.
+                let has = vector.into_iter().chain(std::iter::repeat(0));
+                for (least, has) in least.1.iter_mut().zip(has) {
                     *least = (*least).min(has);
                 }
             }
         }
-        let members = self.view.members.iter().copied();
-        Some(NeededFrom {
-            view: least.0,
-            lanes: members
-                .zip(least.1.into_iter().map(|has| has + 1))
-                .collect(),
-        })
+        let (view, has) = least;
+        let members = self.members_of(view).unwrap_or_default();
+        let first = has
+            .into_iter()
+            .chain(std::iter::repeat(0))
+            .map(|has| has + 1);
+        let lanes = members.iter().copied().zip(first).collect();
+        Some(NeededFrom { view, lanes })
     }
 }

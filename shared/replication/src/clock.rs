@@ -19,6 +19,12 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// The members change: what each slot's wall clock showed comes from this slot of before.
+    pub(crate) fn lay_out(&mut self, slots_before: &[Option<usize>]) {
+        let ahead = |slot: &Option<usize>| *self.ahead.get((*slot)?)?;
+        self.ahead = slots_before.iter().map(ahead).collect();
+    }
+
     /// A new view: nobody has promised anything in it yet.
     pub(crate) fn enter_view(&mut self, me: usize, members: usize, start: Ts) {
         self.me = me;
@@ -55,9 +61,11 @@ impl Clock {
         self.ahead[member] = Some(signed(wall).saturating_sub(signed(own_wall)));
     }
 
-    /// What a member's wall clock showed counts no longer.
+    /// What a member's wall clock showed counts no longer. That of a host outside never did.
     pub(crate) fn forget_wall_of(&mut self, member: usize) {
-        self.ahead[member] = None;
+        if let Some(ahead) = self.ahead.get_mut(member) {
+            *ahead = None;
+        }
     }
 
     /// Physical now: this host's own, or the members' median if it is further ahead of that than clocks

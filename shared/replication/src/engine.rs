@@ -14,6 +14,7 @@ use crate::catch_up::CatchUp;
 use crate::clock::Clock;
 use crate::jitter::Jitter;
 use crate::lane::Lane;
+use crate::membership::Membership;
 use crate::normal_operation::Owed;
 use crate::peer::Peer;
 use crate::record_numbers::RecordNumbers;
@@ -34,8 +35,8 @@ use crate::{
 ///   been synced before (a scan alone proves nothing).
 /// - **Inputs**: `handle_*` tell what happened: a message came, records became durable, a link
 ///   changed, a timeout passed.
-/// - **Commands**: [`Engine::form`], [`Engine::submit`], [`Engine::leave`], [`Engine::set_disk_level`],
-///   [`Engine::set_state_report`].
+/// - **Commands**: [`Engine::form`], [`Engine::learn`], [`Engine::change_members`], [`Engine::submit`],
+///   [`Engine::leave`], [`Engine::set_disk_level`], [`Engine::set_state_report`].
 /// - **Outputs**: after any of these, [`Engine::poll_output`] until it gives `None`, carrying each out
 ///   in order, then [`Engine::next_timeout`]. Inputs that are at hand together may be given together
 ///   before polling: acknowledgements and clocks of one turn then leave in one message per peer.
@@ -60,17 +61,22 @@ pub struct Engine {
     pub(crate) incarnation: Incarnation,
     pub(crate) incarnation_record: RecordNumber,
 
-    /// The cluster this host was formed into.
+    /// The cluster this host belongs to, as of its view.
     pub(crate) spec: Option<ClusterSpec>,
+    /// Who is about to become a member or stopped being one.
+    pub(crate) membership: Membership,
     /// The view installed last; number 0 and no members if there is none.
     pub(crate) view: View,
     /// When it was installed.
     pub(crate) view_since: Mono,
-    /// This host's place among its members.
+    /// This host's slot: its place among the members, or beyond them if it is none.
     pub(crate) me: usize,
     /// It, and those before it that a member may still ask for.
     pub(crate) views: BTreeMap<ViewNumber, View>,
-    /// The other members, aligned with them (this host's own place is unused).
+    /// Some before those, for newcomers.
+    pub(crate) past_views: BTreeMap<ViewNumber, View>,
+    /// The members, aligned with them, then hosts outside that this one talks with (this host's own
+    /// slot is unused).
     pub(crate) peers: Vec<Peer>,
 
     /// The lanes of the view, aligned with its members.
@@ -123,10 +129,12 @@ impl Engine {
             incarnation: Incarnation(0),
             incarnation_record: RecordNumber(0),
             spec: None,
+            membership: Membership::default(),
             view: View::default(),
             view_since: now.mono,
             me: 0,
             views: BTreeMap::new(),
+            past_views: BTreeMap::new(),
             peers: Vec::new(),
             lanes: Vec::new(),
             clock: Clock::default(),
@@ -167,12 +175,16 @@ impl Engine {
         if self.stopped || from == self.config.me {
             return;
         }
-        // Before formation there are no members, so nobody is heard.
-        let Some(from) = self.view.slot(from) else {
-            return;
-        };
-        self.peers[from].heard(now.mono);
-        self.receive(from, message);
+        if self.is_removed() {
+            return self.hear_after_removal(from, &message);
+        }
+        match self.slot_of(from) {
+            Some(from) => {
+                self.peers[from].heard(now.mono);
+                self.receive(from, message);
+            }
+            None => self.receive_from_stranger(from, message),
+        }
         self.settle();
     }
 
@@ -187,6 +199,9 @@ impl Engine {
         }
         let was_silent = self.is_silent();
         self.records.now_durable(up_to);
+        if self.is_removed() {
+            return;
+        }
         if self.acks.synced(up_to) {
             self.owed.ack = true;
         }
@@ -200,12 +215,18 @@ impl Engine {
     /// A link to another member changed.
     pub fn handle_link(&mut self, peer: HostId, event: LinkEvent, now: Now) {
         self.begin_turn(now);
-        let Some(slot) = self.view.slot(peer) else {
-            return;
-        };
-        if self.stopped || slot == self.me {
+        if self.stopped || peer == self.config.me {
             return;
         }
+        if self.is_removed() {
+            return self.hand_view_to(peer);
+        }
+        if let LinkEvent::Up { .. } = event {
+            self.tell_members(peer);
+        }
+        let Some(slot) = self.slot_of(peer) else {
+            return;
+        };
         self.peers[slot].link_changed(event, now.mono);
         if let LinkEvent::Up { incarnation } = event {
             self.showed_incarnation(slot, incarnation);
@@ -223,6 +244,10 @@ impl Engine {
         if self.stopped {
             return;
         }
+        if self.is_removed() {
+            self.timers = Timers::default();
+            return self.hand_view_on();
+        }
         for timer in Timer::ALL {
             if !self.timers.expired(timer, now.mono) {
                 continue;
@@ -235,6 +260,7 @@ impl Engine {
                 Timer::Proposal => self.push_proposal(),
                 Timer::Fetch => self.fetch_elsewhere(),
                 Timer::Ask => self.ask(),
+                Timer::Change => self.push_change(),
             }
         }
         self.settle();
@@ -295,8 +321,11 @@ impl Engine {
 
     /// What any input may have made possible.
     pub(crate) fn settle(&mut self) {
-        if self.view.number == ViewNumber::NOT_FORMED || self.is_silent() || self.stopped {
+        if !self.belongs_somewhere() || self.is_silent() || self.stopped || self.is_removed() {
             return;
+        }
+        if self.is_outside() {
+            return self.follow();
         }
         self.begin_acting();
         self.execute();
@@ -323,10 +352,10 @@ impl Engine {
     }
 
     pub(crate) fn send(&mut self, slot: usize, message: Message) {
-        if slot == self.me || self.is_silent() {
+        if slot == self.me || self.is_silent() || self.is_removed() {
             return;
         }
-        let to = self.view.members[slot];
+        let to = self.host_at(slot);
         self.outputs.push_back(Output::Send { to, message });
     }
 
@@ -335,24 +364,27 @@ impl Engine {
         if after <= self.records.durable() {
             return self.send(slot, message);
         }
-        let to = self.view.members[slot];
+        if self.is_removed() {
+            return;
+        }
+        let to = self.host_at(slot);
         self.outputs
             .push_back(Output::SendAfterPersisted { after, to, message });
     }
 
-    /// The other members' places.
+    /// The other members' slots.
     pub(crate) fn others(&self) -> impl Iterator<Item = usize> + use<> {
         let me = self.me;
         (0..self.view.members.len()).filter(move |&k| k != me)
     }
 
-    /// The places of those to whom sending makes sense.
+    /// The slots of those members to whom sending makes sense.
     pub(crate) fn reachable_others(&self) -> Vec<usize> {
         let others = self.others();
         others.filter(|&k| self.peers[k].reachable()).collect()
     }
 
-    /// The other writers' places.
+    /// The other writers' slots.
     pub(crate) fn other_writers(&self) -> Vec<usize> {
         let others = self.others();
         others
@@ -366,11 +398,14 @@ impl Engine {
 
     /// What this host does in its view.
     pub(crate) fn phase(&self) -> HostPhase {
+        if self.is_outside() {
+            return self.phase_outside();
+        }
         // A view that counts on an earlier life of this host must not be served by this one.
         let meant = self.view.incarnation_of(self.config.me);
         let barred =
             self.view.number <= self.barred_through || meant.is_some_and(|i| i != self.incarnation);
-        if barred && !planted(Bug::ActsAfterRestart) {
+        if (barred && !planted(Bug::ActsAfterRestart)) || self.is_removed() {
             HostPhase::Barred
         } else if self.suspended_for > self.view.number {
             HostPhase::Suspended

@@ -12,7 +12,7 @@ use crate::{Engine, Entry, Output};
 impl Engine {
     /// Executes whatever is stable and committed.
     pub(crate) fn execute(&mut self) {
-        while self.acting()
+        while (self.acting() || self.may_follow())
             && let Some((lane, index)) = self.next_stable()
             && (self.acks.committed(lane, index) || planted(Bug::AnsweredBeforeCommit))
         {
@@ -96,8 +96,14 @@ impl Engine {
 
     /// Drops from memory what every member has, and what is too much.
     pub(crate) fn release_memory(&mut self) {
+        // A newcomer that follows lacks little; that it does is seen by what is in memory.
+        let follower = self.follower().and_then(|k| self.peers[k].durable.clone());
+        let follower = follower.filter(|(view, _)| *view == self.view.number);
         for (k, lane) in self.lanes.iter_mut().enumerate() {
-            let (everyone, here) = (self.acks.by_all(k), self.acks.own()[k]);
+            let (mut everyone, here) = (self.acks.by_all(k), self.acks.own()[k]);
+            if let Some((_, durable)) = &follower {
+                everyone = everyone.min(durable[k]);
+            }
             Lane::release(lane, everyone, here, LANE_MEMORY_BYTES_MAX);
         }
     }

@@ -8,8 +8,8 @@ use crate::{Engine, Output, Record, RecordNumber, View};
 /// Why a cluster was not formed here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
-    /// The host belongs to a cluster already, formed with another list.
-    #[error("the host was formed into cluster {0} with another list of members")]
+    /// The host belongs to a cluster already (or is to), and its list of members is another one.
+    #[error("the host belongs to cluster {0} with another list of members")]
     FormedOtherwise(shoal_types::ClusterId),
     /// The list does not name this host.
     #[error("the list of members does not name this host")]
@@ -34,6 +34,9 @@ impl Engine {
     pub fn form(&mut self, spec: &ClusterSpec, now: Now) -> Result<(), FormError> {
         assert!(self.incarnation.0 > 0, "the engine is started before");
         self.begin_turn(now);
+        if let Some(learning) = &self.membership.learning {
+            return Err(FormError::FormedOtherwise(learning.cluster));
+        }
         if let Some(formed) = &self.spec {
             return if same_hosts(formed, spec) {
                 Ok(())
@@ -41,8 +44,7 @@ impl Engine {
                 Err(FormError::FormedOtherwise(formed.cluster))
             };
         }
-        let sorted = spec.members.windows(2).all(|two| two[0].host < two[1].host);
-        if !sorted || !CLUSTER_HOSTS.contains(&spec.members.len()) {
+        if !is_list_of_members(spec) {
             return Err(FormError::BadList);
         }
         if !spec.members.iter().any(|m| m.host == self.config.me) {
@@ -59,10 +61,16 @@ impl Engine {
     pub(crate) fn formed(&mut self, spec: ClusterSpec, record: RecordNumber) {
         let first = View::first(&spec);
         self.spec = Some(spec);
-        self.enter(first.clone(), vec![0; first.members.len()], record);
+        self.enter(first.clone(), vec![0; first.members.len()], record, &[]);
         self.outputs
             .push_back(Output::ViewInstalled { view: first });
     }
+}
+
+/// True if the list is one of members at all.
+pub(crate) fn is_list_of_members(spec: &ClusterSpec) -> bool {
+    let sorted = spec.members.windows(2).all(|two| two[0].host < two[1].host);
+    sorted && CLUSTER_HOSTS.contains(&spec.members.len())
 }
 
 fn same_hosts(a: &ClusterSpec, b: &ClusterSpec) -> bool {

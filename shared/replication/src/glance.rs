@@ -5,10 +5,11 @@ use shoal_types::{ClusterSpec, HostId, Ts, ViewNumber};
 use crate::{Engine, NotReady, View};
 
 impl Engine {
-    /// As formation listed the cluster; `None` before.
+    /// The cluster as of the view of this host, or, for a newcomer, as it is to become; `None` if it
+    /// belongs to none.
     #[must_use]
     pub fn spec(&self) -> Option<&ClusterSpec> {
-        self.spec.as_ref()
+        self.spec.as_ref().or(self.membership.learning.as_ref())
     }
 
     /// The view installed last.

@@ -2,11 +2,11 @@
 //! one begins with empty lanes.
 
 use shoal_types::planted::{Bug, planted};
-use shoal_types::{Mono, ViewNumber};
+use shoal_types::{HostId, Mono};
 
 use crate::acknowledgement::Acknowledgements;
 use crate::lane::Lane;
-use crate::peer::Peer;
+use crate::limits::PAST_VIEWS_MAX;
 use crate::timer::Timer;
 use crate::{Asked, Engine, Output, Record, RecordNumber, View};
 
@@ -15,7 +15,7 @@ impl Engine {
     /// number of its record if the log already has it.
     pub(crate) fn install(&mut self, view: View, replayed: Option<RecordNumber>) {
         assert!(
-            view.number == self.view.number.next() && view.members == self.view.members,
+            view.number == self.view.number.next() && self.members_may_become(&view),
             "view {view:?} does not follow {:?}",
             self.view
         );
@@ -28,32 +28,43 @@ impl Engine {
             self.cut_at(&view.ends);
         }
         self.execute_sealed();
+        let slots_before = self.hosts_by_slot();
+        let was_removed = self.is_removed();
         let before = std::mem::take(&mut self.view);
         let record = match replayed {
             Some(number) => number,
             None => self.persist(Record::View(view.clone())),
         };
+        let executed = vec![0; view.members.len()];
+        self.note_members(&before, &view);
+        self.enter(view.clone(), executed, record, &slots_before);
         if replayed.is_none() {
             self.note_who_stays(&before, &view);
         }
-        let executed = vec![0; view.members.len()];
-        self.enter(view.clone(), executed, record);
         self.outputs.push_back(Output::ViewInstalled { view });
+        if !was_removed && self.is_removed() {
+            self.retire();
+        }
     }
 
     /// Starts a view whose lanes are executed up to these indices (zeros unless restored).
-    pub(crate) fn enter(&mut self, view: View, executed: Vec<u64>, record: RecordNumber) {
+    /// `slots_before` is whose slots the peers were in until now.
+    pub(crate) fn enter(
+        &mut self,
+        view: View,
+        executed: Vec<u64>,
+        record: RecordNumber,
+        slots_before: &[HostId],
+    ) {
         let members = view.members.len();
-        self.me = view
-            .slot(self.config.me)
-            .expect("only members install a view");
-        if self.peers.is_empty() {
-            self.peers = (0..members).map(|_| Peer::new(self.now.mono)).collect();
-        }
+        self.views.insert(view.number, view.clone());
+        self.view = view;
+        self.view_since = self.now.mono;
+        self.lay_out_slots(slots_before);
         let lanes = executed.iter().map(|e| Lane::from_checkpoint(*e));
         self.lanes = lanes.collect();
         self.acks = Acknowledgements::new(self.me, executed);
-        self.clock.enter_view(self.me, members, view.start);
+        self.clock.enter_view(self.me, members, self.view.start);
         assert!(self.tickets.is_empty(), "a sealed batch was not executed");
         self.act_after = record;
         self.abandon_proposal();
@@ -62,15 +73,15 @@ impl Engine {
         self.attempts.view_installed();
         self.catch_up.view_installed(members);
         self.asking_since = None;
+        // It names slots of the view before; whoever waits hears a heartbeat.
+        self.owed.clock_to.clear();
         for peer in &mut self.peers {
             // A wish to leave outlasts the view: forgotten, it would come up one by one again.
             peer.asked.take_if(|request| request.asked == Asked::Join);
             peer.pre_vote = None;
         }
-        self.views.insert(view.number, view.clone());
-        self.view = view;
-        self.view_since = self.now.mono;
         self.forget_old_views();
+        self.view_changes_members();
     }
 
     /// Cuts the lanes at the seal. Own batches beyond it will never be executed. (A writer of the next
@@ -79,7 +90,7 @@ impl Engine {
         for (lane, end) in self.lanes.iter_mut().zip(ends) {
             lane.cut(*end);
         }
-        let own_end = ends[self.me];
+        let own_end = ends.get(self.me).copied().unwrap_or(0);
         while let Some((index, ticket)) = self.tickets.back().copied()
             && index > own_end
         {
@@ -113,10 +124,15 @@ impl Engine {
         }
     }
 
-    /// Forgets views that no member can ask for any more.
+    /// Sets views aside that no member can ask for any more. Newcomers may, for a while.
     pub(crate) fn forget_old_views(&mut self) {
         if let Some(needed) = self.needed_from() {
-            self.views.retain(|number, _| *number >= needed.view);
+            let left = self.views.split_off(&needed.view);
+            self.past_views.append(&mut self.views);
+            self.views = left;
+            while self.past_views.len() > PAST_VIEWS_MAX {
+                self.past_views.pop_first();
+            }
         }
     }
 
@@ -127,7 +143,9 @@ impl Engine {
             peer.heard_at = now;
             peer.phase_since = now;
         }
-        if self.view.number > ViewNumber::NOT_FORMED {
+        if self.is_removed() {
+            self.timers.set(Timer::Change, now);
+        } else if self.belongs_somewhere() {
             self.timers.set(Timer::Heartbeat, now);
         }
     }

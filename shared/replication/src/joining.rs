@@ -60,6 +60,7 @@ impl Engine {
             HostPhase::Acting => !self.i_write(),
             HostPhase::Barred => true,
             HostPhase::Entering | HostPhase::Suspended => false,
+            HostPhase::Learning | HostPhase::Stranded => false,
         };
         outside
             && !self.leaving

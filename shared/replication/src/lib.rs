@@ -4,7 +4,7 @@
 //! order; an entry is executed once it is *stable* (no smaller timestamp can come any more) and
 //! *committed* (a quorum of the members has it on disk). A *view* says whose lanes count; whatever
 //! is unusual (a host died, restarted, wants in or out) is a change of the view, which seals the
-//! lanes of the one before.
+//! lanes of the one before. The members change through the same mechanism, one at a time.
 //!
 //! The crate is pure: inputs in, outputs out. It reads no clock, opens no file and no socket, draws
 //! no random number that its configuration did not seed. [`Engine`] is where to start reading; its
@@ -28,6 +28,7 @@ mod joining;
 mod lane;
 pub mod limits;
 mod link;
+mod membership;
 mod message;
 mod message_wire;
 mod normal_operation;
@@ -55,6 +56,7 @@ pub use engine::Engine;
 pub use entry::Entry;
 pub use formation::FormError;
 pub use link::LinkEvent;
+pub use membership::{ChangeError, ChangeState, LearnError, Standing};
 pub use message::{Announced, Asked, Heartbeat, HostPhase, Message, Reason};
 pub use message_wire::{decode_messages, encode_messages};
 pub use output::{NotReady, Output, Ticket};

@@ -32,6 +32,16 @@ pub const UNSYNCED_BYTES_REFUSED: usize = 2 * UNSYNCED_BYTES_MAX;
 /// Sealed entries that a host may lack and still become a writer of the next view: it must fetch
 /// them before it acts, and until then the others wait for its clock.
 pub const JOIN_LAG_ENTRIES: u64 = 64;
+/// Entries of the current view that a newcomer may lack when a member starts the change that makes it
+/// one: what three busy writers append within a few heartbeats, since it shows by heartbeats how far it
+/// is. It fetches them in one or two answers.
+pub const NEWCOMER_LAG_ENTRIES: u64 = 1024;
+/// Views kept beside those that a member may ask for, so that a newcomer can follow from the beginning
+/// as long as the logs reach back. At about 150 bytes each they add 40 KB to a checkpoint.
+pub const PAST_VIEWS_MAX: usize = 256;
+/// Removed hosts that are told so when they come back: as many as replacing the largest cluster host by
+/// host leaves behind. Older ones are the manager's to tell.
+pub const PARTED_MAX: usize = 5;
 /// Samples over which "recent" is taken for gaps between heartbeats and for syncs: 20 s of heartbeats.
 pub const RECENT_SAMPLES: u32 = 1000;
 /// Least time between two `Install`s sent to a peer that speaks of an old view.

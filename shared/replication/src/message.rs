@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{HostId, Incarnation, Ts, ViewNumber};
+use shoal_types::{ClusterSpec, HostId, Incarnation, Revision, Ts, ViewNumber};
 
 use crate::{Ballot, Entry, StateReport, View};
 
@@ -124,6 +124,24 @@ pub enum Message {
         /// The view that it knows.
         view: ViewNumber,
     },
+    /// To members: "this change of the members was asked for; see to it." Repeated while it is wanted.
+    Change {
+        /// The cluster as it is to be.
+        spec: ClusterSpec,
+    },
+    /// To whoever may not know: "from this view on, these are the members."
+    Members {
+        /// A view that the sender has installed.
+        view: ViewNumber,
+        /// The cluster as it is in this view.
+        spec: ClusterSpec,
+    },
+    /// The answer to a fetch: "what comes next for you after this view's entries that you have is in no
+    /// log here any more."
+    Gone {
+        /// The view that the fetch was about.
+        view: ViewNumber,
+    },
 }
 
 /// A writer's clock.
@@ -169,6 +187,10 @@ pub enum HostPhase {
     Suspended,
     /// Will never act in this view, because an earlier life of it may have. Waits for the next one.
     Barred,
+    /// Is no member in this view and is to become one: catches up, counts for nothing.
+    Learning,
+    /// As `Learning`, but what it lacks is in no log of those it can ask.
+    Stranded,
 }
 
 /// What a host asks a writer for.
@@ -191,13 +213,18 @@ pub struct Reason {
     pub joining: Vec<HostId>,
     /// Writers that want to be none any more.
     pub leaving: Vec<HostId>,
+    /// A change of the members that was asked for, and whose newcomer, if it has one, has caught up.
+    pub changing: Option<Revision>,
 }
 
 impl Reason {
     /// True if there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.joining.is_empty() && self.leaving.is_empty()
+        self.missing.is_empty()
+            && self.joining.is_empty()
+            && self.leaving.is_empty()
+            && self.changing.is_none()
     }
 }
 

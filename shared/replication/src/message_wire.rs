@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use shoal_types::{HostId, Incarnation, Ts, ViewNumber, decode_frame};
+use shoal_types::limits::CLUSTER_HOSTS;
+use shoal_types::{ClusterSpec, HostId, Incarnation, Ts, ViewNumber, decode_frame};
 
 use crate::limits::{ENTRIES_COUNT_MAX, MESSAGES_PER_FRAME_MAX};
 use crate::wire::{EntryHead, frame};
@@ -44,6 +45,9 @@ enum Head {
     Entries(Vec<EntryHead>),
     Ask(ViewNumber, Asked, Vec<HostId>),
     Forgotten(Incarnation, ViewNumber),
+    Change(ClusterSpec),
+    Members(ViewNumber, ClusterSpec),
+    Gone(ViewNumber),
 }
 
 /// Encodes messages as one frame: a chunk for the heads, then the payloads' own chunks, uncopied.
@@ -83,6 +87,12 @@ fn at_most(what: &'static str, count: usize, max: usize) -> Result<(), DecodeErr
     } else {
         Err(DecodeError::TooMany { what, count, max })
     }
+}
+
+/// A list of members is as long as a cluster may be.
+fn of_one_cluster(spec: ClusterSpec) -> Result<ClusterSpec, DecodeError> {
+    at_most("members", spec.members.len(), *CLUSTER_HOSTS.end())?;
+    Ok(spec)
 }
 
 fn entries_of(head: &Head) -> usize {
@@ -141,6 +151,9 @@ fn head_of<'m>(message: &'m Message, payloads: &mut Vec<&'m Payload>) -> Head {
         Message::Fetch { view, have, first } => Head::Fetch(*view, have.clone(), *first),
         Message::Ask { view, asked, hears } => Head::Ask(*view, *asked, hears.clone()),
         Message::Forgotten { incarnation, view } => Head::Forgotten(*incarnation, *view),
+        Message::Change { spec } => Head::Change(spec.clone()),
+        Message::Members { view, spec } => Head::Members(*view, spec.clone()),
+        Message::Gone { view } => Head::Gone(*view),
     }
 }
 
@@ -195,5 +208,13 @@ fn message_of(
         Head::Fetch(view, have, first) => Message::Fetch { view, have, first },
         Head::Ask(view, asked, hears) => Message::Ask { view, asked, hears },
         Head::Forgotten(incarnation, view) => Message::Forgotten { incarnation, view },
+        Head::Change(spec) => Message::Change {
+            spec: of_one_cluster(spec)?,
+        },
+        Head::Members(view, spec) => Message::Members {
+            view,
+            spec: of_one_cluster(spec)?,
+        },
+        Head::Gone(view) => Message::Gone { view },
     })
 }

@@ -46,8 +46,11 @@ impl Engine {
 
     /// Whether a batch would be taken now.
     pub(crate) fn may_submit(&self) -> Result<(), NotReady> {
-        if self.view.number == ViewNumber::NOT_FORMED {
+        if !self.belongs_somewhere() {
             return Err(NotReady::NotFormed);
+        }
+        if self.is_outside() || self.is_removed() {
+            return Err(NotReady::NotMember);
         }
         if self.leaving {
             return Err(NotReady::Leaving);
@@ -89,6 +92,9 @@ impl Engine {
         self.store(self.me, entry.clone());
         for k in self.reachable_others() {
             self.send(k, Message::Append(entry.clone()));
+        }
+        if let Some(k) = self.follower() {
+            self.send(k, Message::Append(entry));
         }
         // Its timestamp is later than any that was received: it tells the clock as well.
         self.owed.clock_to.clear();
@@ -139,11 +145,8 @@ impl Engine {
 
     /// What is durable at the sender.
     pub(crate) fn on_ack(&mut self, from: usize, view: ViewNumber, durable: &[u64]) {
-        if durable.len() != self.view.members.len() {
-            return;
-        }
-        self.peers[from].showed_durable(view, durable);
-        if view == self.view.number {
+        self.keep_position(from, view, durable);
+        if view == self.view.number && durable.len() == self.view.members.len() {
             self.acks.acknowledged(from, durable);
         }
     }
@@ -233,10 +236,13 @@ impl Engine {
     }
 
     pub(crate) fn heartbeat_everyone(&mut self) {
-        for k in self.reachable_others() {
-            self.heartbeat(k);
+        for k in self.everyone_known() {
+            if self.peers[k].reachable() {
+                self.heartbeat(k);
+                self.remind_of_members(k);
+            }
         }
-        if self.view.number > ViewNumber::NOT_FORMED {
+        if self.belongs_somewhere() {
             let next = self.after(self.config.timings.heartbeat);
             self.timers.set(Timer::Heartbeat, next);
         }

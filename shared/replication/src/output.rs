@@ -34,7 +34,9 @@ pub enum Output {
     },
     /// A peer needs entries that are no longer in memory. Read them from the log, at least one and
     /// at most [`crate::limits::ENTRIES_BYTES_MAX`] bytes of them in one message, and send that as
-    /// [`Message::Entries`]; the peer asks again for the rest.
+    /// [`Message::Entries`]; the peer asks again for the rest. If the log does not hold the first of
+    /// them (that it cannot be read is something else), say so with
+    /// [`crate::Engine::handle_not_in_log`].
     SendFromLog {
         /// The peer.
         to: HostId,
@@ -69,6 +71,9 @@ pub enum Output {
         /// Which batch.
         ticket: Ticket,
     },
+    /// This host was removed from its cluster: it does and sends nothing any more. What became of its
+    /// own batches that were neither executed nor dropped before, it will never know.
+    Removed,
     /// This host must stop and not start again on this data folder without an operator.
     Fatal {
         /// For people.
@@ -102,6 +107,9 @@ pub enum NotReady {
     /// The host is about to stop.
     #[error("the host is about to stop")]
     Leaving,
+    /// The host is no member of its cluster: not yet, or not any more.
+    #[error("the host is no member of its cluster")]
+    NotMember,
     /// As much waits for execution as may ([`crate::limits`]).
     #[error("the host has as much to do as it may have")]
     Busy,

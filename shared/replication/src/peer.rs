@@ -42,6 +42,8 @@ pub(crate) struct Peer {
     pub(crate) pre_vote: Option<(ViewNumber, Reason, Mono)>,
     /// When it was last told the view that it lacks.
     pub(crate) hinted_at: Option<Mono>,
+    /// In this view of this host's it said that what comes next is in no log of its own.
+    pub(crate) gone_in: Option<ViewNumber>,
     /// Its joining and dropping out.
     pub(crate) stay: Stay,
 }
@@ -97,6 +99,7 @@ impl Peer {
             asked: None,
             pre_vote: None,
             hinted_at: None,
+            gone_in: None,
             stay: Stay::default(),
         }
     }
@@ -138,6 +141,7 @@ impl Peer {
                 self.gaps = WindowedMax::default();
                 self.asked = None;
                 self.pre_vote = None;
+                self.gone_in = None;
             }
             _ => {}
         }

@@ -5,6 +5,9 @@ use crate::{Engine, Message, Output};
 
 impl Engine {
     pub(crate) fn receive(&mut self, from: usize, message: Message) {
+        if !self.listens_to(from, &message) {
+            return;
+        }
         match message {
             Message::Append(entry) => self.on_append(from, entry),
             Message::Clock { view, announced } => {
@@ -24,7 +27,10 @@ impl Engine {
                     }
                 }
             }
-            Message::Heartbeat(heartbeat) => self.on_heartbeat(from, &heartbeat),
+            Message::Heartbeat(heartbeat) if from < self.view.members.len() => {
+                self.on_heartbeat(from, &heartbeat);
+            }
+            Message::Heartbeat(heartbeat) => self.on_heartbeat_from_outside(from, &heartbeat),
             Message::PreVote { view, reason } => self.on_pre_vote(from, view, reason),
             Message::PreVoted { view } => self.on_pre_voted(from, view),
             Message::Prepare { view, ballot } => self.on_prepare(from, view, ballot),
@@ -66,6 +72,44 @@ impl Engine {
                     self.stop_for_good();
                 }
             }
+            Message::Change { spec } => self.on_change(&spec),
+            Message::Members { view, spec } => self.on_members(view, spec),
+            Message::Gone { view } => self.on_gone(from, view),
+        }
+    }
+
+    /// Members tell each other everything. To and from a host outside goes what it takes to follow, and
+    /// the one vote of a newcomer; whatever else it may say counts for nothing.
+    fn listens_to(&self, from: usize, message: &Message) -> bool {
+        let follows = matches!(
+            message,
+            Message::Heartbeat(_)
+                | Message::Install(_)
+                | Message::Entries(_)
+                | Message::Members { .. }
+                | Message::Gone { .. }
+        );
+        let from_member = from < self.view.members.len();
+        match (self.is_outside(), from_member) {
+            (false, true) => true,
+            (false, false) => {
+                follows
+                    || matches!(
+                        message,
+                        Message::Fetch { .. } | Message::Accepted { .. } | Message::Refused { .. }
+                    )
+            }
+            (true, true) => {
+                follows
+                    || matches!(
+                        message,
+                        Message::Append(_)
+                            | Message::Clock { .. }
+                            | Message::Ack { .. }
+                            | Message::Accept { .. }
+                    )
+            }
+            (true, false) => follows,
         }
     }
 

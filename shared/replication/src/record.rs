@@ -8,6 +8,8 @@
 //! | 4 | view | the view | |
 //! | 5 | formed | cluster, members, revision | |
 //! | 6 | incarnation | number | |
+//! | 7 | learning | cluster, members, revision | |
+//! | 8 | removed | view | |
 //!
 //! Each is a frame as in [`shoal_types::encode_frame`]. The numbers and heads are the log's format:
 //! add new kinds at the end, never change one.
@@ -27,6 +29,8 @@ const ACCEPTED: u8 = 3;
 const VIEW: u8 = 4;
 const FORMED: u8 = 5;
 const INCARNATION: u8 = 6;
+const LEARNING: u8 = 7;
+const REMOVED: u8 = 8;
 
 /// One thing to remember. Replaying a record twice, or one that a checkpoint already contains, does
 /// nothing.
@@ -57,6 +61,16 @@ pub enum Record {
     },
     /// The process was started.
     Incarnation(Incarnation),
+    /// The host is to become a member of a cluster that exists.
+    Learning {
+        /// The cluster as it is to be then.
+        spec: ClusterSpec,
+    },
+    /// A later view than this host's was shown to it, in which it is no member.
+    Removed {
+        /// That view.
+        view: ViewNumber,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +99,8 @@ impl Record {
             Self::View(_) => VIEW,
             Self::Formed { .. } => FORMED,
             Self::Incarnation(_) => INCARNATION,
+            Self::Learning { .. } => LEARNING,
+            Self::Removed { .. } => REMOVED,
         }
     }
 
@@ -105,6 +121,8 @@ impl Record {
             Self::View(view) => encode_frame(view, &[]),
             Self::Formed { spec } => encode_frame(spec, &[]),
             Self::Incarnation(incarnation) => encode_frame(incarnation, &[]),
+            Self::Learning { spec } => encode_frame(spec, &[]),
+            Self::Removed { view } => encode_frame(view, &[]),
         }
     }
 
@@ -143,6 +161,12 @@ impl Record {
                 spec: decode_frame(bytes)?.head,
             },
             INCARNATION => Self::Incarnation(decode_frame(bytes)?.head),
+            LEARNING => Self::Learning {
+                spec: decode_frame(bytes)?.head,
+            },
+            REMOVED => Self::Removed {
+                view: decode_frame(bytes)?.head,
+            },
             unknown => return Err(DecodeError::UnknownKind(unknown)),
         })
     }

@@ -15,13 +15,23 @@ impl Engine {
         self.incarnation = checkpoint.incarnation;
         self.spec = checkpoint.spec;
         self.executed = checkpoint.executed;
+        self.membership.learning = checkpoint.learning;
+        self.membership.removed_in = checkpoint.removed_in;
+        self.membership.parted = checkpoint.parted;
         self.clock.saw(checkpoint.clock);
         for view in checkpoint.views {
             self.views.insert(view.number, view);
         }
-        if let Some((_, current)) = self.views.last_key_value() {
-            let current = current.clone();
-            self.enter(current, checkpoint.executed_in_lanes, RecordNumber(0));
+        for view in checkpoint.past_views {
+            self.past_views.insert(view.number, view);
+        }
+        match self.views.last_key_value() {
+            Some((_, current)) => {
+                let current = current.clone();
+                let executed = checkpoint.executed_in_lanes;
+                self.enter(current, executed, RecordNumber(0), &[]);
+            }
+            None => self.renew_slots(),
         }
         if let Some((view, ballot)) = checkpoint.promised {
             self.acceptor.promise(view, ballot);
@@ -54,6 +64,8 @@ impl Engine {
                 }
             }
             Record::Incarnation(life) => self.incarnation = self.incarnation.max(life),
+            Record::Learning { spec } => self.replay_learning(spec),
+            Record::Removed { view } => self.replay_removed(view),
         }
         number
     }
@@ -104,6 +116,7 @@ impl Engine {
         // because this one does not act where that one did.
         self.barred_through = self.view.number;
         self.act_after = record;
+        self.renew_slots();
         if let Some((view, _)) = self.acceptor.promised() {
             self.suspended_for = view;
         }

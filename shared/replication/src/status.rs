@@ -2,13 +2,15 @@
 
 use shoal_types::{HostId, Incarnation, Position, Ts, ViewNumber, ViewSummary};
 
-use crate::{Engine, NotReady};
+use crate::{Engine, NotReady, Standing};
 
 /// A look at an engine from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Which life of the process this is.
     pub incarnation: Incarnation,
+    /// What it is to its cluster.
+    pub standing: Standing,
     /// The view installed last.
     pub view: ViewSummary,
     /// True if the host acts in its view: it acknowledges and executes.
@@ -53,6 +55,7 @@ impl Engine {
         let lanes = self.lanes.iter().enumerate();
         Status {
             incarnation: self.incarnation,
+            standing: self.standing(),
             view: self.view.summary(),
             acting: self.acting(),
             taking_commands: matches!(self.may_submit(), Ok(()) | Err(NotReady::Busy)),

@@ -19,10 +19,12 @@ pub(crate) enum Timer {
     Fetch,
     /// When to ask a writer again to be let in or out.
     Ask,
+    /// When to tell the others again of a change of the members that was asked for here.
+    Change,
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Heartbeat,
         Self::Suspicion,
         Self::Attempt,
@@ -30,6 +32,7 @@ impl Timer {
         Self::Proposal,
         Self::Fetch,
         Self::Ask,
+        Self::Change,
     ];
 }
 

@@ -9,19 +9,23 @@ use shoal_types::{ClusterSpec, HostId, Incarnation, Origin, Ts, ViewNumber, View
 pub struct View {
     /// From 1; 0 stands for "not formed".
     pub number: ViewNumber,
-    /// All hosts of the cluster, sorted: the voters.
+    /// All hosts of the cluster, sorted: the voters. At most one more or one less than in the view
+    /// before.
     pub members: Vec<HostId>,
     /// The writers, sorted, at least one: their lanes and clocks gate the order.
     pub active: Vec<HostId>,
     /// The life of each writer that this view is about, sorted by host; a later life does not act in
     /// it. Empty in view 1: formation does not know them.
     pub incarnations: Vec<Origin>,
-    /// The seal: index of the last entry of each lane of the view before, aligned with its members.
-    /// Empty in view 1.
+    /// The seal: index of the last entry of each lane of the view before, aligned with the members of
+    /// that view, not with this one's. Empty in view 1.
     pub ends: Vec<u64>,
     /// Every entry of this view has a larger timestamp than every entry of the view before; the
     /// writers' clocks start here.
     pub start: Ts,
+    /// The cluster as it is from this view on, if this view changes it: other members (one more or one
+    /// less), or other addresses. Empty in view 1: hosts may be formed with different addresses.
+    pub spec: Option<Box<ClusterSpec>>,
 }
 
 /// The number of an attempt to decide a view. Never used twice: a proposer has it on disk before
@@ -48,6 +52,7 @@ impl View {
             incarnations: Vec::new(),
             ends: Vec::new(),
             start: Ts(1),
+            spec: None,
         }
     }
 

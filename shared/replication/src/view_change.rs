@@ -25,13 +25,20 @@ pub(crate) struct Proposal {
     value: Option<View>,
     /// True once this host has everything that the value seals and has sent it out.
     proposed: bool,
-    accepted_by: BTreeSet<usize>,
+    accepted_by: BTreeSet<HostId>,
     /// Until when late promises are awaited, once there is a quorum.
     late_until: Option<Mono>,
     resend_at: Mono,
     /// If nothing is decided by then, it failed: perhaps somebody is gone who alone had what the value
     /// seals.
     give_up_at: Mono,
+}
+
+impl Proposal {
+    /// What it proposes, once that is chosen.
+    pub(crate) fn value(&self) -> Option<&View> {
+        self.value.as_ref()
+    }
 }
 
 impl Engine {
@@ -158,12 +165,17 @@ impl Engine {
             })
             .map(|end| end.expect("a quorum is never empty"))
             .collect();
-        let writers = self.choose_writers(promises, &ends, &proposal.leaving);
+        let spec = self.change_allowed_by(promises);
+        let members = match &spec {
+            Some(spec) => spec.members.iter().map(|m| m.host).collect(),
+            None => self.view.members.clone(),
+        };
+        let writers = self.choose_writers(promises, &ends, &proposal.leaving, &members);
         let host = |slot: usize| self.view.members[slot];
         let latest = promises.values().map(|p| p.clock).max();
         View {
             number: proposal.view,
-            members: self.view.members.clone(),
+            members,
             active: writers.iter().map(|&k| host(k)).collect(),
             incarnations: writers
                 .iter()
@@ -174,22 +186,27 @@ impl Engine {
                 .collect(),
             ends,
             start: latest.expect("a quorum is never empty").after(1),
+            spec: spec.map(Box::new),
         }
     }
 
-    /// Who writes in the next view: those that promised and have nearly everything that is sealed,
-    /// apart from those that should not. Never empty.
+    /// Who writes in the next view: those of its members that promised and have nearly everything that
+    /// is sealed, apart from those that should not. Never empty.
     fn choose_writers(
         &self,
         promises: &BTreeMap<usize, Promise>,
         ends: &[u64],
         leaving: &[HostId],
+        members: &[HostId],
     ) -> Vec<usize> {
+        let stay = |k: usize| members.contains(&self.view.members[k]);
+        let promises = promises.iter().filter(|(k, _)| stay(**k));
+        let promises: BTreeMap<usize, &Promise> = promises.map(|(k, p)| (*k, p)).collect();
         let lag = |p: &Promise| -> u64 {
             let lanes = ends.iter().zip(&p.durable);
             lanes.map(|(end, has)| end.saturating_sub(*has)).sum()
         };
-        let least = promises.values().map(&lag).min().unwrap_or(0);
+        let least = promises.values().map(|p| lag(p)).min().unwrap_or(0);
         let caught_up = promises
             .iter()
             .filter(|(_, p)| lag(p) <= least.max(JOIN_LAG_ENTRIES));
@@ -234,6 +251,10 @@ impl Engine {
             return self.set_proposal_timer();
         }
         let ballot = proposal.ballot;
+        self.renew_slots();
+        let Some(proposal) = &self.proposal else {
+            return;
+        };
         let lacking: Vec<(usize, Vec<u64>)> = proposal
             .promises
             .iter()
@@ -242,7 +263,7 @@ impl Engine {
         for (k, held) in lacking {
             self.send_sealed(k, &held, &value.ends);
         }
-        for k in self.others() {
+        for k in self.voters_on(&value) {
             let value = value.clone();
             self.send(k, Message::Accept { ballot, value });
         }
@@ -273,7 +294,7 @@ impl Engine {
     }
 
     pub(crate) fn on_accepted(&mut self, from: usize, view: ViewNumber, ballot: Ballot) {
-        let quorum = Quorum::of(self.view.members.len());
+        let from = self.host_at(from);
         let Some(proposal) = &mut self.proposal else {
             return;
         };
@@ -281,17 +302,20 @@ impl Engine {
             return;
         }
         proposal.accepted_by.insert(from);
-        assert!(
-            proposal.value.is_some(),
-            "a member accepted ballot {ballot:?} for view {view}, which was never proposed"
-        );
-        if quorum.reached_by(proposal.accepted_by.len())
-            && let Some(decided) = proposal.value.clone()
-        {
-            for k in self.others() {
-                self.send(k, Message::Install(decided.clone()));
+        let value = proposal.value.clone();
+        let value = value.unwrap_or_else(|| {
+            panic!("{from} accepted ballot {ballot:?} for view {view}, which was never proposed")
+        });
+        // Of the members before and of those after: a host counts among those to which it belongs.
+        let accepted = |members: &[HostId]| {
+            let count = members.iter().filter(|m| proposal.accepted_by.contains(m));
+            Quorum::of(members.len()).reached_by(count.count())
+        };
+        if accepted(&self.view.members) && accepted(&value.members) {
+            for k in self.voters_on(&value) {
+                self.send(k, Message::Install(value.clone()));
             }
-            self.install(decided, None);
+            self.install(value, None);
         }
     }
 
@@ -318,11 +342,17 @@ impl Engine {
             return;
         };
         let (view, ballot) = (proposal.view, proposal.ballot);
-        let silent = |k: &usize| match &proposal.value {
-            Some(_) => !proposal.accepted_by.contains(k),
-            None => !proposal.promises.contains_key(k),
+        let silent: Vec<usize> = match &proposal.value {
+            Some(value) => {
+                let mut silent = self.voters_on(value);
+                silent.retain(|&k| !proposal.accepted_by.contains(&self.host_at(k)));
+                silent
+            }
+            None => {
+                let silent = |k: &usize| !proposal.promises.contains_key(k);
+                self.others().filter(silent).collect()
+            }
         };
-        let silent: Vec<usize> = self.others().filter(silent).collect();
         let after = proposal.ballot_record;
         let accept = proposal.value.clone().filter(|_| proposal.proposed);
         let waiting_for_entries = proposal.value.is_some() && !proposal.proposed;

@@ -118,6 +118,7 @@ fn value(peer_end: u64) -> View {
         incarnations: vec![origin(ME), origin(PEER)],
         ends: vec![0, peer_end, 0],
         start: Ts(1_700_000_000_000_100),
+        spec: None,
     }
 }
 

@@ -45,6 +45,7 @@ fn view() -> View {
         ],
         ends: vec![10, 0, 300],
         start: Ts(1_000),
+        spec: Some(Box::new(spec())),
     }
 }
 
@@ -81,6 +82,10 @@ fn records() -> Vec<Record> {
         Record::View(view()),
         Record::Formed { spec: spec() },
         Record::Incarnation(Incarnation(300)),
+        Record::Learning { spec: spec() },
+        Record::Removed {
+            view: ViewNumber(5),
+        },
     ]
 }
 
@@ -128,6 +133,7 @@ fn messages() -> Vec<Message> {
                 missing: vec![HostId(2)],
                 joining: vec![],
                 leaving: vec![HostId(1)],
+                changing: Some(Revision(3)),
             },
         },
         Message::PreVoted { view: number },
@@ -174,6 +180,12 @@ fn messages() -> Vec<Message> {
             incarnation: Incarnation(2),
             view: number,
         },
+        Message::Change { spec: spec() },
+        Message::Members {
+            view: number,
+            spec: spec(),
+        },
+        Message::Gone { view: number },
     ]
 }
 
@@ -275,8 +287,8 @@ fn any_flipped_bit_is_refused_or_read_as_something_without_harm() {
 
 #[test]
 fn an_unknown_kind_of_record_is_refused() {
-    let refused = Record::decode(7, Bytes::from_static(&[0; 8])).unwrap_err();
-    assert_eq!(refused, DecodeError::UnknownKind(7));
+    let refused = Record::decode(9, Bytes::from_static(&[0; 8])).unwrap_err();
+    assert_eq!(refused, DecodeError::UnknownKind(9));
 }
 
 #[test]

@@ -9,8 +9,9 @@ mod rig;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rig::{MS, Random, Rig, SECOND, Us};
-use shoal_replication::Timings;
+use rig::{MS, Random, Rig, SECOND, Us, member};
+use shoal_replication::{FormError, Standing, Timings};
+use shoal_types::{ClusterSpec, Revision};
 
 /// Everything happens fifteen times as often as in a real cluster.
 fn hurried() -> Timings {
@@ -42,6 +43,7 @@ struct Weather {
     slow_disks: u64,
     leaves: u64,
     coups: u64,
+    changes: u64,
     submits: u64,
 }
 
@@ -61,6 +63,7 @@ impl Weather {
             slow_disks: up_to(8),
             leaves: up_to(2),
             coups: up_to(20).saturating_sub(8),
+            changes: up_to(16).saturating_sub(4),
             submits: 40 + up_to(200),
         }
     }
@@ -72,34 +75,43 @@ struct Storm {
     /// Lost for good: at most a minority.
     gone: BTreeSet<usize>,
     formed: BTreeSet<usize>,
+    /// Hosts that are listed at formation; the others may become members later.
+    initial: usize,
+    /// Lists of members that the manager ordered, the first one included.
+    orders: Vec<ClusterSpec>,
 }
+
+/// Hosts beside the cluster that may become members.
+const SPARES: usize = 3;
 
 impl Storm {
     fn new(hosts: usize, seed: u64) -> Self {
-        let mut rig = Rig::unformed(hosts, seed, hurried());
+        let mut rig = Rig::with_spares(hosts, SPARES, seed, hurried());
         let latency = 20 + rig.random.below(3 * MS);
         rig.latency = latency;
         rig.latency_jitter = rig.random.below(2 * latency);
         rig.reorder = rig.random.one_in(2);
         rig.loss = rig.random.below(80);
         rig.duplication = rig.random.below(80);
-        for h in 0..hosts {
+        for h in 0..rig.hosts.len() {
             rig.hosts[h].sync_latency = 50 + rig.random.below(6 * MS);
             rig.hosts[h].skew = rig.random.below(60 * MS) as i64;
         }
         let weather = Weather::draw(&mut rig.random);
         Self {
+            orders: vec![rig.spec.clone()],
             rig,
             weather,
             gone: BTreeSet::new(),
             formed: BTreeSet::new(),
+            initial: hosts,
         }
     }
 
     fn rage(&mut self) {
         let hosts = self.rig.hosts.len();
         let length = 300 * MS + self.rig.random.below(1_500 * MS);
-        let loses_one = hosts > 2 && self.rig.random.one_in(3);
+        let loses_one = self.initial > 2 && self.rig.random.one_in(3);
         let lost_at = loses_one.then(|| self.rig.now + self.rig.random.below(length));
         let end = self.rig.now + length;
         while self.rig.now < end {
@@ -107,8 +119,8 @@ impl Storm {
             self.rig.run_for(pause);
             let h = self.rig.random.index(hosts);
             // The manager tells the hosts one after the other, and again if need be.
-            if !self.formed.contains(&h) && self.rig.is_up(h) {
-                self.rig.form(h);
+            if h < self.initial && !self.formed.contains(&h) && self.rig.is_up(h) {
+                self.form(h);
                 self.formed.insert(h);
             }
             if lost_at.is_some_and(|at| self.rig.now >= at) && self.gone.is_empty() {
@@ -137,6 +149,7 @@ impl Storm {
             w.slow_disks,
             w.leaves,
             w.coups,
+            w.changes,
         ];
         let mut drawn = self.rig.random.below(choices.iter().sum());
         let choice = choices.iter().position(|weight| {
@@ -194,7 +207,62 @@ impl Storm {
                     rig.power_off(h);
                 }
             }
+            13 if up => self.order(h),
             _ => {}
+        }
+    }
+
+    /// The manager tells a host to form the cluster; after a change of the members that is refused.
+    fn form(&mut self, h: usize) {
+        match self.rig.try_form(h) {
+            Ok(()) => {}
+            Err(FormError::FormedOtherwise(_)) if self.orders.len() > 1 => {}
+            Err(other) => panic!("host {h} refuses to be formed: {other}"),
+        }
+    }
+
+    /// The manager orders a change of the members, going by what a host knows; or it repeats an order
+    /// that it is not sure about, however old it is by now.
+    fn order(&mut self, h: usize) {
+        let rig = &mut self.rig;
+        if rig.random.one_in(3) {
+            let again = rig.random.index(self.orders.len());
+            let spec = self.orders[again].clone();
+            self.tell(h, &spec);
+            return;
+        }
+        let Some(known) = rig.engine(h).spec().cloned() else {
+            return;
+        };
+        let listed = |h: &usize| known.members.iter().any(|m| *m == member(*h));
+        let (inside, outside): (Vec<_>, Vec<_>) = (0..rig.hosts.len()).partition(listed);
+        let smallest = self.initial.min(3);
+        let shrink = inside.len() > smallest && rig.random.one_in(2);
+        let mut spec = if shrink {
+            let removed = inside[rig.random.index(inside.len())];
+            rig.spec_with(h, &[], &[removed])
+        } else if inside.len() < 5 && !outside.is_empty() {
+            let added = outside[rig.random.index(outside.len())];
+            rig.spec_with(h, &[added], &[])
+        } else {
+            return;
+        };
+        spec.revision = Revision(self.orders.len() as u64 + 1);
+        self.orders.push(spec.clone());
+        self.tell(h, &spec);
+    }
+
+    /// Tells whoever of the list is no member, and a member. Any of them may refuse.
+    fn tell(&mut self, h: usize, spec: &ClusterSpec) {
+        let newcomers = (0..self.rig.hosts.len())
+            .filter(|n| *n >= self.initial && spec.members.contains(&member(*n)));
+        for newcomer in newcomers {
+            if self.rig.is_up(newcomer) {
+                let _ = self.rig.learn(newcomer, spec);
+            }
+        }
+        if self.rig.is_up(h) {
+            let _ = self.rig.change_members(h, spec);
         }
     }
 
@@ -239,25 +307,36 @@ impl Storm {
         }
         // Whatever was held up by pauses has come by then.
         rig.run_for(150 * MS);
-        for h in hosts.clone().filter(|h| !self.gone.contains(h)) {
-            rig.form(h);
+        for h in hosts.clone() {
+            if self.gone.contains(&h) {
+                continue;
+            }
+            if h < self.initial {
+                self.form(h);
+            }
+            let rig = &mut self.rig;
             for peer in hosts.clone().filter(|p| *p != h) {
                 rig.show_link(h, peer);
             }
         }
+        let rig = &mut self.rig;
         rig.run_until_converged(20 * SECOND);
-        // What was asked for in the storm may change the view once more; then it must stay.
-        rig.run_for(500 * MS);
+        // What was asked for in the storm may change the view once more, until it is given up; then it
+        // must stay.
+        rig.run_for(1_500 * MS);
         rig.run_until_converged(SECOND);
-        let settled = rig.view_of(rig.up()[0]);
-        for h in hosts.filter(|h| !self.gone.contains(h)) {
+        let members = rig.members();
+        let first = members.iter().copied().find(|h| rig.is_up(*h));
+        let first = first.expect("a majority is up");
+        let settled = rig.view_of(first);
+        for h in members.into_iter().filter(|h| !self.gone.contains(h)) {
             let command = rig.submit(h).expect("it takes commands");
             rig.run_until(SECOND, |rig| rig.history.answered_at(command).is_some());
         }
         rig.run_for(500 * MS);
         rig.run_until_converged(SECOND);
         assert_eq!(
-            rig.view_of(rig.up()[0]),
+            rig.view_of(first),
             settled,
             "the view changes for no reason"
         );
@@ -304,7 +383,8 @@ fn run(hosts: usize, seeds: u64) {
             (first, first + number("SHOAL_SEEDS").unwrap_or(seeds))
         }
     };
-    let (mut entries, mut views, mut answered, mut time) = (0, 0, 0, 0);
+    let (mut entries, mut views, mut changes, mut answered, mut time) = (0, 0, 0, 0, 0);
+    let mut stranded = 0;
     for seed in from..to {
         let _line = Seed { hosts, seed };
         let mut storm = Storm::new(hosts, seed);
@@ -312,12 +392,18 @@ fn run(hosts: usize, seeds: u64) {
         storm.heal();
         entries += storm.rig.history.len();
         views += storm.rig.history.views();
+        changes += storm.rig.history.changes();
+        let up = storm.rig.up().into_iter();
+        stranded += up
+            .filter(|h| storm.rig.status(*h).standing == Standing::NeedsSnapshot)
+            .count();
         answered += storm.rig.history.answered_count();
         time += storm.rig.now;
     }
     let seconds: Us = time / SECOND;
     println!(
-        "{hosts} hosts, {} seeds: {entries} entries, {views} views, {answered} answers, {seconds} s",
+        "{hosts} hosts, {} seeds: {entries} entries, {views} views, {changes} changes of the members, \
+         {stranded} in need of a snapshot, {answered} answers, {seconds} s",
         to - from
     );
 }

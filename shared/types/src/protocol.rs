@@ -34,6 +34,20 @@ pub enum HostRequest {
     },
     /// How is it? Answered by any host in any state.
     Status,
+    /// Manager, to any member: one member more, one less, or other addresses. Answered with
+    /// [`HostReply::MembersChanged`] once a quorum of these members is at it, or with a refusal that says
+    /// whether asking again can help. The present list again is no change; a revision that is not higher
+    /// than that of the present list is refused.
+    ChangeMembers {
+        /// The cluster as it is to be.
+        spec: ClusterSpec,
+    },
+    /// Manager, to a host of no cluster, before `ChangeMembers`: follow this cluster, you are to become a
+    /// member. Repeating it is a no-op; a list of a higher revision replaces it.
+    Learn {
+        /// The cluster as it is to be, this host in it.
+        spec: ClusterSpec,
+    },
 }
 
 /// Reads of a host's own state.
@@ -65,6 +79,10 @@ pub enum HostReply {
     Formed,
     /// Of `Status`.
     Status(Box<HostStatus>),
+    /// Of `ChangeMembers`.
+    MembersChanged,
+    /// Of `Learn`: it is on disk. How far the host is, its state tells.
+    Learning,
 }
 
 /// The answer to a [`Query`].
@@ -110,14 +128,14 @@ pub struct Peeked {
     pub crc: u32,
 }
 
-/// Who forms a cluster.
+/// Who belongs to a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSpec {
-    /// The new cluster.
+    /// The cluster.
     pub cluster: ClusterId,
     /// Its hosts; [`crate::limits::CLUSTER_HOSTS`] of them, sorted by id, each once.
     pub members: Vec<ClusterMember>,
-    /// Fence.
+    /// Fence: of two lists the one with the higher revision is in force.
     pub revision: Revision,
 }
 
@@ -140,6 +158,12 @@ pub enum HostState {
     Joining,
     /// Acts in the current view and has caught up.
     Acting,
+    /// Is to become a member of a cluster and catches up.
+    Learning,
+    /// Lacks what is in no log of its cluster any more.
+    NeedsSnapshot,
+    /// Was removed from its cluster. Its data folder is of no use any more.
+    Removed,
 }
 
 /// A host's view of itself; also its heartbeat to the manager.

@@ -10,6 +10,7 @@ mod announcements;
 mod answer;
 mod executor;
 mod intake;
+mod members;
 mod operations;
 mod outputs;
 mod recovery;
@@ -21,12 +22,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use shoal_queue::{Frozen, Machine};
-use shoal_replication::{Engine, EngineCheckpoint, LinkEvent, Message, RecordNumber, Ticket};
+use shoal_replication::{
+    Engine, EngineCheckpoint, LinkEvent, Message, RecordNumber, Standing, Ticket,
+};
 use shoal_storage::{Address, Batch, BatchDone, Log, Lsn, Removal, Upkeep};
 use shoal_types::planted::show_local_clock;
 use shoal_types::{
-    BodyRef, ClusterId, ErrorCode, HostId, HostReply, HostRequest, HostState, Incarnation, Mono,
-    Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber, ViewSummary,
+    BodyRef, ClusterId, ClusterSpec, ErrorCode, HostId, HostReply, HostRequest, HostState,
+    Incarnation, Mono, Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber, ViewSummary,
 };
 
 pub use answer::{Answer, StoredBody};
@@ -119,6 +122,8 @@ pub struct Core {
     persisted: RecordNumber,
     /// What waits for a record to be durable.
     deferred: Vec<(RecordNumber, Deferred)>,
+    /// Who waits for a change of the members.
+    changes: Vec<(OperationId, ClusterSpec)>,
     /// A batch is out: what arrives meanwhile shares the next one.
     writing: bool,
     outbox: BTreeMap<HostId, Vec<Message>>,
@@ -174,6 +179,7 @@ impl Core {
             last_record: RecordNumber::default(),
             persisted: RecordNumber::default(),
             deferred: Vec::new(),
+            changes: Vec::new(),
             writing: false,
             outbox: BTreeMap::new(),
             effects: Vec::new(),
@@ -217,23 +223,9 @@ impl Core {
                 };
                 self.answer(operation, answer);
             }
-            HostRequest::Form { spec } => match self.engine.form(&spec, self.now) {
-                Ok(()) => {
-                    self.pump();
-                    let formed = Answer::reply(HostReply::Formed);
-                    let after = self.last_record;
-                    if after <= self.persisted {
-                        self.answer(operation, formed);
-                    } else {
-                        self.deferred
-                            .push((after, Deferred::Answer(operation, formed)));
-                    }
-                }
-                Err(e) => {
-                    let refusal = Refusal::not_applied(ErrorCode::Fenced, e.to_string());
-                    self.answer(operation, Answer::refused(refusal));
-                }
-            },
+            HostRequest::Form { spec } => self.form(operation, &spec),
+            HostRequest::ChangeMembers { spec } => self.change_members(operation, spec),
+            HostRequest::Learn { spec } => self.learn(operation, &spec),
             // The driver knows addresses and zone; it answers Status itself.
             HostRequest::Status => unreachable!("the driver answers Status"),
         }
@@ -241,6 +233,7 @@ impl Core {
 
     /// The client of an operation is gone.
     pub fn on_cancel(&mut self, operation: OperationId) {
+        self.changes.retain(|(waiting, _)| *waiting != operation);
         self.cancel(operation);
     }
 
@@ -292,6 +285,7 @@ impl Core {
         if self.stopped.is_some() {
             return std::mem::take(&mut self.effects);
         }
+        self.answer_changes();
         self.note_suspension();
         self.look_at_disk();
         self.propose_tick();
@@ -324,10 +318,15 @@ impl Core {
     /// What this host is at the moment.
     #[must_use]
     pub fn state(&self) -> HostState {
-        match (self.cluster(), self.engine.is_ready() && !self.is_halted()) {
-            (None, _) => HostState::Unassigned,
-            (Some(_), true) => HostState::Acting,
-            (Some(_), false) => HostState::Joining,
+        if self.engine.is_ready() && !self.is_halted() {
+            return HostState::Acting;
+        }
+        match self.engine.standing() {
+            Standing::None => HostState::Unassigned,
+            Standing::Learner => HostState::Learning,
+            Standing::Member => HostState::Joining,
+            Standing::NeedsSnapshot => HostState::NeedsSnapshot,
+            Standing::Removed => HostState::Removed,
         }
     }
 

@@ -68,6 +68,15 @@ impl Operations {
         self.waiting.contains_key(&request) || self.receives.contains_key(&request)
     }
 
+    /// Everyone whose entry is on its way and who still listens: nobody will ever know what became of it.
+    pub(super) fn take_in_flight(&mut self) -> Vec<OperationId> {
+        self.in_entry.clear();
+        self.receives.clear();
+        let in_flight = std::mem::take(&mut self.in_flight).into_iter();
+        let listening = in_flight.filter(|(_, client)| *client == ClientState::Listening);
+        listening.map(|(operation, _)| operation).collect()
+    }
+
     /// Everyone who waits: this host gives them nothing any more.
     pub(super) fn take_waiting(&mut self) -> Vec<OperationId> {
         self.waiters.clear();

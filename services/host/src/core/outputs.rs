@@ -52,6 +52,7 @@ impl Core {
                 } => self.execute(position, &entry, ticket),
                 Output::ViewInstalled { view } => self.view_installed(&view),
                 Output::Dropped { ticket } => self.dropped(ticket),
+                Output::Removed => self.removed(),
                 Output::Fatal { reason } => self.stop(reason),
             }
         }

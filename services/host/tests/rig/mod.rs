@@ -10,7 +10,7 @@ use bytes::Bytes;
 use shoal_host::core::{
     self, Answer, Core, Effect, Opened, OperationId, RecoveryError, StoredBody, Witness,
 };
-use shoal_queue::Machine;
+use shoal_queue::{MACHINE_VERSION_MAX, Machine};
 use shoal_replication::{
     EngineConfig, Heartbeat, HostPhase, LinkEvent, Message, Record, StateReport, View,
 };
@@ -112,18 +112,7 @@ impl Rig {
             log_bytes_max,
         };
         for (n, newest) in (1..).zip(newest) {
-            let slot = Slot {
-                disk: Arc::new(MemDisk::new()),
-                running: None,
-                lives: 0,
-                newest: *newest,
-                raises: Arc::default(),
-                may_stop: false,
-                fatal: None,
-                wall_ahead: 0,
-            };
-            rig.slots.insert(HostId(n), slot);
-            rig.start(HostId(n));
+            rig.add_host_of_release(HostId(n), *newest);
         }
         let spec = rig.spec();
         for host in rig.hosts() {
@@ -142,7 +131,35 @@ impl Rig {
         rig
     }
 
-    fn spec(&self) -> ClusterSpec {
+    /// One host more, which belongs to no cluster.
+    pub(crate) fn add_host(&mut self, host: HostId) {
+        self.add_host_of_release(host, MACHINE_VERSION_MAX.0);
+    }
+
+    fn add_host_of_release(&mut self, host: HostId, newest: u16) {
+        let slot = Slot {
+            disk: Arc::new(MemDisk::new()),
+            running: None,
+            lives: 0,
+            newest,
+            raises: Arc::default(),
+            may_stop: false,
+            fatal: None,
+            wall_ahead: 0,
+        };
+        self.slots.insert(host, slot);
+        self.start(host);
+    }
+
+    /// Calls a host and waits for the answer.
+    pub(crate) fn ask(&mut self, host: HostId, request: HostRequest) -> Result<HostReply, Refusal> {
+        let operation = self.call(host, request, Vec::new());
+        self.run_until(|rig| rig.is_answered(operation));
+        self.answer(operation).expect("just waited for it").0
+    }
+
+    /// The list of all hosts.
+    pub(crate) fn spec(&self) -> ClusterSpec {
         let members = self.slots.keys().map(|host| ClusterMember {
             host: *host,
             address: String::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use shoal_replication::{EngineCheckpoint, Entry, NeededFrom, Record, RecordNumber};
+use shoal_replication::{EngineCheckpoint, Entry, NeededFrom, Record, RecordNumber, View};
 use shoal_types::{HostId, ViewNumber, join};
 
 #[derive(Clone, Default)]
@@ -136,9 +136,8 @@ impl Disk {
             let record = Record::decode(stored.kind, stored.bytes.clone()).expect("it was encoded");
             if let Record::Entry(entry) = record {
                 let first = needed.lanes.iter().find(|(lane, _)| *lane == entry.lane);
-                let first = first.expect("every member has a lane").1;
-                let position = (entry.view, entry.index);
-                if position >= (needed.view, first) && entry.view >= needed.view {
+                let of_view = || first.is_none_or(|(_, first)| entry.index >= *first);
+                if entry.view > needed.view || entry.view == needed.view && of_view() {
                     return;
                 }
             }
@@ -146,8 +145,15 @@ impl Disk {
         }
     }
 
-    /// Entries of the log, as a driver reads them for a peer. All of them must be there.
-    pub fn entries(&self, view: ViewNumber, lane: HostId, from: u64, to: u64) -> Vec<Arc<Entry>> {
+    /// Entries of the log, as a driver reads them for a peer; `None` if the first is not there. After it
+    /// all must be there.
+    pub fn entries(
+        &self,
+        view: ViewNumber,
+        lane: HostId,
+        from: u64,
+        to: u64,
+    ) -> Option<Vec<Arc<Entry>>> {
         let records = self.log.iter().filter(|s| !s.gone && s.kind == 1);
         let entries = records.filter_map(|s| match Record::decode(s.kind, s.bytes.clone()) {
             Ok(Record::Entry(entry)) => Some(entry),
@@ -158,10 +164,30 @@ impl Disk {
         let mut entries: Vec<_> = entries.filter(asked).collect();
         entries.sort_by_key(|e| e.index);
         entries.dedup_by_key(|e| e.index);
+        if entries.first().is_none_or(|e| e.index > from) {
+            return None;
+        }
         let indices: Vec<u64> = entries.iter().map(|e| e.index).collect();
         let expected: Vec<u64> = (from..=to).collect();
         assert_eq!(indices, expected, "entries of lane {lane} in view {view}");
-        entries
+        Some(entries)
+    }
+
+    /// True if this host's vote for a view, or the view itself, survives a power loss here.
+    pub fn stands_for(&self, view: &View) -> bool {
+        let durable = self.log[..self.durable].iter().rev();
+        let mut votes = durable.filter(|s| s.kind == 3 || s.kind == 4);
+        votes.any(
+            |s| match Record::decode(s.kind, s.bytes.clone()).expect("it was encoded") {
+                Record::Accepted { value, .. } => value == *view,
+                Record::View(installed) => installed == *view,
+                _ => false,
+            },
+        ) || self.checkpoint.as_ref().is_some_and(|checkpoint| {
+            let engine = checkpoint.engine();
+            let accepted = engine.accepted.is_some_and(|(_, value)| value == *view);
+            accepted || engine.views.contains(view)
+        })
     }
 
     /// Records that were not removed.

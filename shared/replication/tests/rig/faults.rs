@@ -1,16 +1,51 @@
 //! What happens to hosts, disks and the network.
 
-use shoal_replication::{Engine, EngineConfig, LinkEvent, Message};
-use shoal_types::Incarnation;
+use shoal_replication::{
+    ChangeError, Engine, EngineConfig, FormError, LearnError, LinkEvent, Message,
+};
+use shoal_types::{ClusterSpec, Incarnation, Revision};
 
-use super::{Event, MS, Rig, Us};
+use super::{Event, MS, Rig, Us, member};
 
 impl Rig {
     /// The manager tells a host to form the cluster.
     pub fn form(&mut self, h: usize) {
+        self.try_form(h).unwrap();
+    }
+
+    pub fn try_form(&mut self, h: usize) -> Result<(), FormError> {
         let (spec, now) = (self.spec.clone(), self.now_of(h));
-        self.engine(h).form(&spec, now).unwrap();
+        let formed = self.engine(h).form(&spec, now);
         self.after_input(h);
+        formed
+    }
+
+    /// The manager tells a host that it is to become a member.
+    pub fn learn(&mut self, h: usize, spec: &ClusterSpec) -> Result<(), LearnError> {
+        let now = self.now_of(h);
+        let taken = self.engine(h).learn(spec, now);
+        self.after_input(h);
+        taken
+    }
+
+    /// The manager tells a member who the members are to be.
+    pub fn change_members(&mut self, h: usize, spec: &ClusterSpec) -> Result<(), ChangeError> {
+        let now = self.now_of(h);
+        let taken = self.engine(h).change_members(spec, now);
+        self.after_input(h);
+        taken
+    }
+
+    /// The list as a member knows it, with hosts added and removed and the next revision.
+    pub fn spec_with(&self, h: usize, added: &[usize], removed: &[usize]) -> ClusterSpec {
+        let engine = self.hosts[h].engine.as_ref().expect("the host is up");
+        let mut spec = engine.spec().expect("it belongs to a cluster").clone();
+        spec.members
+            .retain(|m| !removed.contains(&(m.host.0 as usize - 1)));
+        spec.members.extend(added.iter().map(|&h| member(h)));
+        spec.members.sort_by_key(|m| m.host);
+        spec.revision = Revision(spec.revision.0 + 1);
+        spec
     }
 
     /// The process is killed: what it has written stays. The others' connections are reset, and
@@ -39,6 +74,9 @@ impl Rig {
         host.after_persisted.clear();
         host.start += 1;
         host.shown = Incarnation(0);
+        host.links.clear();
+        host.dialled = None;
+        host.removed = false;
         for command in std::mem::take(&mut host.waiting).into_values() {
             self.history.forgotten(command);
         }
@@ -69,23 +107,27 @@ impl Rig {
         self.after_input(h);
     }
 
-    /// Connections between `h` and everyone who is up.
+    /// Connections between `h` and everyone who is up, as far as they dial each other.
     pub(super) fn connect(&mut self, h: usize) {
-        let shown = self.hosts[h].shown;
         for peer in self.others(h) {
-            let peer_shown = self.hosts[peer].shown;
-            if peer_shown.0 == 0 {
-                if self.hosts[peer].engine.is_none() {
-                    self.tell_link(h, peer, LinkEvent::Refused, self.latency);
-                }
-                continue;
+            if self.hosts[peer].links.contains(&h) {
+                self.show_new_link(peer, h);
             }
-            if !self.is_cut(h, peer) {
-                let incarnation = shown;
-                self.tell_link(peer, h, LinkEvent::Up { incarnation }, 2 * self.latency);
-                let incarnation = peer_shown;
-                self.tell_link(h, peer, LinkEvent::Up { incarnation }, 2 * self.latency);
+            if self.hosts[h].links.contains(&peer) {
+                self.show_new_link(h, peer);
             }
+        }
+    }
+
+    /// A host dials another one.
+    pub(super) fn show_new_link(&mut self, host: usize, peer: usize) {
+        let incarnation = self.hosts[peer].shown;
+        if self.hosts[host].shown.0 == 0 {
+            // It will, once its own life is durable.
+        } else if self.hosts[peer].engine.is_none() {
+            self.tell_link(host, peer, LinkEvent::Refused, self.latency);
+        } else if incarnation.0 > 0 && !self.is_cut(host, peer) {
+            self.tell_link(host, peer, LinkEvent::Up { incarnation }, 2 * self.latency);
         }
     }
 

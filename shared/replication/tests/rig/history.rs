@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use shoal_replication::{Payload, View};
-use shoal_types::Position;
+use shoal_types::{HostId, Position, Revision};
 
 use super::Us;
 
@@ -38,6 +38,9 @@ pub struct History {
     /// By view: at which place of the order it begins.
     views: BTreeMap<u64, (usize, View)>,
     commands: u64,
+    /// Of the list of members decided last.
+    revision: Revision,
+    changes: usize,
     pub forgotten: BTreeSet<Command>,
 }
 
@@ -72,14 +75,56 @@ impl History {
         );
     }
 
-    /// A host installed a view after so many executed entries.
-    pub fn installed(&mut self, host: usize, place: usize, view: &View) {
+    /// A host installed a view after so many executed entries. True if it is the first to do so.
+    pub fn installed(&mut self, host: usize, place: usize, view: &View) -> bool {
+        let is_first = !self.views.contains_key(&view.number.0);
+        if is_first {
+            self.check_members(view);
+        }
         let (known, value) = self
             .views
             .entry(view.number.0)
             .or_insert_with(|| (place, view.clone()));
         assert_eq!(value, view, "host {host} installs another view");
         assert_eq!(*known, place, "host {host} installs {view:?} elsewhere");
+        is_first
+    }
+
+    /// Members change one at a time, by lists whose revisions grow; vectors are aligned with them.
+    fn check_members(&mut self, view: &View) {
+        assert!(view.active.iter().all(|h| view.members.contains(h)));
+        let Some(before) = self.members_before(view) else {
+            return;
+        };
+        assert_eq!(view.ends.len(), before.len(), "{view:?} after {before:?}");
+        let only = |a: &[HostId], b: &[HostId]| a.iter().filter(|h| !b.contains(h)).count();
+        let differing = only(&before, &view.members) + only(&view.members, &before);
+        assert!(differing <= 1, "{view:?} after {before:?}");
+        match &view.spec {
+            None => assert_eq!(differing, 0, "{view:?} after {before:?}"),
+            Some(spec) => {
+                let listed: Vec<HostId> = spec.members.iter().map(|m| m.host).collect();
+                assert_eq!(listed, view.members);
+                assert!(
+                    spec.revision > self.revision,
+                    "{view:?} is decided after revision {}",
+                    self.revision
+                );
+                self.revision = spec.revision;
+                self.changes += differing;
+            }
+        }
+    }
+
+    /// The members of the view before.
+    pub fn members_before(&self, view: &View) -> Option<Vec<HostId>> {
+        let before = self.views.get(&(view.number.0 - 1));
+        before.map(|(_, before)| before.members.clone())
+    }
+
+    /// How often a member was added or removed.
+    pub fn changes(&self) -> usize {
+        self.changes
     }
 
     pub fn answered(&mut self, command: Command, now: Us) {

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use shoal_replication::{
-    Engine, LinkEvent, Message, NotReady, Payload, RecordNumber, Status, Ticket, Timings,
+    Engine, LinkEvent, Message, NotReady, Payload, RecordNumber, Standing, Status, Ticket, Timings,
     decode_messages,
 };
 use shoal_types::{
@@ -87,6 +87,19 @@ pub struct Host {
     start: u64,
     /// The life that others may see; 0 until it is durable.
     shown: Incarnation,
+    /// Whom it dials, as its engine said when its neighbours had this version.
+    links: BTreeSet<usize>,
+    dialled: Option<u64>,
+    /// It knows that it was removed.
+    removed: bool,
+}
+
+/// A host as lists of members name it.
+pub fn member(h: usize) -> ClusterMember {
+    ClusterMember {
+        host: HostId(h as u64 + 1),
+        address: format!("h{h}:9"),
+    }
 }
 
 #[derive(Clone)]
@@ -119,18 +132,19 @@ impl Rig {
     }
 
     pub fn unformed(hosts: usize, seed: u64, timings: Timings) -> Self {
-        let id = |h: usize| HostId(h as u64 + 1);
-        let member = |h: usize| ClusterMember {
-            host: id(h),
-            address: format!("h{h}:9"),
-        };
+        Self::with_spares(hosts, 0, seed, timings)
+    }
+
+    /// Hosts that are up; the first of them are to be formed into a cluster.
+    pub fn with_spares(members: usize, spares: usize, seed: u64, timings: Timings) -> Self {
+        let hosts = members + spares;
         let spec = ClusterSpec {
             cluster: ClusterId(7),
-            members: (0..hosts).map(member).collect(),
+            members: (0..members).map(member).collect(),
             revision: Revision(1),
         };
         let host = |h: usize| Host {
-            id: id(h),
+            id: member(h).host,
             engine: None,
             disk: Disk::default(),
             sync_latency: 100,
@@ -143,6 +157,9 @@ impl Rig {
             paused_until: 0,
             start: 0,
             shown: Incarnation(0),
+            links: BTreeSet::new(),
+            dialled: None,
+            removed: false,
         };
         let mut rig = Self {
             now: 0,
@@ -352,9 +369,20 @@ impl Rig {
         id.0 as usize - 1
     }
 
-    /// True if all hosts that are up act as writers in one view and have executed everything.
+    /// The members of the latest view that a host that is up has installed.
+    pub fn members(&self) -> Vec<usize> {
+        let views = self.up().into_iter().map(|h| self.status(h).view);
+        let latest = views.max_by_key(|view| view.number).unwrap_or_default();
+        latest.members.iter().map(|id| self.place_of(*id)).collect()
+    }
+
+    /// True if all members that are up act as writers in one view and have executed everything, and
+    /// nobody else takes itself for a member.
     pub fn converged(&self) -> bool {
-        let up = self.up();
+        let members = self.members();
+        let (up, outside): (Vec<_>, Vec<_>) =
+            self.up().into_iter().partition(|h| members.contains(h));
+        let knows = |h: &usize| self.status(*h).standing != Standing::Member;
         let settled = |h: &usize| {
             let status = self.status(*h);
             let lanes = &status.lanes;
@@ -365,7 +393,7 @@ impl Rig {
                 && lanes.iter().all(|lane| lane.executed == lane.held)
                 && self.view_of(*h) == self.view_of(up[0])
         };
-        up.iter().all(settled)
+        !up.is_empty() && up.iter().all(settled) && outside.iter().all(knows)
     }
 
     /// Everyone who is up agrees, and nothing that was answered is missing anywhere.

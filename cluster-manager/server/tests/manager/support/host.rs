@@ -316,7 +316,10 @@ impl HostService for Fake {
         let result = match request {
             HostRequest::Form { spec } => self.form(spec),
             HostRequest::Execute { cluster, request } => self.execute(cluster, request),
-            HostRequest::Query { .. } | HostRequest::Status => panic!("the manager does not ask"),
+            HostRequest::Query { .. }
+            | HostRequest::Status
+            | HostRequest::ChangeMembers { .. }
+            | HostRequest::Learn { .. } => panic!("the manager does not ask"),
         };
         Response {
             clock: now(),
