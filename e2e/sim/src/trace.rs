@@ -82,6 +82,8 @@ pub enum Note {
     Told { call: CallId, what: String },
     /// A call is given up by its client.
     Cancelled { call: CallId },
+    /// What the seed drew.
+    Drawn(String),
     /// A mark in the course of a run.
     Phase(&'static str),
     /// Something that must not be.
@@ -142,6 +144,7 @@ impl fmt::Display for Note {
             Self::Asks { call, host, what } => write!(f, "call {} asks {host}: {what}", call.0),
             Self::Told { call, what } => write!(f, "call {} is told: {what}", call.0),
             Self::Cancelled { call } => write!(f, "call {} is cancelled", call.0),
+            Self::Drawn(what) => write!(f, "drawn: {what}"),
             Self::Phase(name) => write!(f, "---- {name}"),
             Self::Violation(what) => write!(f, "VIOLATION {what}"),
         }
@@ -246,6 +249,7 @@ impl Note {
             Self::Asks { call, host, .. } => [call.0, host.0, 0, 0],
             Self::Told { call, .. } | Self::Cancelled { call } => [call.0, 0, 0, 0],
             Self::Phase(name) => [name.len() as u64, 0, 0, 0],
+            Self::Drawn(_) => [0; 4],
             Self::Violation(what) => [what.len() as u64, 0, 0, 0],
         }
     }

@@ -144,7 +144,7 @@ impl World {
     fn retire(&mut self, id: HostId) {
         if self.may_lose(id) {
             self.power_off(id);
-            self.host(id).away = true;
+            self.lose(id);
         }
     }
 

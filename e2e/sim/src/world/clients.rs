@@ -21,6 +21,11 @@ impl World {
 
     /// Lets clients act whose time has come.
     pub(super) fn wake_clients(&mut self) {
+        // They may have been woken before and have another time in mind by now.
+        if self.clients_planned != Some(self.now) {
+            return;
+        }
+        self.clients_planned = None;
         let wall = self.client_wall();
         let asks = self.workload.wake(self.now, wall);
         self.carry_out_asks(asks);

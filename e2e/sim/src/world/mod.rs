@@ -47,7 +47,7 @@ use crate::limits::{CLOCK_ERROR_MAX, EVENTS_MAX, SECOND, SKEW_BOUND};
 use crate::options::Options;
 use crate::random::Random;
 use crate::sometimes::{Reached, Sometimes};
-use crate::trace::Trace;
+use crate::trace::{Note, Trace};
 use crate::workload::{Knobs, Workload};
 
 const CLUSTER: ClusterId = ClusterId(1);
@@ -308,6 +308,8 @@ impl World {
     }
 
     fn plan_beginning(&mut self) {
+        let drawn = self.trace.text(|| format!("{:?}", self.options));
+        self.trace.note(self.now, &Note::Drawn(drawn));
         for id in self.options.hosts.clone() {
             self.start(id);
             let at = SimTime(self.options.formation[&id]);

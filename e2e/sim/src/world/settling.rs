@@ -43,9 +43,15 @@ impl World {
     fn stop_damaged(&mut self, id: HostId) {
         self.kill(id, "its disk is bad");
         let host = self.host(id);
-        host.away = true;
         host.powered = false;
+        self.lose(id);
         self.links_changed();
+    }
+
+    /// A host does not come back in this run.
+    pub(super) fn lose(&mut self, id: HostId) {
+        self.host(id).away = true;
+        self.workload.host_is_gone(id);
     }
 
     /// Looks whether the cluster has come to rest. If not in time, that is a violation.

@@ -230,10 +230,10 @@ impl World {
         if excused {
             self.start_later(id);
         } else if host.damaged {
-            host.away = true;
+            self.lose(id);
             self.reached.note(Sometimes::DamageRefused);
         } else {
-            host.away = true;
+            self.lose(id);
             self.violation(
                 Checker::Assertions,
                 format!("{id} does not start on a disk that is whole: {why}"),

@@ -82,7 +82,7 @@ impl World {
             );
         }
         self.kill(id, why);
-        self.hosts.get_mut(&id).expect("one of ours").away = true;
+        self.lose(id);
     }
 
     /// An assertion of the host's own failed.
