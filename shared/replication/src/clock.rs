@@ -68,12 +68,16 @@ impl Clock {
         }
     }
 
-    /// Physical now: this host's own, or the members' median if it is further ahead of that than clocks
-    /// may differ. `None` if too few members have shown their clocks to tell.
+    /// Physical now: this host's own, or what most agree on if it is further off than clocks may differ.
+    /// `None` if no quorum of the members is seen to agree, so that nobody can tell whose clock is right.
     pub(crate) fn physical(&self, wall: Ts) -> Option<Ts> {
         let median = self.median_ahead()?;
-        let limit = -signed(Ts(MAX_CLOCK_SKEW));
-        Some(if median < limit {
+        let apart = |ahead: i64| ahead.abs_diff(median);
+        let agree = self.known_ahead().filter(|&a| apart(a) <= MAX_CLOCK_SKEW);
+        if !Quorum::of(self.ahead.len()).reached_by(agree.count()) {
+            return None;
+        }
+        Some(if apart(0) > MAX_CLOCK_SKEW {
             shifted(wall, median)
         } else {
             wall
@@ -107,12 +111,16 @@ impl Clock {
     /// The lower median of how far the members' clocks are ahead of this one, if a quorum has shown
     /// its clock.
     fn median_ahead(&self) -> Option<i64> {
-        let others = self.ahead.iter().enumerate().filter(|(k, _)| *k != self.me);
-        let mut known: Vec<i64> = others.filter_map(|(_, ahead)| *ahead).collect();
-        known.push(0);
+        let mut known: Vec<i64> = self.known_ahead().collect();
         known.sort_unstable();
         let enough = Quorum::of(self.ahead.len()).reached_by(known.len());
         enough.then(|| known[(known.len() - 1) / 2])
+    }
+
+    /// How far the clocks that were shown are ahead of this one, this one included.
+    fn known_ahead(&self) -> impl Iterator<Item = i64> {
+        let others = self.ahead.iter().enumerate().filter(|(k, _)| *k != self.me);
+        others.filter_map(|(_, ahead)| *ahead).chain([0])
     }
 }
 
@@ -149,10 +157,30 @@ mod tests {
 
     #[test]
     fn a_host_far_ahead_of_the_median_uses_the_median() {
-        let clock = clock_of_three([Some(-9_000_000), Some(-8_000_000)]);
+        let clock = clock_of_three([Some(-8_300_000), Some(-8_000_000)]);
         assert_eq!(clock.physical(NOW), Some(Ts(NOW.0 - 8_000_000)));
         let within = clock_of_three([Some(-400_000), Some(-300_000)]);
         assert_eq!(within.physical(NOW), Some(NOW));
+    }
+
+    /// One clock of three was far behind, and of the two hosts that were left it was one. The lower of
+    /// the two clocks was taken for right, which was below the cluster's time: time stood still. When
+    /// the third host came back, it leapt, and every lease given meanwhile ended seconds too early.
+    #[test]
+    fn two_clocks_that_disagree_tell_nothing() {
+        let far = 2_500_000;
+        for ahead in [far, -far] {
+            assert_eq!(clock_of_three([Some(ahead), None]).physical(NOW), None);
+        }
+        let third = clock_of_three([Some(-far), Some(3)]);
+        assert_eq!(third.physical(NOW), Some(NOW));
+        assert_eq!(clock_of_three([Some(-far), Some(far)]).physical(NOW), None);
+    }
+
+    #[test]
+    fn a_host_far_behind_what_most_agree_on_goes_by_that() {
+        let clock = clock_of_three([Some(9_000_000), Some(8_900_000)]);
+        assert_eq!(clock.physical(NOW), Some(NOW.after(8_900_000)));
     }
 
     #[test]
