@@ -79,6 +79,10 @@ impl Role for Drainer {
             };
             return Next::Do(Self::errand(command, None, desk));
         }
+        let gone = |host: &HostId| desk.gone.contains(host);
+        while self.hosts.get(self.turn).is_some_and(gone) {
+            self.turn += 1;
+        }
         if self.turn == self.hosts.len() {
             return Next::Done;
         }

@@ -65,6 +65,8 @@ pub struct Workload {
     calls: Vec<Call>,
     /// Calls that nobody waits for any more; their answers are not heard.
     cancelled: Vec<CallId>,
+    /// Hosts that never come back.
+    gone: Vec<HostId>,
     bodies: u64,
     draining: bool,
     random: Random,
@@ -124,6 +126,7 @@ impl Workload {
             clients,
             calls: Vec::new(),
             cancelled: Vec::new(),
+            gone: Vec::new(),
             bodies: 0,
             draining: false,
             random,
@@ -208,6 +211,13 @@ impl Workload {
         }
     }
 
+    /// A host is gone for good: a drain does not wait for it.
+    pub fn host_is_gone(&mut self, host: HostId) {
+        if !self.gone.contains(&host) {
+            self.gone.push(host);
+        }
+    }
+
     /// True once a drain was asked for and is done, and every other client has come to rest.
     #[must_use]
     pub fn drained(&self) -> bool {
@@ -241,6 +251,7 @@ impl Workload {
             random: &mut client.random,
             bodies: &mut self.bodies,
             draining: self.draining,
+            gone: &self.gone,
         };
         match client.role.next(&mut desk) {
             Next::Do(errand) => self.begin(number, errand, wall, asks),
@@ -319,6 +330,7 @@ impl Workload {
             random: &mut client.random,
             bodies: &mut self.bodies,
             draining: self.draining,
+            gone: &self.gone,
         };
         client
             .role

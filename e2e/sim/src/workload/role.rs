@@ -21,6 +21,8 @@ pub(super) struct Desk<'a> {
     pub(super) bodies: &'a mut u64,
     /// Nothing new is begun any more, unless it helps to empty the queues.
     pub(super) draining: bool,
+    /// Hosts that never come back.
+    pub(super) gone: &'a [shoal_types::HostId],
 }
 
 /// What comes next.
