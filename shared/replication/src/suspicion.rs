@@ -66,7 +66,9 @@ impl Engine {
         for k in self.others() {
             let peer = &self.peers[k];
             let suspect_at = peer.suspect_at(now, timings);
-            if suspect_at <= now {
+            // One that is suspected for its clock still shows it: forgotten, it could not come out that
+            // it is this host's own clock that is off.
+            if suspect_at <= now && now >= peer.skewed_until {
                 self.clock.forget_wall_of(k);
             }
             let idle_at = peer.idle_at(self.view_since, timings);

@@ -201,6 +201,28 @@ fn a_clock_far_behind_the_others_is_no_harm() {
 }
 
 #[test]
+fn a_host_far_behind_does_not_suspect_everyone_for_ever() {
+    // Once it had heard nobody for a while, it took the first one it heard again for too far ahead, forgot
+    // that one's clock for it, likewise the next one's, and so never knew enough clocks to see that it was
+    // its own that was behind. It writes no lane here, so the others' view stays as it is.
+    let mut rig = Rig::unformed(3, 1, Default::default());
+    rig.hosts[2].skew = -3_600 * SECOND as i64;
+    for h in 0..3 {
+        rig.form(h);
+    }
+    rig.run_for(100 * MS);
+    rig.leave(2);
+    rig.run_for(100 * MS);
+    assert_eq!(rig.writers_of(2), [0, 1]);
+    rig.split(&[2]);
+    rig.run_for(2 * SECOND);
+    assert_eq!(rig.status(2).suspected.len(), 2);
+    rig.heal();
+    rig.run_for(2 * SECOND);
+    assert_eq!(rig.status(2).suspected, []);
+}
+
+#[test]
 fn a_host_that_cannot_tell_whether_its_clock_is_right_takes_no_commands() {
     let mut rig = Rig::unformed(3, 1, Default::default());
     rig.run_for(MS);
