@@ -684,7 +684,7 @@ impl Model {
 
         let partition = self.partitions.get_mut(&id).unwrap();
         let same_attempt = |(key, at, _): &&(AttemptKey, Ts, Leases)| {
-            Some(*key) == wanted.attempt && now < at.after(DEDUPLICATION_WINDOW)
+            !wanted.auto_ack && Some(*key) == wanted.attempt && now < at.after(DEDUPLICATION_WINDOW)
         };
         let mut deliveries = match partition.attempts.iter().rev().find(same_attempt) {
             Some((_, _, leases)) => partition.still_leased(id, leases, now),

@@ -49,10 +49,12 @@ impl Partition {
         Outcome::Received(deliveries)
     }
 
+    /// What the attempt leased before. Who wants messages deleted as they are given repeats nothing: the
+    /// leases would stay, and their messages come back.
     fn repeat_attempt(&self, wanted: Wanted, now: Ts) -> Vec<Delivery> {
         match wanted.attempt {
-            Some(key) => self.still_leased(self.attempts.leases(key, now), now),
-            None => Vec::new(),
+            Some(key) if !wanted.auto_ack => self.still_leased(self.attempts.leases(key, now), now),
+            _ => Vec::new(),
         }
     }
 

@@ -318,6 +318,17 @@ fn an_attempt_repeated_gives_the_same_messages_while_they_are_leased() {
 }
 
 #[test]
+fn a_receive_that_deletes_at_once_repeats_no_attempt() {
+    // It gave the messages that the attempt had leased, deleted none of them, and they came back.
+    let mut desk = Desk::new();
+    desk.send(vec![item(1), item(2)]);
+    desk.attempt(1, 1);
+    assert_eq!(desk::numbers_of(&desk.take_in_attempt(1, 1)), [2]);
+    desk.wait(seconds(30));
+    assert_eq!(desk.numbers(9), [1]);
+}
+
+#[test]
 fn a_receive_gives_less_rather_than_more_bytes_than_an_answer_holds() {
     let mut desk = Desk::new();
     desk.send(vec![item(3 << 20), item(1 << 20), item(1)]);

@@ -259,6 +259,21 @@ impl Desk {
         }))
     }
 
+    /// Receives and deletes at once, under an attempt's key.
+    pub(crate) fn take_in_attempt(&mut self, count: u16, key: u8) -> Vec<Delivery> {
+        Self::received(self.receive_as(|command| {
+            if let Command::Receive {
+                max,
+                attempt,
+                auto_ack,
+                ..
+            } = command
+            {
+                (*max, *attempt, *auto_ack) = (count, Some([key; 16]), true);
+            }
+        }))
+    }
+
     /// A receive that finds nothing and waits so many seconds.
     pub(crate) fn wait_for(&mut self, count: u16, wait_s: u64) -> RequestId {
         let at = self.at.ts;
