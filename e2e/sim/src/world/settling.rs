@@ -59,6 +59,10 @@ impl World {
         let Phase::Settling { since } = self.phase else {
             return;
         };
+        // A host that was about to leave when the faults ended has left by now, and is wanted back.
+        for id in self.expected() {
+            self.start(id);
+        }
         let restless = self.restless();
         if restless.is_none() && self.workload.drained() {
             return self.end(true);
