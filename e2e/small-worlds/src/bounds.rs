@@ -6,7 +6,7 @@ use shoal_replication::Timings;
 
 use crate::world::HOSTS;
 
-/// How much of each sort of event there may be, in all. A search tries every order of them.
+/// How much of each sort of event there may be. A search tries every order of them.
 #[derive(Clone, Debug)]
 pub struct Bounds {
     /// Batches that clients submit at each host.
@@ -17,12 +17,12 @@ pub struct Bounds {
     pub losses: u8,
     /// Where a sync is a step of its own. Elsewhere it is complete before anything else happens.
     pub slow_disks: [bool; HOSTS],
-    /// Hosts that crash.
-    pub crashes: u8,
-    /// Hosts that start again.
-    pub restarts: u8,
-    /// Links that break, one way, between hosts that are well.
-    pub breaks: u8,
+    /// How often each host crashes.
+    pub crashes: [u8; HOSTS],
+    /// How often each starts again.
+    pub restarts: [u8; HOSTS],
+    /// Links that break once although both hosts are well: who notices, and whom it suspects then.
+    pub breaks: Vec<(usize, usize)>,
     /// Timers that fire at each host.
     pub timeouts: [u8; HOSTS],
     /// Which hosts are told to leave.
@@ -54,8 +54,6 @@ pub enum Driver {
     Honest,
     /// Reports records as durable that a crash can still take.
     ReportsTooEarly,
-    /// Sends what is to be sent only after a sync at once.
-    SendsTooEarly,
     /// A restart finds an empty folder, and is formed again under the same identity.
     ComesBackEmpty,
 }
@@ -67,9 +65,9 @@ impl Default for Bounds {
             network: Network::Ordered,
             losses: 0,
             slow_disks: [false; HOSTS],
-            crashes: 0,
-            restarts: 0,
-            breaks: 0,
+            crashes: [0; HOSTS],
+            restarts: [0; HOSTS],
+            breaks: Vec::new(),
             timeouts: [0; HOSTS],
             leaving: [false; HOSTS],
             last_view: 1,

@@ -9,8 +9,10 @@ use shoal_types::{HostId, ViewNumber};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     log: Vec<Record>,
-    /// So many of them survive a crash for sure.
+    /// So many of them were reported as durable.
     durable: usize,
+    /// So many of them survive a crash for sure: the same, if the driver is honest.
+    safe: usize,
     /// The sync under way covers so many.
     syncing: Option<usize>,
 }
@@ -34,29 +36,32 @@ impl Disk {
 
     /// The sync under way is complete.
     pub(crate) fn synced(&mut self) -> RecordNumber {
-        let up_to = self.syncing.take().expect("a sync is under way");
-        self.durable = self.durable.max(up_to);
-        number_of(up_to)
+        let durable = self.said_to_be_synced();
+        self.safe = self.durable;
+        durable
     }
 
-    /// All that was written, as if it were durable. It is not.
-    pub(crate) fn written(&self) -> RecordNumber {
-        number_of(self.log.len())
+    /// The sync under way is reported as complete, and is not.
+    pub(crate) fn said_to_be_synced(&mut self) -> RecordNumber {
+        self.durable = self.syncing.take().expect("a sync is under way");
+        number_of(self.durable)
     }
 
-    pub(crate) fn unsynced(&self) -> usize {
-        self.log.len() - self.durable
+    /// Records that a crash may take.
+    pub(crate) fn may_be_lost(&self) -> usize {
+        self.log.len() - self.safe
     }
 
-    /// So many unsynced records happen to be on disk.
-    pub(crate) fn crash(&mut self, unsynced: usize) {
-        self.log.truncate(self.durable + unsynced);
+    /// So many records beyond the safe ones happen to be on disk.
+    pub(crate) fn crash(&mut self, kept: usize) {
+        self.log.truncate(self.safe + kept);
         self.syncing = None;
     }
 
     /// Opening syncs what a scan finds.
     pub(crate) fn open(&mut self) -> Vec<Record> {
         self.durable = self.log.len();
+        self.safe = self.durable;
         self.log.clone()
     }
 

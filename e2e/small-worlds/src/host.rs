@@ -35,8 +35,6 @@ pub(crate) struct Host {
     pub(crate) batches: u8,
     /// The life that others may see.
     pub(crate) shown: Option<Incarnation>,
-    /// Links to these are broken.
-    pub(crate) broken: [bool; HOSTS],
     /// The engine wants no more to be done.
     pub(crate) stopped: bool,
     lives: u8,
@@ -70,7 +68,6 @@ impl Host {
             waiting: BTreeMap::new(),
             batches: 0,
             shown: None,
-            broken: [false; HOSTS],
             stopped: false,
             lives: 0,
             acted_again: false,
@@ -119,7 +116,6 @@ impl Host {
         self.waiting.clear();
         self.executed = 0;
         self.shown = None;
-        self.broken = [false; HOSTS];
         self.stopped = false;
         self.acted_again = false;
     }

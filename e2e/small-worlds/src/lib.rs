@@ -9,16 +9,19 @@
 //!
 //! # What stands for what
 //!
-//! - **The network** reorders without limit: any letter in flight may be the next to arrive. It loses
-//!   without limit, too, and needs no action for that: every state in which a letter was lost does the
-//!   same as the one in which it is under way for ever. For the same reason the arrival of a letter that
-//!   changes nothing is left out. Duplication is an action and bounded. Letters to and from a host that
-//!   crashed stay in flight: they may reach or come from its next life.
-//! - **The disk** completes its syncs as actions of their own; a sync covers what was written when it
-//!   began. A crash keeps any number of the records that were not synced, from none to all.
+//! - **The network** is one of two ([`Network`]). *Ordered* does what connections do: one letter after the
+//!   other from one host to another, lost with the life that sent it or was to get it. *Free* keeps every
+//!   letter for ever, so that it may arrive at any time, again, or after a restart of either side. Loss
+//!   needs no action there: the state in which a letter is lost does the same as the one in which it is
+//!   under way for ever; and an arrival that changes nothing is left out. On an ordered network the same
+//!   holds for the last letters of a link; a letter lost before others that arrive is an action, and
+//!   bounded.
+//! - **The disk** completes its syncs as actions of their own where the world says that it is slow; a
+//!   sync covers what was written when it began. A crash keeps any number of the records that were not
+//!   synced, from none to all. A fast disk is done before anything else happens.
 //! - **Links**: when a host crashes, the others may learn that nobody listens there, now, later or never.
-//!   A link may also just break, one way, which makes the host behind it suspect although it is well; it
-//!   may come up again at any time or never.
+//!   A link may also just break, at one end, which makes the host behind it suspect although it is well;
+//!   it may come up again at any time or never.
 //! - **Time**: each host has a monotonic clock of its own which stands still, but for two actions: it
 //!   jumps to the next timeout, or past the time that a broken link may take to come back. Since nothing
 //!   ties the hosts' clocks together, this covers hosts of any relative speed. Wall clocks stand still
@@ -27,13 +30,15 @@
 //!   and so are their disks. One field is left out: how many samples a maximum of recent gaps was taken
 //!   over, which matters only after a thousand of them. Everything else, times included, tells states
 //!   apart: nothing is hidden that could make a difference. States are remembered by 64-bit
-//!   fingerprints, so that among some millions of them two may be confused with a chance below one in a
-//!   million.
+//!   fingerprints: that two of five million are confused has a chance below one in a million.
 //!
 //! # What is not covered
 //!
 //! - Anything beyond the bounds: more batches, crashes, timers, or more than the world's last view. Of
-//!   the timers only as many fire as the bounds say, so repetitions are rarely seen twice.
+//!   the timers only as many fire as the bounds say, so repetitions are rarely seen twice; in most
+//!   worlds none do, and what needs one does not happen.
+//! - In worlds that are too large, what the limit leaves out: the binary's table says which these are.
+//!   They are searched twice, once breadth first and once depth first.
 //! - A driver may give an engine several inputs before it polls. Here one letter (which may carry
 //!   several messages, as one turn sent them) is one turn.
 //! - Encodings (messages and records stay values), checkpoints and the removal of segments (a restart
@@ -59,5 +64,5 @@ pub use bounds::{Bounds, Driver, Network};
 pub use catalogue::{Scope, catalogue, world_named};
 pub use history::Sight;
 pub use promise::Promise;
-pub use search::{Found, Limits, search};
+pub use search::{Found, Limits, Order, search};
 pub use world::{SmallWorld, World};

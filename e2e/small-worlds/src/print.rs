@@ -1,12 +1,11 @@
 //! Fingerprints: what makes two values the same for the search.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 
 /// A value with the fingerprint of its `Debug` text. Derived `Debug` shows every field, so a field that
 /// is new in the engine tells states apart without anyone thinking of it here.
-#[derive(Debug)]
 pub struct Printed<T> {
     value: T,
     print: u64,
@@ -30,6 +29,12 @@ impl<T> Deref for Printed<T> {
 
     fn deref(&self) -> &T {
         &self.value
+    }
+}
+
+impl<T: Debug> Debug for Printed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
     }
 }
 

@@ -34,17 +34,31 @@ pub struct Found {
     pub broken: Option<(Promise, String)>,
 }
 
-/// Searches breadth first, until all is seen, a promise is broken, or a limit is reached.
+/// In which order a search goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// All short ways before longer ones: what it finds, it finds on the shortest way.
+    Breadth,
+    /// A way to its end before another one: sees the late states of worlds that are too large.
+    Depth,
+}
+
+/// Searches until all is seen, a promise is broken, or a limit is reached.
 #[must_use]
-pub fn search(bounds: Bounds, limits: Limits) -> Found {
+pub fn search(bounds: Bounds, order: Order, limits: Limits) -> Found {
     let start = Instant::now();
-    let checker = SmallWorld::new(bounds)
+    let search = SmallWorld::new(bounds)
         .checker()
         .threads(limits.threads)
         .target_state_count(limits.states)
-        .finish_when(HasDiscoveries::AnyFailures)
-        .spawn_bfs()
-        .join();
+        .finish_when(HasDiscoveries::AnyFailures);
+    match order {
+        Order::Breadth => found(&search.spawn_bfs().join(), limits, start),
+        Order::Depth => found(&search.spawn_dfs().join(), limits, start),
+    }
+}
+
+fn found(checker: &impl Checker<SmallWorld>, limits: Limits, start: Instant) -> Found {
     let took = start.elapsed();
     let discoveries = checker.discoveries();
     let broken = Promise::ALL.into_iter().find_map(|promise| {

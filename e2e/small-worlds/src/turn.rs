@@ -140,7 +140,6 @@ impl Going {
             Input::Notice { peer, news } => self.noticed(*peer, *news),
             Input::Synced => self.synced(),
             Input::Break { peer } => {
-                self.host.broken[*peer] = true;
                 let id = self.host.id_of(*peer);
                 self.host.engine().handle_link(id, LinkEvent::Closed, now);
                 self.carry_out();
@@ -197,16 +196,13 @@ impl Going {
 
     fn noticed(&mut self, peer: usize, news: News) {
         let (now, id) = (self.host.now, self.host.id_of(peer));
-        if let News::Up(_) = news {
-            self.host.broken[peer] = false;
-        }
         self.host.engine().handle_link(id, news.event(), now);
     }
 
     fn synced(&mut self) {
         let now = self.host.now;
         let durable = match self.driver {
-            Driver::ReportsTooEarly => self.host.disk.written(),
+            Driver::ReportsTooEarly => self.host.disk.said_to_be_synced(),
             _ => self.host.disk.synced(),
         };
         self.host.engine().handle_persisted(durable, now);
@@ -235,10 +231,7 @@ impl Going {
                 }
                 Output::SendAfterPersisted { after, to, message } => {
                     let to = self.host.place_of(to);
-                    match self.driver {
-                        Driver::SendsTooEarly => self.frames[to].push(message),
-                        _ => self.host.after_persisted.push((after, to, message)),
-                    }
+                    self.host.after_persisted.push((after, to, message));
                 }
                 Output::SendFromLog {
                     to,

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::letter::{Letter, Mail, News};
 use crate::print::Printed;
 use crate::turn::{Event, Input, Turn, take_turn};
-use crate::{Action, Bounds, Network, Promise, Sight};
+use crate::{Action, Bounds, Driver, Network, Promise, Sight};
 
 /// Hosts of every world.
 pub(crate) const HOSTS: usize = 3;
@@ -42,9 +42,9 @@ pub struct World {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Left {
     losses: u8,
-    crashes: u8,
-    restarts: u8,
-    breaks: u8,
+    crashes: [u8; HOSTS],
+    restarts: [u8; HOSTS],
+    breaks: Vec<(usize, usize)>,
     timeouts: [u8; HOSTS],
     leaving: [bool; HOSTS],
 }
@@ -112,7 +112,7 @@ impl World {
         for host in 0..HOSTS {
             if !self.hosts[host].is_up() {
                 self.mail.forget_news_for(host);
-                if self.left.restarts == 0 {
+                if self.left.restarts[host] == 0 {
                     self.mail.lose_to(host);
                 }
             }
@@ -121,7 +121,8 @@ impl World {
 }
 
 impl SmallWorld {
-    /// Three hosts that act in the first view and owe each other nothing; what may happen from there.
+    /// Three hosts that act in the first view and owe each other nothing; what may happen from there. A driver
+    /// that breaks its contract does so from there on.
     ///
     /// # Panics
     /// If formation fails.
@@ -136,26 +137,48 @@ impl SmallWorld {
                 losses: bounds.losses,
                 crashes: bounds.crashes,
                 restarts: bounds.restarts,
-                breaks: bounds.breaks,
+                breaks: bounds.breaks.clone(),
                 timeouts: bounds.timeouts,
                 leaving: bounds.leaving,
             },
         };
+        let driver = bounds.driver;
         let mut small = Self {
-            bounds,
+            bounds: Bounds {
+                driver: Driver::Honest,
+                ..bounds
+            },
             first,
             turns: RwLock::default(),
             hosts: RwLock::default(),
         };
         small.first = small.formed(small.first.clone());
+        small.bounds.driver = driver;
+        small.turns = RwLock::default();
         small
     }
 
+    /// All hosts are started and formed, and each has heard the others' clocks.
     fn formed(&self, mut world: World) -> World {
         for h in 0..HOSTS {
             world = self.after(world, h, &Input::Start);
             world = self.after(world, h, &Input::Form);
         }
+        world = self.settled(world);
+        for h in 0..HOSTS {
+            world = self.after(world, h, &Input::Timeout);
+        }
+        world = self.settled(world);
+        for host in &world.hosts {
+            let engine = host.running().expect("all are up");
+            assert!(engine.takes_commands(), "{:?}", engine.status());
+        }
+        assert!(world.broken().is_none(), "{:?}", world.broken());
+        world
+    }
+
+    /// Whatever is under way is over.
+    fn settled(&self, mut world: World) -> World {
         loop {
             let syncing = (0..HOSTS).find(|&h| world.hosts[h].disk.is_syncing());
             world = if let Some(h) = syncing {
@@ -167,15 +190,9 @@ impl SmallWorld {
                 world.mail.take_first(letter.from, letter.to);
                 self.after(world, letter.to, &Input::Arrival(letter))
             } else {
-                break;
+                return world;
             };
         }
-        for host in &world.hosts {
-            let engine = host.running().expect("all are up");
-            assert!(engine.takes_commands(), "{:?}", engine.status());
-        }
-        assert!(world.broken().is_none(), "{:?}", world.broken());
-        world
     }
 
     /// The world after a host's turn.
@@ -227,13 +244,13 @@ impl SmallWorld {
     fn actions_of(&self, world: &World, h: usize, actions: &mut Vec<Action>) {
         let (host, left) = (&world.hosts[h], &world.left);
         if !host.is_up() {
-            if left.restarts > 0 {
+            if left.restarts[h] > 0 {
                 actions.push(Action::Start(h));
             }
             return;
         }
-        if left.crashes > 0 {
-            let kept = 0..=host.disk.unsynced();
+        if left.crashes[h] > 0 {
+            let kept = 0..=host.disk.may_be_lost();
             actions.extend(kept.map(|kept| Action::Crash { host: h, kept }));
         }
         let Some(engine) = host.running() else {
@@ -265,12 +282,11 @@ impl SmallWorld {
         if left.leaving[h] && !engine.is_leaving() {
             actions.push(Action::Leave(h));
         }
-        if left.breaks > 0 {
-            let whole = |peer: &usize| *peer != h && !host.broken[*peer];
-            let peers = (0..HOSTS).filter(whole);
-            let peers = peers.filter(|&peer| world.hosts[peer].shown.is_some());
-            actions.extend(peers.map(|peer| Action::Break { host: h, peer }));
-        }
+        let breaks = left
+            .breaks
+            .iter()
+            .filter(|(host, peer)| *host == h && world.hosts[*peer].shown.is_some());
+        actions.extend(breaks.map(|&(host, peer)| Action::Break { host, peer }));
     }
 
     fn arrived(&self, mut world: World, letter: Arc<Printed<Letter>>) -> Option<World> {
@@ -285,7 +301,7 @@ impl SmallWorld {
     }
 
     fn crashed(&self, mut world: World, host: usize, kept: usize) -> World {
-        world.left.crashes -= 1;
+        world.left.crashes[host] -= 1;
         let was_shown = world.hosts[host].shown.is_some();
         world = self.after(world, host, &Input::Crash { kept });
         if self.bounds.network == Network::Ordered {
@@ -298,7 +314,7 @@ impl SmallWorld {
     }
 
     fn broke(&self, mut world: World, host: usize, peer: usize) -> World {
-        world.left.breaks -= 1;
+        world.left.breaks.retain(|link| *link != (host, peer));
         world = self.after(world, host, &Input::Break { peer });
         let shown = world.hosts[peer].shown.expect("it is up");
         world.mail.tell(host, peer, News::Up(shown.0));
@@ -337,7 +353,7 @@ impl Model for SmallWorld {
             Action::Sync(h) => self.after(world, h, &Input::Synced),
             Action::Crash { host, kept } => self.crashed(world, host, kept),
             Action::Start(h) => {
-                world.left.restarts -= 1;
+                world.left.restarts[h] -= 1;
                 self.after(world, h, &Input::Start)
             }
             Action::Break { host, peer } => self.broke(world, host, peer),
