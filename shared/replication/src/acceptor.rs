@@ -13,7 +13,7 @@ use shoal_types::{HostId, Incarnation, Mono, Ts, ViewNumber};
 use crate::{Ballot, Engine, Message, Record, RecordNumber, View};
 
 /// What this host has promised and accepted, and what it still owes an answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Acceptor {
     promised: Option<(ViewNumber, Ballot)>,
     accepted: Option<(Ballot, View)>,

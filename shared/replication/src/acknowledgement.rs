@@ -9,7 +9,7 @@ use crate::quorum::Quorum;
 
 /// The durable vectors of all members, this host's own included. A vector holds the index of the last
 /// durable entry of each lane; its elements never go down while the view lasts.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Acknowledgements {
     /// This host's row: the last one, beyond the members', if it is none of them.
     me: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Acknowledgements {
     unsynced_bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Unsynced {
     record: RecordNumber,
     lane: usize,

@@ -16,7 +16,7 @@ use crate::timer::Timer;
 use crate::{Asked, Engine, HostPhase, Message, Reason};
 
 /// This host's wish to change the view.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Attempts {
     /// Why, and since when for this reason.
     wish: Option<(Wish, Mono)>,
@@ -32,7 +32,7 @@ pub(crate) struct Attempts {
     pub(crate) cut_off: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct PreVote {
     view: ViewNumber,
     reason: Reason,

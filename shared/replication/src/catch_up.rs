@@ -13,7 +13,7 @@ use crate::timer::Timer;
 use crate::{Engine, Entry, Message, Output, View};
 
 /// What this host knows to exist and does not have.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CatchUp {
     /// The next view, decided, but entries that it seals are not here yet.
     decided: Option<View>,

@@ -7,7 +7,7 @@ use crate::quorum::Quorum;
 
 /// A hybrid clock: never goes back, follows physical time, and jumps ahead when it hears of a later
 /// timestamp.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Clock {
     value: Ts,
     me: usize,

@@ -45,7 +45,7 @@ use crate::{
 ///
 /// A panic here means that two hosts contradict each other or the driver broke its contract: the
 /// process must end, nothing may be answered any more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) now: Now,

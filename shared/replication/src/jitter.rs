@@ -3,7 +3,7 @@
 use shoal_types::Micros;
 
 /// A small generator (xorshift64*): good enough to keep rivals from meeting again and again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Jitter {
     state: u64,
 }

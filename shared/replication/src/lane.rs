@@ -11,7 +11,7 @@ use crate::{Entry, RecordNumber};
 ///
 /// What is at or below the base was executed here and is durable here; it is no longer in memory, but
 /// in the log for whoever asks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Lane {
     base: u64,
     entries: VecDeque<Held>,
@@ -23,7 +23,7 @@ pub(crate) struct Lane {
     last_ts: Ts,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     entry: Arc<Entry>,
     record: RecordNumber,

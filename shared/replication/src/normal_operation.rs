@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What others wait to hear from this host. It leaves at the end of the turn, once per peer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Owed {
     /// More is durable here than was told: to everyone.
     pub(crate) ack: bool,

@@ -9,7 +9,7 @@ use crate::windowed_max::WindowedMax;
 use crate::{Asked, HostPhase, LinkEvent, Reason, StateReport};
 
 /// Another member, as far as it has shown itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Peer {
     /// The connection to it.
     pub(crate) link: Link,
@@ -49,7 +49,7 @@ pub(crate) struct Peer {
 }
 
 /// A request to be let in or out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) asked: Asked,
     pub(crate) at: Mono,
@@ -72,7 +72,7 @@ pub(crate) enum Link {
 
 /// How long a host stays a writer once it is one. A host that keeps dropping out waits longer and
 /// longer before it is let in again, so that it cannot stall the others.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stay {
     joined_at: Option<Mono>,
     wait: Duration,

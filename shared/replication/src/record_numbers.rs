@@ -14,7 +14,7 @@ impl RecordNumber {
 }
 
 /// Counts records and remembers how far they are durable.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RecordNumbers {
     last: RecordNumber,
     durable: RecordNumber,

@@ -37,7 +37,7 @@ impl Timer {
 }
 
 /// At most one time for each timer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     at: [Option<Mono>; Timer::ALL.len()],
 }

@@ -13,7 +13,7 @@ use crate::timer::Timer;
 use crate::{Ballot, Engine, Message, Reason, Record, RecordNumber, View};
 
 /// This host's attempt to decide a view.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Proposal {
     pub(crate) view: ViewNumber,
     pub(crate) ballot: Ballot,

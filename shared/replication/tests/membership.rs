@@ -281,6 +281,38 @@ fn logs_are_kept_for_a_newcomer_and_not_for_a_removed_host() {
 }
 
 #[test]
+fn a_log_is_kept_by_the_lanes_of_the_view_that_it_is_about() {
+    let mut rig = at_work(4, 0);
+    for _ in 0..20 {
+        rig.round(0);
+    }
+    rig.run_for(50 * MS);
+    // What comes now is on disk everywhere but at host 3, which loses it.
+    rig.hosts[3].sync_latency = 250 * MS;
+    for _ in 0..5 {
+        rig.round(1);
+    }
+    rig.power_off(3);
+    rig.run_until(SECOND, |rig| {
+        rig.takes_commands(2) && rig.writers_of(2) == [0, 1, 2]
+    });
+    rig.run_until_converged(SECOND);
+    // The members are others than in the view of which host 3 lacks entries.
+    remove(&mut rig, 2, 0);
+    rig.run_for(50 * MS);
+    for h in [1, 2] {
+        rig.checkpoint(h);
+        rig.run_for(MS);
+        rig.trim_log(h);
+    }
+    rig.kill(0);
+    rig.hosts[3].sync_latency = 100;
+    rig.start(3);
+    rig.run_until_converged(2 * SECOND);
+    assert_eq!(rig.writers_of(3), [1, 2, 3]);
+}
+
+#[test]
 fn a_member_that_was_away_while_all_others_were_replaced_finds_the_new_ones() {
     let mut rig = at_work(3, 2);
     rig.power_off(2);

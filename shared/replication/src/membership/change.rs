@@ -21,7 +21,7 @@ use crate::{Engine, HostPhase, Message, View};
 const PATIENCE_SILENCES: u32 = 20;
 
 /// An order that is not carried out yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) spec: ClusterSpec,
     /// It was given to this host, which passes it on; otherwise it was passed on to it.

@@ -21,7 +21,7 @@ pub use change::{ChangeError, ChangeState};
 pub use learner::LearnError;
 
 /// What a host knows of its cluster's members beyond the view it has installed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Membership {
     /// Hosts outside that this one talks with; their slots come after the members'.
     outside: Vec<HostId>,

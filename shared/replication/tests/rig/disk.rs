@@ -136,7 +136,7 @@ impl Disk {
             let record = Record::decode(stored.kind, stored.bytes.clone()).expect("it was encoded");
             if let Record::Entry(entry) = record {
                 let first = needed.lanes.iter().find(|(lane, _)| *lane == entry.lane);
-                let of_view = || first.is_none_or(|(_, first)| entry.index >= *first);
+                let of_view = || first.is_some_and(|(_, first)| entry.index >= *first);
                 if entry.view > needed.view || entry.view == needed.view && of_view() {
                     return;
                 }
