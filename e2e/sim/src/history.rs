@@ -44,6 +44,8 @@ pub struct Call {
     pub waits: Micros,
     /// When the client gives the operation up: its deadline, or it leaves before.
     pub until: SimTime,
+    /// The client asks this host and no other, however long it is not there.
+    pub pinned: bool,
     /// When it was told what; `None`: never (the run ended, or the client stopped listening).
     pub returned: Option<(SimTime, Told)>,
 }

@@ -139,4 +139,15 @@ mod tests {
         tale.received(30..40, &[("b", 2, 1)]);
         tale.pleases(C8);
     }
+
+    #[test]
+    fn a_change_to_another_kind_of_queue_is_never_carried_out() {
+        let mut tale = Tale::new();
+        tale.sent_in_group(10..20, "a", 1);
+        tale.sent_in_group(21..25, "b", 2);
+        let settings = Tale::fifo().settings();
+        tale.call(10..20, Tale::configure(settings), Vec::new(), None);
+        tale.received(30..40, &[("b", 2, 1)]);
+        tale.pleases(C8);
+    }
 }

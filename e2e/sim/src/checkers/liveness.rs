@@ -1,8 +1,9 @@
 //! Liveness: once faults are over, every operation is answered in time and the queues can be emptied.
 //!
 //! An operation that begins a while after the last fault and waits long enough must be answered; a
-//! refusal counts as an answer if trying elsewhere could not help. The hosts must come to the same
-//! state, and the drain must come to its end.
+//! refusal counts as an answer if trying elsewhere could not help. Who insists on one host may have to
+//! wait for that host to come back. The hosts must come to the same state, and the drain must come to
+//! its end.
 
 use shoal_types::Micros;
 
@@ -32,7 +33,8 @@ pub(super) fn check(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &mut F
     for operation in &facts.operations {
         let last = operation.calls[operation.calls.len() - 1];
         let due = operation.invoked.0 + operation.calls[0].waits + ANSWER;
-        let must = operation.invoked.0 > evidence.healed_at.0 + RECOVERY
+        let must = !last.pinned
+            && operation.invoked.0 > evidence.healed_at.0 + RECOVERY
             && due <= last.until.0
             && due <= evidence.ended_at.0;
         if must && !is_answered(operation, due) {
@@ -86,6 +88,15 @@ mod tests {
         let mut tale = Tale::new();
         tale.healed_at = 15_000;
         tale.call(20_000..21_000, Tale::receive(1), Vec::new(), None);
+        tale.received(40_000..40_010, &[]);
+        tale.pleases(Liveness);
+    }
+
+    #[test]
+    fn who_insists_on_one_host_waits_for_it() {
+        let mut tale = Tale::new();
+        tale.call(20_000..21_000, Tale::receive(1), Vec::new(), None)
+            .pinned = true;
         tale.received(40_000..40_010, &[]);
         tale.pleases(Liveness);
     }

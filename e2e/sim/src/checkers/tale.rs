@@ -76,6 +76,18 @@ impl Tale {
         tale
     }
 
+    pub(super) fn settings(&self) -> PartitionSettings {
+        self.settings
+    }
+
+    pub(super) fn configure(settings: PartitionSettings) -> Command {
+        Command::ConfigurePartition {
+            partition: QUEUE,
+            settings,
+            revision: Revision(3),
+        }
+    }
+
     /// A call in an operation of its own, answered so. Hosts are asked in turn.
     pub(super) fn call(
         &mut self,
@@ -101,6 +113,7 @@ impl Tale {
             invoked: SimTime(span.start * MS),
             waits: 0,
             until: SimTime((span.start + 5_000) * MS),
+            pinned: false,
             returned: told.map(|told| (SimTime(span.end * MS), told)),
         });
         self.calls.last_mut().expect("just made")

@@ -97,7 +97,10 @@ impl Role for Drainer {
             attempt: None,
             auto_ack: false,
         };
-        Next::Do(Self::errand(command, Some(self.hosts[self.turn]), desk))
+        // Until empty receives count, any host will do: some host has to.
+        let host = self.hosts[self.turn];
+        let only_at = (desk.now >= self.counts_from).then_some(host);
+        Next::Do(Self::errand(command, only_at, desk))
     }
 
     fn ended(&mut self, command: &Command, end: &End, desk: &mut Desk<'_>) {

@@ -99,6 +99,11 @@ impl Execution {
             .map_or(self.ends, |leaves| leaves.min(self.ends))
     }
 
+    /// Only one host is asked.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.only_at.is_some()
+    }
+
     /// Hosts that are asked at the moment may not be in the view any more: ask another one at once.
     pub(super) fn hurry(&mut self, hosts: &Hosts, now: SimTime) {
         let lost = |(_, host): &(CallId, HostId)| !hosts.is_active(*host);

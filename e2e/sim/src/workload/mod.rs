@@ -299,6 +299,7 @@ impl Workload {
             invoked: self.now,
             waits: execution.waits,
             until: execution.until(),
+            pinned: execution.is_pinned(),
             returned: None,
         });
         asks.push(Ask::Call {

@@ -22,8 +22,16 @@ pub(in crate::checkers) struct PartitionFacts {
 }
 
 impl PartitionFacts {
+    /// A change to another kind of queue is never carried out.
+    fn configure(&mut self, settings: PartitionSettings) {
+        let same_kind = |before: &PartitionSettings| before.fifo == settings.fifo;
+        if self.settings.first().is_none_or(same_kind) {
+            self.settings.push(settings);
+        }
+    }
+
     pub(in crate::checkers) fn fifo(&self) -> bool {
-        self.settings.iter().any(|settings| settings.fifo)
+        self.settings.first().is_some_and(|settings| settings.fifo)
     }
 
     fn least(&self, of: impl Fn(&PartitionSettings) -> Micros) -> Micros {
@@ -70,8 +78,8 @@ pub(super) fn of(operations: &[Operation<'_>]) -> BTreeMap<PartitionId, Partitio
             .answered
             .map_or(SimTime(u64::MAX), |(returned, _)| returned);
         match operation.command {
-            Command::CreatePartition { settings, .. }
-            | Command::ConfigurePartition { settings, .. } => facts.settings.push(*settings),
+            Command::CreatePartition { settings, .. } => facts.settings.push(*settings),
+            Command::ConfigurePartition { settings, .. } => facts.configure(*settings),
             Command::Purge { .. } => facts.cleared.push((operation.invoked, done)),
             Command::DeletePartition { .. } => {
                 facts.cleared.push((operation.invoked, SimTime(u64::MAX)));
