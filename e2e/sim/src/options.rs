@@ -268,17 +268,10 @@ fn draw_clocks(
     let far = faults
         .has(FaultKind::FarClock)
         .then(|| *random.choose(hosts));
-    // If one of two hosts that hear only each other is behind, nobody can tell which of them is right, and
-    // cluster time waits for the third. Of four hosts, three have to hear each other.
-    let may_be_behind = hosts.len() > 3;
     let mut draw = |host: &HostId| {
         let near = random.range(0..2 * error + 1) as i64 - error as i64;
         let off = random.magnitude(600 * MS..7_200 * SECOND) as i64;
-        let off = if random.one_in(2) && may_be_behind {
-            -off
-        } else {
-            off
-        };
+        let off = if random.one_in(2) { -off } else { off };
         let ahead = if far == Some(*host) { off } else { near };
         let drift_ppm = random.range(0..601) as i64 - 300;
         (*host, ClockOptions { drift_ppm, ahead })

@@ -3,10 +3,11 @@
 use shoal_storage::Disk;
 use shoal_types::HostId;
 
-use super::host::Input;
+use super::host::{Host, Input};
 use super::{Event, World};
 use crate::actions::Action;
 use crate::history::SimTime;
+use crate::limits::CLOCK_ERROR_MAX;
 use crate::random::Random;
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
@@ -86,7 +87,7 @@ impl World {
         }
     }
 
-    pub(super) fn host(&mut self, id: HostId) -> &mut super::host::Host {
+    pub(super) fn host(&mut self, id: HostId) -> &mut Host {
         self.hosts.get_mut(&id).expect("one of ours")
     }
 
@@ -134,9 +135,14 @@ impl World {
             .any(|view| Some(view.number) > own && !view.is_writer(id))
     }
 
-    /// At most a minority of the hosts loses its data in one run: more is beyond what anything can bear.
+    /// At most a minority of the hosts loses its data or has a clock that is far off in one run: more is
+    /// beyond what anything can bear.
     fn may_lose(&self, id: HostId) -> bool {
-        let lost = self.hosts.values().filter(|host| host.damaged || host.away);
+        let is_far = |host: &Host| host.clock.ahead().unsigned_abs() > CLOCK_ERROR_MAX;
+        let lost = self
+            .hosts
+            .values()
+            .filter(|host| host.damaged || host.away || is_far(host));
         let lost: Vec<HostId> = lost.map(|host| host.id).collect();
         lost.contains(&id) || lost.len() < self.options.lost_max()
     }
@@ -151,7 +157,7 @@ impl World {
     fn set_clock(&mut self, id: HostId, ahead: i64) {
         let host = self.host(id);
         // One that is far off stays so.
-        if host.clock.ahead().unsigned_abs() > crate::limits::CLOCK_ERROR_MAX {
+        if host.clock.ahead().unsigned_abs() > CLOCK_ERROR_MAX {
             return;
         }
         let went_ahead = host.clock.set(ahead);
