@@ -109,6 +109,20 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_attempt_gives_a_lease_that_may_be_old() {
+        let mut command = Tale::receive(1);
+        if let shoal_types::Command::Receive { attempt, .. } = &mut command {
+            *attempt = Some([7; 16]);
+        }
+        let mut tale = Tale::new();
+        tale.sent(10..20, "a", 1);
+        tale.call(30..35, command.clone(), Vec::new(), None);
+        tale.received_by(4_000..4_010, command, &[("a", 1, 1)]);
+        tale.received(4_050..4_060, &[("a", 1, 2)]);
+        tale.pleases(C4);
+    }
+
+    #[test]
     fn one_lease_is_given_to_one_receive_and_its_repetitions() {
         let mut tale = Tale::new();
         tale.sent(10..20, "a", 1);

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use shoal_types::{
-    Applied, Command, Delivery, Micros, Outcome, PartitionId, Receipt, ReceiptResult, RequestId,
-    SendItem, SendResult, Sequence,
+    Applied, AttemptKey, Command, Delivery, Micros, Outcome, PartitionId, Receipt, ReceiptResult,
+    RequestId, SendItem, SendResult, Sequence,
 };
 
 pub(super) use partitions::PartitionFacts;
@@ -29,6 +29,8 @@ pub(super) struct Facts<'a> {
     pub(super) delivered: Vec<Delivered<'a>>,
     pub(super) shown: Vec<Shown>,
     pub(super) partitions: BTreeMap<PartitionId, PartitionFacts>,
+    /// When each receive attempt was made first, told or not: what it leased then it gives again.
+    pub(super) attempts: BTreeMap<(PartitionId, AttemptKey), SimTime>,
     /// All that is known of each message that has a number.
     pub(super) stories: BTreeMap<(PartitionId, Sequence), Story>,
 }
@@ -106,6 +108,7 @@ impl<'a> Facts<'a> {
             delivered: Vec::new(),
             shown: Vec::new(),
             partitions: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             stories: BTreeMap::new(),
         };
         for number in 0..facts.operations.len() {
@@ -114,6 +117,7 @@ impl<'a> Facts<'a> {
         }
         facts.note_delivered();
         facts.partitions = partitions::of(&facts.operations);
+        facts.note_attempts();
         facts.stories = stories::of(&facts);
         facts
     }
@@ -218,6 +222,21 @@ impl<'a> Facts<'a> {
                         sent: by_body.get(body.as_ref()).copied(),
                     });
                 }
+            }
+        }
+    }
+
+    fn note_attempts(&mut self) {
+        for operation in &self.operations {
+            if let Command::Receive {
+                partition,
+                attempt: Some(key),
+                ..
+            } = operation.command
+            {
+                let first = self.attempts.entry((*partition, *key));
+                let first = first.or_insert(operation.invoked);
+                *first = operation.invoked.min(*first);
             }
         }
     }

@@ -35,17 +35,24 @@ pub(super) fn of(facts: &Facts<'_>, partition: PartitionId, story: &Story) -> BT
     let queue = facts.partitions.get(&partition);
     for at in &story.delivered {
         let delivered = &facts.delivered[*at];
-        let Command::Receive { visibility, .. } = facts.operations[delivered.operation].command
+        let Command::Receive {
+            visibility,
+            attempt,
+            ..
+        } = facts.operations[delivered.operation].command
         else {
             continue;
         };
+        // A repeated attempt gives leases that the first one took.
+        let first = attempt.and_then(|key| facts.attempts.get(&(partition, key)));
+        let granted_from = first.map_or(delivered.invoked, |first| delivered.invoked.min(*first));
         let least = visibility.or_else(|| Some(queue?.visibility_min()));
         let most = visibility.or_else(|| Some(queue?.visibility_max()));
         let lease = leases
             .entry(delivered.delivery.receipt.lease)
             .or_insert_with(|| Lease {
                 operations: Vec::new(),
-                granted_from: delivered.invoked,
+                granted_from,
                 granted_until: delivered.returned,
                 lasts_min: Micros::MAX,
                 lasts_max: 0,
@@ -53,10 +60,14 @@ pub(super) fn of(facts: &Facts<'_>, partition: PartitionId, story: &Story) -> BT
         if !lease.operations.contains(&delivered.operation) {
             lease.operations.push(delivered.operation);
         }
-        lease.granted_from = lease.granted_from.min(delivered.invoked);
+        lease.granted_from = lease.granted_from.min(granted_from);
         lease.granted_until = lease.granted_until.min(delivered.returned);
-        lease.lasts_min = lease.lasts_min.min(least.unwrap_or_default());
-        lease.lasts_max = lease.lasts_max.max(most.unwrap_or(Micros::MAX));
+        // The first attempt may have asked for another time.
+        let repeats = granted_from < delivered.invoked;
+        let least = least.filter(|_| !repeats).unwrap_or_default();
+        let most = most.filter(|_| !repeats).unwrap_or(Micros::MAX);
+        lease.lasts_min = lease.lasts_min.min(least);
+        lease.lasts_max = lease.lasts_max.max(most);
     }
     leases
 }
