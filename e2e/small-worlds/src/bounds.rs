@@ -17,6 +17,8 @@ pub struct Bounds {
     pub losses: u8,
     /// Where a sync is a step of its own. Elsewhere it is complete before anything else happens.
     pub slow_disks: [bool; HOSTS],
+    /// Hosts that crash before anything else happens and never come back.
+    pub gone: [bool; HOSTS],
     /// How often each host crashes.
     pub crashes: [u8; HOSTS],
     /// How often each starts again.
@@ -65,6 +67,7 @@ impl Default for Bounds {
             network: Network::Ordered,
             losses: 0,
             slow_disks: [false; HOSTS],
+            gone: [false; HOSTS],
             crashes: [0; HOSTS],
             restarts: [0; HOSTS],
             breaks: Vec::new(),

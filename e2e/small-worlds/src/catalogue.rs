@@ -21,6 +21,7 @@ pub fn catalogue() -> Vec<Scope> {
     let mut worlds = steady();
     worlds.extend(crashes());
     worlds.extend(restarts());
+    worlds.extend(two_left());
     worlds.extend(without_crashes());
     worlds
 }
@@ -212,6 +213,72 @@ fn restarts() -> Vec<Scope> {
                 ..Bounds::default()
             },
             reaches: &[Sight::AnsweredLater, Sight::ActsAgain],
+        },
+    ]
+}
+
+/// One host is gone from the start: with two, restarts can be searched to the end.
+fn two_left() -> Vec<Scope> {
+    let left = Bounds {
+        gone: [false, false, true],
+        last_view: 3,
+        ..Bounds::default()
+    };
+    vec![
+        Scope {
+            name: "of two, one restarts",
+            bounds: Bounds {
+                batches: [2, 1, 0],
+                slow_disks: [true, false, false],
+                crashes: [1, 0, 0],
+                restarts: [1, 0, 0],
+                ..left.clone()
+            },
+            reaches: &[Sight::AnsweredLater, Sight::ActsAgain, Sight::CutOff],
+        },
+        Scope {
+            name: "of two, the other one",
+            bounds: Bounds {
+                batches: [2, 0, 0],
+                slow_disks: [true, true, false],
+                crashes: [0, 1, 0],
+                restarts: [0, 1, 0],
+                ..left.clone()
+            },
+            reaches: &[Sight::AnsweredLater, Sight::ActsAgain],
+        },
+        Scope {
+            name: "of two, both restart",
+            bounds: Bounds {
+                batches: [0, 1, 0],
+                slow_disks: [false, true, false],
+                crashes: [1, 1, 0],
+                restarts: [1, 1, 0],
+                ..left.clone()
+            },
+            reaches: &[Sight::AnsweredLater, Sight::ActsAgain, Sight::CutOff],
+        },
+        Scope {
+            name: "of two, one, any time",
+            bounds: Bounds {
+                batches: [1, 0, 0],
+                network: Network::Free,
+                crashes: [1, 0, 0],
+                restarts: [1, 0, 0],
+                last_view: 2,
+                ..left.clone()
+            },
+            reaches: &[Sight::Answered, Sight::ActsAgain],
+        },
+        Scope {
+            name: "of two, rivals",
+            bounds: Bounds {
+                batches: [1, 0, 0],
+                breaks: vec![(0, 1), (1, 0)],
+                timeouts: [1, 1, 0],
+                ..left
+            },
+            reaches: &[Sight::AnsweredLater],
         },
     ]
 }

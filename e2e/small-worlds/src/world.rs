@@ -153,6 +153,9 @@ impl SmallWorld {
             hosts: RwLock::default(),
         };
         small.first = small.formed(small.first.clone());
+        for gone in (0..HOSTS).filter(|&h| small.bounds.gone[h]) {
+            small.first = small.crashed(small.first.clone(), gone, 0);
+        }
         small.bounds.driver = driver;
         small.turns = RwLock::default();
         small
@@ -301,7 +304,6 @@ impl SmallWorld {
     }
 
     fn crashed(&self, mut world: World, host: usize, kept: usize) -> World {
-        world.left.crashes[host] -= 1;
         let was_shown = world.hosts[host].shown.is_some();
         world = self.after(world, host, &Input::Crash { kept });
         if self.bounds.network == Network::Ordered {
@@ -351,7 +353,10 @@ impl Model for SmallWorld {
                 self.after(world, host, &Input::Notice { peer, news })
             }
             Action::Sync(h) => self.after(world, h, &Input::Synced),
-            Action::Crash { host, kept } => self.crashed(world, host, kept),
+            Action::Crash { host, kept } => {
+                world.left.crashes[host] -= 1;
+                self.crashed(world, host, kept)
+            }
             Action::Start(h) => {
                 world.left.restarts[h] -= 1;
                 self.after(world, h, &Input::Start)

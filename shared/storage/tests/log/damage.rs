@@ -159,6 +159,62 @@ fn every_bit_flip_in_manifest_or_index_is_refused_or_without_effect() {
     }
 }
 
+#[test]
+fn a_manifest_that_is_cut_or_gone_is_refused_and_an_index_is_made_again() {
+    let (disk, all) = two_segments();
+    let (mut log, _) = open(&disk, 5).unwrap();
+    append(&mut log, Tag::NONE, 5);
+    flush(&mut log);
+    log.upkeep().unwrap().run().unwrap();
+    for len in 0..len_of(&disk, "0000000001.index") {
+        let disk = disk.fork();
+        disk.open("0000000001.index").unwrap().set_len(len).unwrap();
+        assert_eq!(outcome(&disk).unwrap().len(), all + 1);
+    }
+    let replay_from = log.segments()[1].first_lsn;
+    log.remove_segments(&[1]).run().unwrap();
+    let later = shoal_storage::LogOptions {
+        replay_from,
+        ..options(6)
+    };
+    for len in 0..len_of(&disk, "manifest") {
+        let disk = disk.fork();
+        disk.open("manifest").unwrap().set_len(len).unwrap();
+        let error = open_all(Arc::new(disk), later.clone()).unwrap_err();
+        assert!(names_file(&error, "manifest"), "{len}: {error}");
+    }
+    disk.remove("manifest").unwrap();
+    let error = open_all(Arc::new(disk), later).unwrap_err();
+    assert!(names_file(&error, FIRST), "{error}");
+}
+
+/// Opens what is left, appends one record, opens again: what was left and the new record, and nothing
+/// of what had been lost comes back.
+fn assert_goes_on(disk: &MemDisk, what: &str) {
+    let (mut log, left) = open_all(Arc::new(disk.clone()), options(7)).unwrap();
+    append(&mut log, Tag::NONE, 70);
+    flush(&mut log);
+    drop(log);
+    let records = outcome(disk).unwrap();
+    assert_eq!(records.len(), left.len() + 1, "{what}");
+    assert_eq!(records[left.len()].payload.len(), 70, "{what}");
+}
+
+#[test]
+fn a_log_goes_on_after_any_damage_that_only_cost_its_last_block() {
+    let (disk, _) = two_segments();
+    let len = len_of(&disk, SECOND);
+    // Not every place: each is opened three times.
+    for offset in (len - 8_192..len).step_by(13) {
+        let flipped = disk.fork();
+        flipped.flip(SECOND, offset, 0x10);
+        assert_goes_on(&flipped, &format!("a flip at {offset}"));
+        let cut = disk.fork();
+        cut.open(SECOND).unwrap().set_len(offset).unwrap();
+        assert_goes_on(&cut, &format!("a cut at {offset}"));
+    }
+}
+
 fn read_block(disk: &MemDisk, offset: u64) -> Vec<u8> {
     let mut block = vec![0; 4_096];
     disk.open(FIRST)
