@@ -10,6 +10,8 @@ pub mod faults;
 pub mod history;
 mod limits;
 pub mod options;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod random;
 pub mod report;
 pub mod runner;

@@ -1,5 +1,7 @@
 //! `cargo run --release -p shoal-sim -- --seeds 200`
 
+#[cfg(feature = "planted")]
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,10 +9,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use shoal_sim::checkers::{Checker, CheckerSet};
 use shoal_sim::options::Wanted;
+#[cfg(feature = "planted")]
+use shoal_sim::planted::{self, Search};
 use shoal_sim::report::{self, Report};
 use shoal_sim::runner::{self, Batch};
 use shoal_sim::scenarios::Scenario;
 use shoal_sim::world::Ended;
+#[cfg(feature = "planted")]
+use shoal_types::planted::{Bug, plant};
 
 /// Runs whole clusters against faults in simulated time, and judges what comes out.
 #[derive(Debug, Parser)]
@@ -46,6 +52,14 @@ struct Cli {
     /// Run a story of its own instead of drawn faults; "all" runs every one.
     #[arg(long)]
     scenario: Option<String>,
+    /// Plant this bug: the runs should fail then.
+    #[cfg(feature = "planted")]
+    #[arg(long)]
+    plant: Option<Bug>,
+    /// Look for each planted bug, or for these, in up to --seeds seeds, and print what found it.
+    #[cfg(feature = "planted")]
+    #[arg(long, num_args = 0.., value_delimiter = ',', conflicts_with_all = ["seed", "plant", "only"])]
+    planted_table: Option<Vec<Bug>>,
 }
 
 fn checkers_help() -> String {
@@ -79,9 +93,20 @@ impl Cli {
         }
     }
 
+    #[cfg(feature = "planted")]
+    fn with_bug(&self) -> String {
+        let plant = self.plant.map(|bug| format!(" --plant {bug}"));
+        format!(" --features planted --{}", plant.unwrap_or_default())
+    }
+
+    #[cfg(not(feature = "planted"))]
+    fn with_bug(&self) -> &'static str {
+        " --"
+    }
+
     /// The line that runs this seed again.
     fn replay(&self, what: &str) -> String {
-        let mut line = format!("cargo run --release -p shoal-sim -- {what}");
+        let mut line = format!("cargo run --release -p shoal-sim{} {what}", self.with_bug());
         if self.seconds != 60 {
             line += &format!(" --seconds {}", self.seconds);
         }
@@ -104,6 +129,12 @@ impl Cli {
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    #[cfg(feature = "planted")]
+    if let Some(bugs) = &cli.planted_table {
+        return Ok(print_planted_table(&cli, bugs));
+    }
+    #[cfg(feature = "planted")]
+    plant(cli.plant);
     let sound = match (&cli.scenario, cli.seed) {
         (Some(name), seed) => run_scenarios(&cli, name, seed)?,
         (None, Some(seed)) => run_one(&cli, seed),
@@ -166,15 +197,56 @@ fn run_scenarios(cli: &Cli, name: &str, seed: Option<u64>) -> anyhow::Result<boo
     Ok(all_sound)
 }
 
+/// Succeeds if every bug is found, and the simulator is sound without them.
+#[cfg(feature = "planted")]
+fn print_planted_table(cli: &Cli, bugs: &[Bug]) -> ExitCode {
+    let bugs = if bugs.is_empty() { Bug::ALL } else { bugs };
+    let search = Search {
+        from: cli.from.unwrap_or_else(fresh_seed),
+        seeds_max: cli.seeds,
+        wanted: cli.wanted(),
+        without: cli.without.clone(),
+        jobs: cli.jobs.unwrap_or_else(cores),
+    };
+    println!("{}", planted::table_head());
+    let (mut missed, mut unsound) = (Vec::new(), BTreeSet::new());
+    for bug in bugs {
+        let outcome = search.look_for(*bug);
+        println!("{}", outcome.table_row());
+        missed.extend(outcome.finding.is_none().then_some(bug.as_str()));
+        unsound.extend(outcome.unsound);
+    }
+    let found = bugs.len() - missed.len();
+    println!(
+        "\n{found} of {} bugs found, seeds from {}",
+        bugs.len(),
+        search.from
+    );
+    if !missed.is_empty() {
+        println!("not found: {}", missed.join(", "));
+    }
+    if !unsound.is_empty() {
+        println!("seeds that fail without any bug: {unsound:?}");
+    }
+    if missed.is_empty() && unsound.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn cores() -> u64 {
+    thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
+}
+
 fn run_batch(cli: &Cli) -> bool {
     const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-    let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let batch = Batch {
         from: cli.from.unwrap_or_else(fresh_seed),
         seeds: cli.seeds,
         wanted: cli.wanted(),
         checkers: cli.checkers(),
-        jobs: cli.jobs.unwrap_or(cores),
+        jobs: cli.jobs.unwrap_or_else(cores),
     };
     println!(
         "seeds {} and the {} after it",
