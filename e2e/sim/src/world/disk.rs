@@ -78,7 +78,8 @@ impl SimDisk {
         let mut troubles = self.troubles();
         match &mut troubles.stop_after {
             Some(0) => {
-                troubles.failed.stopped_at.get_or_insert(name.to_owned());
+                let stopped_at = &mut troubles.failed.stopped_at;
+                stopped_at.get_or_insert_with(|| name.to_owned());
                 Err(io::Error::other("the machine stopped here"))
             }
             Some(left) => {
