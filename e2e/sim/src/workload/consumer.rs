@@ -151,11 +151,44 @@ impl Consumer {
         } else {
             desk.random.magnitude(MILLISECOND..work)
         };
+        self.hold(partition, receipts, after, desk);
+    }
+
+    /// Something is done about these in so many microseconds.
+    fn hold(
+        &mut self,
+        partition: PartitionId,
+        receipts: Vec<Receipt>,
+        after: Micros,
+        desk: &Desk<'_>,
+    ) {
         self.held.push_back(Held {
             partition,
             receipts,
             act_at: SimTime(desk.now.0 + after),
         });
+    }
+
+    /// Any of them stay for now, the others wait for a while.
+    fn set_some_aside(
+        &mut self,
+        partition: PartitionId,
+        receipts: &mut Vec<Receipt>,
+        desk: &mut Desk<'_>,
+    ) {
+        let mut others = Vec::new();
+        let first = receipts[desk.random.index(receipts.len())];
+        receipts.retain(|receipt| {
+            let stays = *receipt == first || desk.random.one_in(2);
+            if !stays {
+                others.push(*receipt);
+            }
+            stays
+        });
+        if !others.is_empty() {
+            let after = desk.random.magnitude(10 * MILLISECOND..SECOND);
+            self.hold(partition, others, after, desk);
+        }
     }
 
     fn act(&mut self, held: Held, desk: &mut Desk<'_>) -> Errand {
@@ -164,19 +197,15 @@ impl Consumer {
             mut receipts,
             ..
         } = held;
-        let later = |micros: Micros, receipts: &[Receipt], held: &mut VecDeque<Held>| {
-            held.push_back(Held {
-                partition,
-                receipts: receipts.to_vec(),
-                act_at: SimTime(desk.now.0 + micros),
-            });
-        };
+        if receipts.len() > 1 && desk.random.one_in(4) {
+            self.set_some_aside(partition, &mut receipts, desk);
+        }
         let careless = desk.random.chance_percent(desk.knobs.careless_percent);
-        let command = match desk.random.below(if careless { 12 } else { 30 }) {
+        let command = match desk.random.below(if careless { 11 } else { 30 }) {
             0..2 => {
                 let visibility = desk.random.magnitude(50 * MILLISECOND..VISIBILITY_MAX);
                 let act = desk.random.range(0..visibility * 5 / 4);
-                later(act, &receipts, &mut self.held);
+                self.hold(partition, receipts.clone(), act, desk);
                 let changes = receipts.into_iter().map(|receipt| LeaseChange {
                     receipt,
                     visibility,
@@ -210,26 +239,15 @@ impl Consumer {
                 receipts,
             },
             5 => {
-                // Some now, the rest later.
-                let rest = receipts.split_off(receipts.len().div_ceil(2));
-                if !rest.is_empty() {
-                    later(200 * MILLISECOND, &rest, &mut self.held);
-                }
+                // Once more in a moment.
+                let again = desk.random.magnitude(MILLISECOND..3 * SECOND);
+                self.hold(partition, receipts.clone(), again, desk);
                 Command::Acknowledge {
                     partition,
                     receipts,
                 }
             }
             6 => {
-                // Once more in a moment.
-                let again = desk.random.magnitude(MILLISECOND..3 * SECOND);
-                later(again, &receipts, &mut self.held);
-                Command::Acknowledge {
-                    partition,
-                    receipts,
-                }
-            }
-            7 => {
                 receipts.push(self.odd_receipt(partition, receipts[0], desk));
                 if desk.random.one_in(2) {
                     let changes = receipts.into_iter().map(|receipt| LeaseChange {
