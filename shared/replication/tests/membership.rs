@@ -3,9 +3,10 @@
 
 mod rig;
 
-use rig::{MS, Rig, SECOND};
+use rig::{MS, Rig, SECOND, member};
 use shoal_replication::{
-    ChangeError, ChangeState, FormError, LearnError, NotReady, Standing, Timings,
+    ChangeError, ChangeState, Engine, EngineConfig, FormError, LearnError, NotReady, Standing,
+    Timings,
 };
 use shoal_types::{ClusterId, ClusterSpec, Revision};
 
@@ -234,6 +235,10 @@ fn a_dead_host_is_replaced_and_learns_of_it_when_it_comes_back() {
     rig.checkpoint(1);
     rig.run_for(100 * MS);
     rig.checkpoint(1);
+    let checkpoint = rig.engine(1).checkpoint();
+    let config = EngineConfig::new(member(1).host, 1);
+    let from_checkpoint = Engine::new(config, Some(checkpoint), rig.now_of(1));
+    assert_eq!(from_checkpoint.standing(), Standing::Removed);
     rig.power_off(1);
     rig.start(1);
     assert_eq!(standing(&rig, 1), Standing::Removed);
