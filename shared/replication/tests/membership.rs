@@ -558,6 +558,26 @@ fn addresses_change_like_members() {
     }
 }
 
+#[test]
+fn a_list_whose_hosts_could_not_decide_is_not_proposed() {
+    let mut rig = at_work(3, 0);
+    rig.kill(2);
+    rig.run_until(SECOND, |rig| rig.writers_of(0) == [0, 1]);
+    rig.run_until_converged(SECOND);
+    // The dead host and this one would be left.
+    let spec = rig.spec_with(0, &[], &[1]);
+    rig.change_members(0, &spec).unwrap();
+    for _ in 0..20 {
+        rig.round(0);
+        rig.round(1);
+        rig.run_for(100 * MS);
+    }
+    assert_eq!(state(&rig, 0, &spec), ChangeState::Pending);
+    rig.start(2);
+    rig.run_until(5 * SECOND, |rig| is_done(rig, 0, &spec));
+    assert_eq!(rig.members(), [0, 2]);
+}
+
 // ---- restarts, partitions, formation ----
 
 #[test]
