@@ -3,9 +3,10 @@
 
 mod rig;
 
-use rig::{MS, Rig, SECOND};
+use rig::{MS, Rig, SECOND, member};
 use shoal_replication::{
-    ChangeError, ChangeState, FormError, LearnError, NotReady, Standing, Timings,
+    ChangeError, ChangeState, Engine, EngineConfig, FormError, LearnError, NotReady, Standing,
+    Timings,
 };
 use shoal_types::{ClusterId, ClusterSpec, Revision};
 
@@ -234,6 +235,10 @@ fn a_dead_host_is_replaced_and_learns_of_it_when_it_comes_back() {
     rig.checkpoint(1);
     rig.run_for(100 * MS);
     rig.checkpoint(1);
+    let checkpoint = rig.engine(1).checkpoint();
+    let config = EngineConfig::new(member(1).host, 1);
+    let from_checkpoint = Engine::new(config, Some(checkpoint), rig.now_of(1));
+    assert_eq!(from_checkpoint.standing(), Standing::Removed);
     rig.power_off(1);
     rig.start(1);
     assert_eq!(standing(&rig, 1), Standing::Removed);
@@ -551,6 +556,26 @@ fn addresses_change_like_members() {
             "{known:?}"
         );
     }
+}
+
+#[test]
+fn a_list_whose_hosts_could_not_decide_is_not_proposed() {
+    let mut rig = at_work(3, 0);
+    rig.kill(2);
+    rig.run_until(SECOND, |rig| rig.writers_of(0) == [0, 1]);
+    rig.run_until_converged(SECOND);
+    // The dead host and this one would be left.
+    let spec = rig.spec_with(0, &[], &[1]);
+    rig.change_members(0, &spec).unwrap();
+    for _ in 0..20 {
+        rig.round(0);
+        rig.round(1);
+        rig.run_for(100 * MS);
+    }
+    assert_eq!(state(&rig, 0, &spec), ChangeState::Pending);
+    rig.start(2);
+    rig.run_until(5 * SECOND, |rig| is_done(rig, 0, &spec));
+    assert_eq!(rig.members(), [0, 2]);
 }
 
 // ---- restarts, partitions, formation ----
