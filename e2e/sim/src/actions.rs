@@ -88,6 +88,9 @@ pub enum Action {
         /// Which bits.
         place: u64,
     },
+    /// The last thing that a host that is down had written, and perhaps acknowledged, is no longer
+    /// readable. No host can tell this from a write that was never finished; the others remember.
+    LoseTail(HostId),
     /// Somebody sets the machine's wall clock: it is off by so much (in microseconds) from now on.
     SetClock {
         /// Whose.

@@ -157,6 +157,19 @@ impl Scenario {
             steps: flapping_link,
         },
         Self {
+            name: "lost-tail",
+            hosts: 3,
+            seconds: 10,
+            prepare: as_it_is,
+            steps: || {
+                vec![
+                    (3 * SECOND, Action::Kill(TWO)),
+                    (3_100 * MS, Action::LoseTail(TWO)),
+                    (4 * SECOND, Action::Start(TWO)),
+                ]
+            },
+        },
+        Self {
             name: "leave-each-in-turn",
             hosts: 3,
             seconds: 20,

@@ -44,8 +44,6 @@ sometimes! {
     PreVoteInVain = "pre-votes for one view that came to nothing";
     /// A host's own batch lay beyond the seal.
     OwnBatchCutOff = "own batch cut off by the seal";
-    /// A host was told that it forgot.
-    Forgotten = "host told that an earlier life of it knew more";
     /// A host that kept dropping out was made to wait.
     JoinBackedOff = "host had to ask again and again to be let in";
     /// All members of a cluster of four were split two and two.

@@ -6,6 +6,7 @@ use shoal_types::HostId;
 use super::host::{Host, Input};
 use super::{Event, World};
 use crate::actions::Action;
+use crate::faults::FaultKind;
 use crate::history::SimTime;
 use crate::limits::CLOCK_ERROR_MAX;
 use crate::random::Random;
@@ -83,6 +84,7 @@ impl World {
                 self.host(host).disk.troubles().fail_reads = times;
             }
             Action::Damage { host, place } => self.damage(host, place),
+            Action::LoseTail(id) => self.lose_tail(id),
             other => unreachable!("{other:?} is no matter of disks"),
         }
     }
@@ -135,15 +137,17 @@ impl World {
             .any(|view| Some(view.number) > own && !view.is_writer(id))
     }
 
-    /// At most a minority of the hosts loses its data or has a clock that is far off in one run: more is
-    /// beyond what anything can bear.
-    fn may_lose(&self, id: HostId) -> bool {
+    /// Hosts that have lost data, are gone, or have a clock that is far off.
+    fn lost(&self) -> Vec<HostId> {
         let is_far = |host: &Host| host.clock.ahead().unsigned_abs() > CLOCK_ERROR_MAX;
-        let lost = self
-            .hosts
-            .values()
-            .filter(|host| host.damaged || host.away || is_far(host));
-        let lost: Vec<HostId> = lost.map(|host| host.id).collect();
+        let lost = self.hosts.values();
+        let lost = lost.filter(|host| host.damaged || host.away || is_far(host));
+        lost.map(|host| host.id).collect()
+    }
+
+    /// At most a minority is lost in one run: more is beyond what anything can bear.
+    fn may_lose(&self, id: HostId) -> bool {
+        let lost = self.lost();
         lost.contains(&id) || lost.len() < self.options.lost_max()
     }
 
@@ -199,6 +203,38 @@ impl World {
         host.had_disk_trouble = true;
     }
 
+    fn lose_tail(&mut self, id: HostId) {
+        const PAGE: usize = 4096;
+        if !self.may_lose(id) {
+            return;
+        }
+        let disk = self.host(id).disk.memory().clone();
+        let mut names = disk.list().unwrap_or_default();
+        names.sort_unstable();
+        let Some(newest) = names.iter().rfind(|name| name.ends_with(".segment")) else {
+            return;
+        };
+        let read = || {
+            let file = disk.open(newest)?;
+            let mut bytes = vec![0; file.len()? as usize];
+            file.read_at(0, &mut bytes)?;
+            Ok::<_, std::io::Error>(bytes)
+        };
+        let bytes = read().unwrap_or_default();
+        let is_used = |page: &[u8]| page.iter().any(|byte| *byte != 0);
+        // The first page is the segment's header.
+        let last = bytes
+            .chunks(PAGE)
+            .rposition(is_used)
+            .filter(|page| *page > 0);
+        if let Some(page) = last {
+            for offset in page * PAGE..((page + 1) * PAGE).min(bytes.len()) {
+                disk.flip(newest, offset as u64, 0x5a);
+            }
+            self.host(id).damaged = true;
+        }
+    }
+
     /// A fault comes over the cluster, and the next one is planned.
     pub(super) fn fault(&mut self) {
         if self.is_settling() {
@@ -211,6 +247,7 @@ impl World {
             .iter()
             .copied()
             .filter(|kind| !kind.is_constant())
+            .filter(|kind| *kind != FaultKind::Gone || self.lost().len() < self.options.lost_max())
             .collect();
         if events.is_empty() {
             return;

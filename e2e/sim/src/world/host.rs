@@ -148,6 +148,8 @@ pub(super) enum Input {
     CheckpointWritten(Lsn),
     CheckpointPutOff(Vec<Write>),
     EntriesRead(HostId, Message),
+    /// The log does not hold the entries of this view that a peer asked for.
+    NotInLog(HostId, ViewNumber),
     /// The process must stop at once.
     Failed(String),
     Leave,

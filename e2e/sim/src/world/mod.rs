@@ -315,6 +315,13 @@ impl World {
             let at = SimTime(self.options.formation[&id]);
             self.schedule.at(at, Event::Form { host: id });
         }
+        let constant = self
+            .options
+            .faults
+            .kinds
+            .iter()
+            .filter(|kind| kind.is_constant());
+        self.summary.faults.extend(constant.map(|kind| (*kind, 1)));
         self.schedule.at(SimTime(self.options.load), Event::Heal);
         self.schedule.at(SimTime(SECOND), Event::Suspicions);
         let first = self.options.faults.every.min(2 * SECOND);

@@ -182,7 +182,6 @@ impl World {
                         reached.note(Sometimes::JoinBackedOff);
                     }
                 }
-                Message::Forgotten { .. } => reached.note(Sometimes::Forgotten),
                 _ => {}
             }
         }
