@@ -37,7 +37,7 @@ checkers! {
     C5 = "C5": "a stale receipt neither deletes nor extends";
     C6 = "C6": "numbers grow and leave no gap";
     C7 = "C7": "a send that begins after another was answered gets the larger number";
-    C8 = "C8": "a group's next message is delivered only after the one before is gone";
+    C8 = "C8": "a group's next message is delivered only after the one before is gone, to one receive at a time";
     C9 = "C9": "one message per deduplication key and per request";
     C10 = "C10": "a receive with room gives every message that is surely there to be given";
     C12 = "C12": "delays, times to live and retention are kept";
