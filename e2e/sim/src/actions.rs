@@ -3,6 +3,19 @@
 
 use shoal_types::{HostId, Micros};
 
+/// What a host's disk can be doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    /// Writing and syncing a block of the log.
+    Write,
+    /// Writing a checkpoint.
+    Checkpoint,
+    /// Making a spare segment or an index.
+    Upkeep,
+    /// Removing segments.
+    Removal,
+}
+
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -16,6 +29,13 @@ pub enum Action {
     Start(HostId),
     /// Kills the process while it starts the next time.
     KillInStart(HostId),
+    /// Kills the process in the middle of the next job of this kind that it gives its disk.
+    KillInJob {
+        /// Whose.
+        host: HostId,
+        /// Which kind.
+        job: JobKind,
+    },
     /// The process stands still; with `clock`, its machine's clocks do as well (a paused virtual
     /// machine).
     Freeze {
@@ -69,6 +89,8 @@ pub enum Action {
         host: HostId,
         /// Bytes.
         room: Option<u64>,
+        /// The file system copies what it writes, so that writing over something needs room too.
+        copies: bool,
     },
     /// The next write to a file of the log or the checkpoint fails.
     FailWrite(HostId),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use shoal_types::{HostId, Micros};
 
-use crate::actions::Action;
+use crate::actions::{Action, JobKind};
 use crate::limits::{MS, SECOND};
 use crate::options::FaultOptions;
 use crate::random::Random;
@@ -29,6 +29,8 @@ macro_rules! faults {
 faults! {
     /// A process is killed and started again.
     Kill = "kill";
+    /// A process is killed while its disk is at something in particular.
+    KillInJob = "kill in the middle of a job";
     /// A process is killed again and again, also while it starts.
     RestartLoop = "restart loop";
     /// One machine loses its power.
@@ -133,6 +135,12 @@ impl FaultKind {
         match self {
             Self::Kill => vec![(0, Action::Kill(host)), (lasts, Action::Start(host))],
             Self::RestartLoop => restart_loop(host, random),
+            Self::KillInJob => {
+                use JobKind::{Checkpoint, Removal, Upkeep, Write};
+                let job =
+                    *random.choose(&[Write, Checkpoint, Checkpoint, Removal, Removal, Upkeep]);
+                vec![(0, Action::KillInJob { host, job })]
+            }
             Self::PowerLoss => vec![(0, Action::PowerOff(host)), (lasts, Action::Start(host))],
             Self::PowerLossOfAll => {
                 let back =
@@ -319,16 +327,15 @@ fn flap(host: HostId, hosts: &[HostId], lasts: Micros, random: &mut Random) -> P
 
 fn fill(hosts: &[HostId], lasts: Micros, random: &mut Random) -> Plan {
     let mut plan = Vec::new();
+    let copies = random.one_in(3);
     for host in hosts {
-        let room = Some(random.magnitude(1..600_000));
-        plan.push((0, Action::FillDisk { host: *host, room }));
-        plan.push((
-            lasts,
-            Action::FillDisk {
-                host: *host,
-                room: None,
-            },
-        ));
+        let fill = |room| Action::FillDisk {
+            host: *host,
+            room,
+            copies,
+        };
+        plan.push((0, fill(Some(random.magnitude(1..600_000)))));
+        plan.push((lasts, fill(None)));
         plan.push((lasts + random.range(0..SECOND), Action::Start(*host)));
     }
     plan

@@ -236,10 +236,14 @@ fn set_clock(options: &mut Options, ahead: i64) {
 fn fill(hosts: &[HostId]) -> Vec<(Micros, Action)> {
     let one = |host: &HostId| {
         let host = *host;
-        let room = Some(30_000);
+        let fill = |room| Action::FillDisk {
+            host,
+            room,
+            copies: false,
+        };
         [
-            (3 * SECOND, Action::FillDisk { host, room }),
-            (8 * SECOND, Action::FillDisk { host, room: None }),
+            (3 * SECOND, fill(Some(30_000))),
+            (8 * SECOND, fill(None)),
             (8_500 * MS, Action::Start(host)),
         ]
     };

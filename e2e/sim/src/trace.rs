@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use shoal_types::HostId;
 
-use crate::actions::Action;
+use crate::actions::{Action, JobKind};
 use crate::history::{CallId, SimTime};
 
 /// Something that happened in a run.
@@ -55,7 +55,7 @@ pub enum Note {
     /// A job of a disk ended.
     Job {
         host: HostId,
-        what: &'static str,
+        what: JobKind,
         ok: bool,
     },
     /// A host executed up to here; hash of its queues.
@@ -118,7 +118,7 @@ impl fmt::Display for Note {
             Self::Lost { from, to } => write!(f, "{from} -> {to}: lost"),
             Self::Link { from, to, what } => write!(f, "link {from} -> {to} {what}"),
             Self::Job { host, what, ok } => {
-                write!(f, "{host} {what} {}", if *ok { "done" } else { "failed" })
+                write!(f, "{host} {what:?} {}", if *ok { "done" } else { "failed" })
             }
             Self::Executed {
                 host,
@@ -233,7 +233,7 @@ impl Note {
             } => [host.0, *inputs as u64, *effects as u64, 0],
             Self::Frame { from, to, .. } | Self::Lost { from, to } => [from.0, to.0, 0, 0],
             Self::Link { from, to, what } => [from.0, to.0, what.len() as u64, 0],
-            Self::Job { host, what, ok } => [host.0, what.len() as u64, u64::from(*ok), 0],
+            Self::Job { host, what, ok } => [host.0, *what as u64, u64::from(*ok), 0],
             Self::Executed {
                 host,
                 view,

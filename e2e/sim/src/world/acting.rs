@@ -28,6 +28,7 @@ impl World {
             }
             Action::Start(id) => self.start(id),
             Action::KillInStart(id) => self.host(id).kill_in_start = true,
+            Action::KillInJob { host, job } => self.host(host).kill_in_job = Some(job),
             Action::Freeze { host, clock } => self.freeze(host, clock),
             Action::Thaw(id) => self.thaw(id),
             Action::Leave(id) => self.give(id, Input::Leave),
@@ -65,11 +66,12 @@ impl World {
             Action::StallDisk { host, lasts } => {
                 self.host(host).disk_stalled_until = SimTime(self.now.0 + lasts);
             }
-            Action::FillDisk { host, room } => {
+            Action::FillDisk { host, room, copies } => {
                 let host = self.host(host);
                 host.had_disk_trouble = true;
                 let capacity = room.map(|room| host.disk.used() + room);
                 host.disk.memory().set_capacity(capacity);
+                host.disk.troubles().room_to_copy = room.filter(|_| copies);
             }
             Action::FailWrite(id) => {
                 self.host(id).had_disk_trouble = true;

@@ -22,6 +22,9 @@ pub(super) struct Troubles {
     pub fail_write: bool,
     /// The next sync fails.
     pub fail_sync: bool,
+    /// Whatever is written takes room that is not there beyond so many bytes, as on a file system that
+    /// copies what it writes.
+    pub room_to_copy: Option<u64>,
     /// So many reads fail.
     pub fail_reads: u64,
     /// What has failed since this was looked at.
@@ -58,7 +61,11 @@ impl SimDisk {
     /// The machine or process stops here; whatever was still to fail is forgotten.
     pub(super) fn crash(&self, keep: Keep) {
         self.memory.crash(keep);
-        *self.troubles() = Troubles::default();
+        let mut troubles = self.troubles();
+        *troubles = Troubles {
+            room_to_copy: troubles.room_to_copy,
+            ..Troubles::default()
+        };
     }
 
     /// Bytes of all files.
@@ -84,6 +91,19 @@ impl SimDisk {
             }
             Some(left) => {
                 *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the room that writing this needs where nothing is written over.
+    fn take_room(&self, parts: &[&[u8]]) -> io::Result<()> {
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        match &mut self.troubles().room_to_copy {
+            Some(room) if *room < bytes as u64 => Err(io::ErrorKind::StorageFull.into()),
+            Some(room) => {
+                *room -= bytes as u64;
                 Ok(())
             }
             None => Ok(()),
@@ -167,6 +187,9 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, offset: u64, parts: &[&[u8]]) -> io::Result<()> {
         let stopped = self.disk.change(&self.name);
+        if stopped.is_ok() {
+            self.disk.seen(self.disk.take_room(parts))?;
+        }
         let fails = std::mem::take(&mut self.disk.troubles().fail_write);
         if stopped.is_ok() && !fails {
             return self.disk.seen(self.file.write_at(offset, parts));

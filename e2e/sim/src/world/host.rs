@@ -13,6 +13,7 @@ use super::clock::{MachineClock, ProcessClock};
 use super::disk::SimDisk;
 use super::jobs::Job;
 use super::witness::Steps;
+use crate::actions::JobKind;
 use crate::history::{CallId, SimTime};
 use crate::options::ClockOptions;
 
@@ -34,6 +35,8 @@ pub(super) struct Host {
     pub(super) starting: bool,
     /// The process is killed while it starts the next time.
     pub(super) kill_in_start: bool,
+    /// The process is killed in the middle of the next job of this kind.
+    pub(super) kill_in_job: Option<JobKind>,
     /// Files of it were damaged.
     pub(super) damaged: bool,
     /// Its disk was made to fail or to be full, at some time.
@@ -64,6 +67,7 @@ impl Host {
             lives: 0,
             starting: false,
             kill_in_start: false,
+            kill_in_job: None,
             damaged: false,
             had_disk_trouble: false,
             away: false,

@@ -7,6 +7,7 @@ use shoal_types::{HostId, Micros};
 
 use super::host::Input;
 use super::{Event, World, contained};
+use crate::actions::{Action, JobKind};
 use crate::history::SimTime;
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
@@ -20,12 +21,12 @@ pub(super) enum Job {
 }
 
 impl Job {
-    fn name(&self) -> &'static str {
+    fn kind(&self) -> JobKind {
         match self {
-            Self::Write(_) => "write",
-            Self::Checkpoint(_) => "checkpoint",
-            Self::Upkeep(_) => "upkeep",
-            Self::Remove(_) => "removal",
+            Self::Write(_) => JobKind::Write,
+            Self::Checkpoint(_) => JobKind::Checkpoint,
+            Self::Upkeep(_) => JobKind::Upkeep,
+            Self::Remove(_) => JobKind::Removal,
         }
     }
 
@@ -76,12 +77,22 @@ impl World {
         let process = host.process.as_mut().expect("it gave the job");
         process.last_job += 1;
         let (life, number) = (process.life, process.last_job);
+        let kills = host.kill_in_job == Some(job.kind());
+        if kills {
+            host.kill_in_job = None;
+        }
         process.jobs.insert(number, job);
         let event = Event::JobEnds {
             host: id,
             life,
             job: number,
         };
+        if kills {
+            let at = SimTime(begins.0 + self.disk_random.below(takes));
+            self.schedule.at(at, Event::Act(Action::Kill(id)));
+            let back = SimTime(at.0 + self.process_random.magnitude(10_000..3_000_000));
+            self.schedule.at(back, Event::StartAgain { host: id });
+        }
         self.schedule.at(SimTime(begins.0 + takes), event);
     }
 
@@ -90,9 +101,9 @@ impl World {
         let sync = disk.sync + self.disk_random.below(disk.jitter + 1);
         let usual = match job {
             Job::Write(batch) => sync + batch.bytes() / disk.throughput,
-            Job::Checkpoint(_) => sync * self.disk_random.range(2..20),
+            Job::Checkpoint(_) => sync * self.disk_random.range(2..40),
             Job::Upkeep(_) => sync * self.disk_random.range(1..30),
-            Job::Remove(_) => sync * self.disk_random.range(1..6),
+            Job::Remove(_) => sync * self.disk_random.range(1..30),
         };
         usual * self.hosts[&id].disk_slower
     }
@@ -113,10 +124,10 @@ impl World {
             return self.schedule.at(stalled_until, event);
         }
         let job = process.jobs.remove(&number).expect("jobs end once");
-        let name = job.name();
+        let kind = job.kind();
         let checkpoints = &process.checkpoints;
         let result = contained(|| job.run(checkpoints));
-        self.note_job(id, name, &result);
+        self.note_job(id, kind, &result);
         match result {
             Ok(Ok(Some(input))) => self.give(id, input),
             Ok(Ok(None)) => {}
@@ -128,7 +139,7 @@ impl World {
     fn note_job(
         &mut self,
         id: HostId,
-        name: &'static str,
+        kind: JobKind,
         result: &Result<Result<Option<Input>, String>, String>,
     ) {
         let ok = matches!(result, Ok(Ok(_)));
@@ -137,7 +148,7 @@ impl World {
             self.now,
             &Note::Job {
                 host: id,
-                what: name,
+                what: kind,
                 ok,
             },
         );
@@ -148,10 +159,14 @@ impl World {
             Ok(Ok(Some(Input::CheckpointPutOff(_)))) => {
                 self.reached.note(Sometimes::CheckpointFull)
             }
-            Ok(Ok(None)) if name == "removal" => self.reached.note(Sometimes::SegmentRemoved),
+            Ok(Ok(None)) if kind == JobKind::Removal => {
+                self.reached.note(Sometimes::SegmentRemoved)
+            }
             Ok(Err(_)) if failed.write => self.reached.note(Sometimes::StoppedByWriteError),
             Ok(Err(_)) if failed.sync => self.reached.note(Sometimes::StoppedBySyncError),
-            Ok(Err(_)) if failed.full && name == "write" => self.reached.note(Sometimes::LogFull),
+            Ok(Err(_)) if failed.full && kind == JobKind::Write => {
+                self.reached.note(Sometimes::LogFull)
+            }
             _ => {}
         }
         if let Some(process) = &mut self.hosts.get_mut(&id).expect("one of ours").process {
@@ -163,9 +178,9 @@ impl World {
     pub(super) fn interrupt(&mut self, jobs: Vec<Job>, id: HostId, checkpoints: &Checkpoints) {
         let disk = self.hosts[&id].disk.clone();
         for job in jobs {
-            let name = job.name();
+            let kind = job.kind();
             // Each has come as far as it has; they work side by side.
-            let operations = if name == "write" { 4 } else { 48 };
+            let operations = if kind == JobKind::Write { 4 } else { 48 };
             let done = self.disk_random.magnitude(1..operations) - 1;
             disk.troubles().stop_after = Some(done);
             disk.troubles().failed = Default::default();
@@ -175,12 +190,12 @@ impl World {
             let Some(file) = failed.stopped_at else {
                 continue;
             };
-            self.reached.note(match name {
-                "write" if file.starts_with("spare") => Sometimes::KilledInSegmentBegin,
-                "write" => Sometimes::KilledInLogWrite,
-                "checkpoint" => Sometimes::KilledInCheckpoint,
-                "upkeep" => Sometimes::KilledInUpkeep,
-                _ => Sometimes::KilledInRemoval,
+            self.reached.note(match kind {
+                JobKind::Write if file.starts_with("spare") => Sometimes::KilledInSegmentBegin,
+                JobKind::Write => Sometimes::KilledInLogWrite,
+                JobKind::Checkpoint => Sometimes::KilledInCheckpoint,
+                JobKind::Upkeep => Sometimes::KilledInUpkeep,
+                JobKind::Removal => Sometimes::KilledInRemoval,
             });
         }
         disk.troubles().stop_after = Some(0);

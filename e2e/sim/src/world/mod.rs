@@ -4,13 +4,16 @@
 //! - `host`, `process`, `starting`, `stopping`: machines and what runs on them;
 //! - `disk`, `jobs`: what they keep; `clock`: what time they think it is;
 //! - `network`, `links`: what they say to each other; `clients`, `manager`: who asks them;
-//! - `acting`: what goes wrong; `settling`: how it ends; `observing`: what was reached.
+//! - `schedule`, `event`: what happens when; `acting`: what goes wrong; `settling`: how it ends; `observing`: what was reached.
 
 mod acting;
 mod clients;
 mod clock;
 mod contained;
+mod dialling;
 mod disk;
+mod ended;
+mod event;
 mod host;
 mod jobs;
 mod links;
@@ -26,23 +29,20 @@ mod witness;
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use shoal_host::core::Answer;
-use shoal_replication::Message;
-use shoal_types::{ClusterId, HostId, HostRequest, ViewSummary};
+use shoal_types::{ClusterId, HostId};
 
 use contained::contained;
+pub use ended::{Ended, Summary};
+use event::Event;
 use host::Host;
 use network::Network;
 use observing::{ExecutedIds, ReachedViews};
-use process::Wanted;
 use schedule::Schedule;
 
 use crate::actions::Action;
 use crate::auditor::Auditor;
 use crate::checkers::{self, CheckerSet, Evidence, Violation};
-use crate::faults::FaultKind;
-use crate::history::{CallId, SimTime, Told};
+use crate::history::{CallId, SimTime};
 use crate::limits::{CLOCK_ERROR_MAX, EVENTS_MAX, SECOND, SKEW_BOUND};
 use crate::options::Options;
 use crate::random::Random;
@@ -95,162 +95,6 @@ struct Outstanding {
     host: HostId,
     /// It is there then.
     arrives: SimTime,
-}
-
-/// Figures of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Simulated time, to the end.
-    pub ended_at: SimTime,
-    /// Events.
-    pub events: u64,
-    /// Turns of hosts.
-    pub turns: u64,
-    /// Messages between hosts.
-    pub messages: u64,
-    /// Starts of processes.
-    pub starts: u64,
-    /// Calls of clients.
-    pub calls: u64,
-    /// Calls that were answered with an outcome.
-    pub answered: u64,
-    /// Faults by kind.
-    pub faults: BTreeMap<FaultKind, u64>,
-}
-
-/// What a run came to.
-#[derive(Debug)]
-pub struct Ended {
-    /// What must not be, first things first.
-    pub violations: Vec<Violation>,
-    /// Rare events.
-    pub reached: Reached,
-    /// Figures.
-    pub summary: Summary,
-    /// One number for the whole course.
-    pub hash: u64,
-    /// The course in lines, if they were asked for.
-    pub lines: String,
-}
-
-/// What is going to happen. Events of a process name its life: they mean no later one.
-enum Event {
-    Turn {
-        host: HostId,
-        life: u64,
-    },
-    Wake {
-        host: HostId,
-        life: u64,
-    },
-    JobEnds {
-        host: HostId,
-        life: u64,
-        job: u64,
-    },
-    EntriesRead {
-        host: HostId,
-        life: u64,
-        to: HostId,
-        wanted: Wanted,
-    },
-    BodiesRead {
-        host: HostId,
-        life: u64,
-        call: CallId,
-        answer: Box<Answer>,
-    },
-    Starts {
-        host: HostId,
-        life: u64,
-    },
-    StartAgain {
-        host: HostId,
-    },
-    Dial {
-        from: HostId,
-        life: u64,
-        to: HostId,
-    },
-    Dialled {
-        from: HostId,
-        life: u64,
-        to: HostId,
-    },
-    Refused {
-        from: HostId,
-        life: u64,
-        to: HostId,
-    },
-    Frame {
-        from: HostId,
-        sender: u64,
-        to: HostId,
-        life: u64,
-        messages: Vec<Message>,
-    },
-    LinkBreaks {
-        from: HostId,
-        to: HostId,
-        connection: u64,
-    },
-    LinkSilent {
-        from: HostId,
-        to: HostId,
-        connection: u64,
-        since: SimTime,
-    },
-    CallArrives {
-        call: CallId,
-        host: HostId,
-        request: Box<HostRequest>,
-        bodies: Vec<Bytes>,
-    },
-    CancelArrives {
-        call: CallId,
-        host: HostId,
-    },
-    AnswerArrives {
-        call: CallId,
-        told: Box<Told>,
-    },
-    CallBreaks {
-        call: CallId,
-    },
-    ClientsGiveUp {
-        host: HostId,
-    },
-    ViewTold {
-        view: Box<ViewSummary>,
-    },
-    Clients,
-    Form {
-        host: HostId,
-    },
-    Act(Action),
-    Fault,
-    Suspicions,
-    Heal,
-    Look,
-}
-
-impl Event {
-    /// The process that does this, and so does not while it stands still.
-    fn done_by(&self) -> Option<HostId> {
-        match self {
-            Self::Turn { host, .. }
-            | Self::Wake { host, .. }
-            | Self::JobEnds { host, .. }
-            | Self::EntriesRead { host, .. }
-            | Self::BodiesRead { host, .. } => Some(*host),
-            Self::Dial { from, .. }
-            | Self::Dialled { from, .. }
-            | Self::Refused { from, .. }
-            | Self::LinkBreaks { from, .. }
-            | Self::LinkSilent { from, .. } => Some(*from),
-            _ => None,
-        }
-    }
 }
 
 impl World {

@@ -17,8 +17,10 @@ use crate::trace::Note;
 
 /// A waiting receive that is refused after so long was not just held during a change of the view.
 const HELD_AT_MOST: Micros = 450 * MS;
-/// A host that asked so often to be let into one view was made to wait.
-const ASKED_OFTEN: u32 = 3;
+/// A host that asked so often to be let into one view (three times two or more writers) was made to wait.
+const ASKED_OFTEN: u32 = 6;
+/// Pre-votes sent for one view (four attempts with two or more peers) of which nothing has come.
+const PRE_VOTES_IN_VAIN: u32 = 8;
 /// One position in so many has its whole state compared.
 const FULL_HASH_EVERY: u64 = 61;
 
@@ -107,82 +109,38 @@ impl World {
     /// What one host says to another.
     pub(super) fn note_sent(&mut self, from: HostId, to: HostId, messages: &[Message]) {
         let text = self.trace.text(|| words(messages));
-        self.trace.note(
-            self.now,
-            &Note::Frame {
-                from,
-                to,
-                messages: text,
-            },
-        );
+        let note = Note::Frame {
+            from,
+            to,
+            messages: text,
+        };
+        self.trace.note(self.now, &note);
         self.summary.messages += messages.len() as u64;
-        let their_view = self.hosts[&to]
-            .process
-            .as_ref()
-            .map(|process| process.core.engine().view().number);
+        let other = self.hosts[&to].process.as_ref();
+        let their_view = other.map(|process| process.core.engine().view().number);
         let host = self.hosts.get_mut(&from).expect("one of ours");
         let slow_disk = host.disk_stalled_until > self.now || host.disk_slower > 1;
         let Some(process) = &mut host.process else {
             return;
         };
-        let leaving = process.leave_until.is_some();
+        let stalled = slow_disk && process.leave_until.is_none();
         let (seen, reached) = (&mut process.seen, &mut self.reached);
         for message in messages {
             match message {
                 Message::Append(entry) if entry.lane == from => {
-                    seen.appended = (entry.view, entry.index)
+                    seen.appended = (entry.view, entry.index);
                 }
-                Message::PreVote { view, reason } => match &mut seen.pre_vote {
-                    Some((known, last, count)) if known == view => {
-                        *count += 1;
-                        *last = reason.clone();
-                        if *count == 8 {
-                            reached.note(Sometimes::PreVoteInVain);
-                        }
-                    }
-                    other => *other = Some((*view, reason.clone(), 1)),
+                Message::PreVote { view, reason } => seen.pre_voted(*view, reason, reached),
+                Message::Prepare { view, .. } => seen.prepared(*view, reached),
+                Message::Ask { asked, view, .. } => match asked {
+                    Asked::Join => seen.asked_to_join(*view, reached),
+                    Asked::Leave if stalled => reached.note(Sometimes::StalledDiskAskedOut),
+                    Asked::Leave => {}
                 },
-                Message::Prepare { view, .. } if seen.proposes < *view => {
-                    seen.proposes = *view;
-                    if let Some((known, reason, _)) = &seen.pre_vote
-                        && known == view
-                    {
-                        note_reason(reason, reached);
-                    }
+                Message::Fetch { view, .. } if their_view == Some(*view) => {
+                    reached.note(Sometimes::ResendAfterGap);
                 }
-                Message::Promise {
-                    accepted: Some(_), ..
-                } => reached.note(Sometimes::AcceptedValueAdopted),
-                Message::Refused { .. } => reached.note(Sometimes::BallotDuel),
-                Message::Accept { ballot, .. } if ballot.round > 1 => {
-                    reached.note(Sometimes::SecondRound)
-                }
-                Message::Fetch { view, .. } => reached.note(if their_view == Some(*view) {
-                    Sometimes::ResendAfterGap
-                } else {
-                    Sometimes::FetchOfEarlierView
-                }),
-                Message::Entries(_) => reached.note(Sometimes::FetchFromMemory),
-                Message::Ask {
-                    asked: Asked::Leave,
-                    ..
-                } if slow_disk && !leaving => {
-                    reached.note(Sometimes::StalledDiskAskedOut);
-                }
-                Message::Ask {
-                    asked: Asked::Join,
-                    view,
-                    ..
-                } => {
-                    if seen.asked_in.0 != *view {
-                        seen.asked_in = (*view, 0);
-                    }
-                    seen.asked_in.1 += 1;
-                    if seen.asked_in.1 == ASKED_OFTEN * 2 {
-                        reached.note(Sometimes::JoinBackedOff);
-                    }
-                }
-                _ => {}
+                other => note_message(other, reached),
             }
         }
     }
@@ -297,6 +255,55 @@ impl ReachedViews {
             reached.note(Sometimes::ViewOfOne);
         }
     }
+}
+
+impl Seen {
+    fn pre_voted(&mut self, view: ViewNumber, reason: &Reason, reached: &mut Reached) {
+        let count = match &self.pre_vote {
+            Some((known, _, count)) if *known == view => count + 1,
+            _ => 1,
+        };
+        if count == PRE_VOTES_IN_VAIN {
+            reached.note(Sometimes::PreVoteInVain);
+        }
+        self.pre_vote = Some((view, reason.clone(), count));
+    }
+
+    fn prepared(&mut self, view: ViewNumber, reached: &mut Reached) {
+        if self.proposes >= view {
+            return;
+        }
+        self.proposes = view;
+        if let Some((known, reason, _)) = &self.pre_vote
+            && *known == view
+        {
+            note_reason(reason, reached);
+        }
+    }
+
+    fn asked_to_join(&mut self, view: ViewNumber, reached: &mut Reached) {
+        if self.asked_in.0 != view {
+            self.asked_in = (view, 0);
+        }
+        self.asked_in.1 += 1;
+        if self.asked_in.1 == ASKED_OFTEN {
+            reached.note(Sometimes::JoinBackedOff);
+        }
+    }
+}
+
+/// Messages that say by themselves that something rare is going on.
+fn note_message(message: &Message, reached: &mut Reached) {
+    reached.note(match message {
+        Message::Promise {
+            accepted: Some(_), ..
+        } => Sometimes::AcceptedValueAdopted,
+        Message::Refused { .. } => Sometimes::BallotDuel,
+        Message::Accept { ballot, .. } if ballot.round > 1 => Sometimes::SecondRound,
+        Message::Fetch { .. } => Sometimes::FetchOfEarlierView,
+        Message::Entries(_) => Sometimes::FetchFromMemory,
+        _ => return,
+    });
 }
 
 fn note_reason(reason: &Reason, reached: &mut Reached) {

@@ -22,9 +22,11 @@ impl World {
             host.turn_longer = 0;
             host.client_cuts = 0;
             host.kill_in_start = false;
+            host.kill_in_job = None;
             host.disk.memory().set_capacity(None);
             let mut troubles = host.disk.troubles();
             (troubles.fail_write, troubles.fail_sync, troubles.fail_reads) = (false, false, 0);
+            troubles.room_to_copy = None;
             drop(troubles);
             self.thaw(id);
             if self.hosts[&id].damaged {
