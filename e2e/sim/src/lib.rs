@@ -13,6 +13,7 @@ pub mod options;
 #[cfg(feature = "planted")]
 pub mod planted;
 pub mod random;
+pub mod releases;
 pub mod report;
 pub mod runner;
 pub mod scenarios;

@@ -8,6 +8,7 @@ use shoal_types::{HostId, Micros};
 use crate::faults::FaultKind;
 use crate::limits::{CLOCK_ERROR_MAX, MS, SECOND};
 use crate::random::Random;
+use crate::releases::ReleaseOptions;
 
 /// Everything about a run that does not change while it runs.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Options {
     pub clocks: BTreeMap<HostId, ClockOptions>,
     /// When each host is told to form.
     pub formation: BTreeMap<HostId, Micros>,
+    /// Which release each host runs, and when it is upgraded.
+    pub releases: ReleaseOptions,
 }
 
 /// Faults: which, and how often.
@@ -117,9 +120,11 @@ impl Options {
         let hosts: Vec<HostId> = (1..=hosts).map(HostId).collect();
         let faults = FaultOptions::draw(&mut random.fork("faults"), hosts.len());
         let clocks = draw_clocks(&mut random.fork("clocks"), &hosts, &faults);
+        let load = wanted.seconds * SECOND;
         Self {
             seed,
-            load: wanted.seconds * SECOND,
+            releases: ReleaseOptions::draw(&mut random.fork("releases"), &hosts, load),
+            load,
             storage: StorageOptions::draw(&mut random.fork("storage")),
             network: NetworkOptions::draw(&mut random.fork("network"), &faults),
             disk: DiskOptions::draw(&mut random.fork("disk")),
@@ -169,6 +174,7 @@ impl Options {
             },
             clocks: hosts.iter().map(|host| (*host, right)).collect(),
             formation: hosts.iter().map(|host| (*host, 10 * MS)).collect(),
+            releases: ReleaseOptions::default(),
             hosts,
         }
     }

@@ -102,6 +102,13 @@ sometimes! {
     LeftImpatient = "leaving host stopped without having been sealed out";
     /// Two hosts were down at once.
     MajorityDown = "no majority of the hosts up";
+    // Releases
+    /// The rules were raised to a newer version.
+    RaiseExecuted = "raise of the machine version executed";
+    /// A raise was replayed.
+    RaiseReplayed = "raise of the machine version replayed at a start";
+    /// A member did not support what the others did.
+    RaiseHeldBack = "raise held back by a member that supports less";
     // Disks
     /// A torn tail was found.
     TornTail = "unfinished write found at the end of the log";

@@ -30,6 +30,7 @@ impl World {
             Action::Freeze { host, clock } => self.freeze(host, clock),
             Action::Thaw(id) => self.thaw(id),
             Action::Leave(id) => self.give(id, Input::Leave),
+            Action::Upgrade { host, supports } => self.upgrade(host, supports),
             Action::Retire(id) => self.retire(id),
             Action::Cut(pairs) => {
                 if pairs.len() == 8 && self.options.hosts.len() == 4 {

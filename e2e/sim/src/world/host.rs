@@ -6,7 +6,7 @@ use bytes::Bytes;
 use shoal_host::core::{Core, OperationId, Write};
 use shoal_replication::{LinkEvent, Message, Reason};
 use shoal_storage::{BatchDone, Checkpoints, LogReader, Lsn};
-use shoal_types::{HostId, HostRequest, Micros, Request, ViewNumber};
+use shoal_types::{HostId, HostRequest, MachineVersion, Micros, Request, ViewNumber};
 
 use super::Event;
 use super::clock::{MachineClock, ProcessClock};
@@ -34,6 +34,8 @@ pub(super) struct Host {
     pub(super) starting: bool,
     /// The process is killed while it starts the next time.
     pub(super) kill_in_start: bool,
+    /// The newest machine version that its release supports.
+    pub(super) supports: MachineVersion,
     /// Files of it were damaged.
     pub(super) damaged: bool,
     /// Its disk was made to fail or to be full, at some time.
@@ -52,7 +54,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(id: HostId, clock: ClockOptions) -> Self {
+    pub(super) fn new(id: HostId, clock: ClockOptions, supports: MachineVersion) -> Self {
         Self {
             id,
             disk: SimDisk::new(),
@@ -64,6 +66,7 @@ impl Host {
             lives: 0,
             starting: false,
             kill_in_start: false,
+            supports,
             damaged: false,
             had_disk_trouble: false,
             away: false,

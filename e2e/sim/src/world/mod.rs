@@ -18,6 +18,7 @@ mod manager;
 mod network;
 mod observing;
 mod process;
+mod releases;
 mod schedule;
 mod settling;
 mod starting;
@@ -258,10 +259,10 @@ impl World {
     #[must_use]
     pub fn new(options: Options, checkers: CheckerSet, with_lines: bool) -> Self {
         let random = Random::new(options.seed);
-        let hosts = options
-            .hosts
-            .iter()
-            .map(|id| (*id, Host::new(*id, options.clocks[id])));
+        let hosts = options.hosts.iter().map(|id| {
+            let supports = options.releases.first_of(*id);
+            (*id, Host::new(*id, options.clocks[id], supports))
+        });
         let mut reached = Reached::default();
         if options
             .clocks
@@ -319,6 +320,7 @@ impl World {
         self.schedule.at(SimTime(SECOND), Event::Suspicions);
         let first = self.options.faults.every.min(2 * SECOND);
         self.schedule.at(SimTime(first), Event::Fault);
+        self.plan_upgrades();
         self.plan_clients();
     }
 
@@ -432,6 +434,7 @@ impl World {
             Event::Fault => self.fault(),
             Event::Suspicions => {
                 self.look_at_suspicions();
+                self.look_at_versions();
                 if !self.is_settling() {
                     self.schedule
                         .at(SimTime(self.now.0 + SECOND / 10), Event::Suspicions);

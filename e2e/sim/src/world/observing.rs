@@ -324,6 +324,9 @@ fn note_command(
     if let Command::CancelWaiter { .. } = request.command {
         reached.note(Sometimes::WaiterCancelled);
     }
+    if let Command::RaiseVersion { .. } = request.command {
+        reached.note(Sometimes::RaiseExecuted);
+    }
     if request.id.0 != 0 {
         // The same request from another host, or another life of it, is a repetition of the client's.
         let first = *ids.entry(request.id).or_insert(request.origin);
