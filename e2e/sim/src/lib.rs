@@ -9,6 +9,7 @@ pub mod checkers;
 pub mod faults;
 pub mod history;
 mod limits;
+pub mod members;
 pub mod options;
 #[cfg(feature = "planted")]
 pub mod planted;

@@ -7,6 +7,7 @@ use shoal_types::{HostId, Micros};
 
 use crate::faults::FaultKind;
 use crate::limits::{CLOCK_ERROR_MAX, MS, SECOND};
+use crate::members::MemberOptions;
 use crate::random::Random;
 use crate::releases::ReleaseOptions;
 
@@ -15,7 +16,7 @@ use crate::releases::ReleaseOptions;
 pub struct Options {
     /// Everything follows from it.
     pub seed: u64,
-    /// The hosts of the cluster.
+    /// The hosts that form the cluster.
     pub hosts: Vec<HostId>,
     /// How long clients load the cluster while faults happen.
     pub load: Micros,
@@ -33,6 +34,8 @@ pub struct Options {
     pub formation: BTreeMap<HostId, Micros>,
     /// Which release each host runs, and when it is upgraded.
     pub releases: ReleaseOptions,
+    /// Who may become a member.
+    pub members: MemberOptions,
 }
 
 /// Faults: which, and how often.
@@ -119,13 +122,17 @@ impl Options {
             .unwrap_or_else(|| draw_hosts(&mut random.fork("hosts")));
         let hosts: Vec<HostId> = (1..=hosts).map(HostId).collect();
         let faults = FaultOptions::draw(&mut random.fork("faults"), hosts.len());
-        let clocks = draw_clocks(&mut random.fork("clocks"), &hosts, &faults);
+        let mut clocks = draw_clocks(&mut random.fork("clocks"), &hosts, &faults);
+        let members = MemberOptions::draw(&mut random.fork("members"), hosts.len());
+        members.draw_clocks(&mut random.fork("spare clocks"), &mut clocks);
+        let storage = StorageOptions::draw(&mut random.fork("storage"));
         let load = wanted.seconds * SECOND;
         Self {
             seed,
             releases: ReleaseOptions::draw(&mut random.fork("releases"), &hosts, load),
             load,
-            storage: StorageOptions::draw(&mut random.fork("storage")),
+            storage: members.keep_logs(storage),
+            members,
             network: NetworkOptions::draw(&mut random.fork("network"), &faults),
             disk: DiskOptions::draw(&mut random.fork("disk")),
             formation: draw_formation(&mut random.fork("formation"), &hosts),
@@ -175,14 +182,9 @@ impl Options {
             clocks: hosts.iter().map(|host| (*host, right)).collect(),
             formation: hosts.iter().map(|host| (*host, 10 * MS)).collect(),
             releases: ReleaseOptions::default(),
+            members: MemberOptions::default(),
             hosts,
         }
-    }
-
-    /// Hosts whose data may be lost or damaged in one run: what is left must be able to agree.
-    #[must_use]
-    pub fn lost_max(&self) -> usize {
-        (self.hosts.len() - 1) / 2
     }
 }
 

@@ -16,8 +16,8 @@ const UPGRADES_MAX: u64 = 3;
 /// The releases of a run.
 #[derive(Clone, Debug, Default)]
 pub struct ReleaseOptions {
-    /// The newest machine version that a host supports when the run begins; a host that is not listed
-    /// supports the first one only.
+    /// The newest machine version that a host supports when the run begins. If none is listed, all
+    /// hosts run one release, which supports the first version only.
     pub first: BTreeMap<HostId, MachineVersion>,
     /// In order of time.
     pub upgrades: Vec<Upgrade>,
@@ -72,9 +72,15 @@ impl ReleaseOptions {
         }
     }
 
-    /// The newest version that a host supports when the run begins.
+    /// The newest version that a host supports when the run begins. A host that joins later runs the
+    /// newest release of all.
     pub(crate) fn first_of(&self, host: HostId) -> MachineVersion {
-        self.first.get(&host).copied().unwrap_or(version(1))
+        let unlisted = if self.first.is_empty() {
+            1
+        } else {
+            VERSION_MAX
+        };
+        self.first.get(&host).copied().unwrap_or(version(unlisted))
     }
 }
 

@@ -109,6 +109,17 @@ sometimes! {
     RaiseReplayed = "raise of the machine version replayed at a start";
     /// A member did not support what the others did.
     RaiseHeldBack = "raise held back by a member that supports less";
+    // Members
+    /// A host became a member.
+    MemberAdded = "member added";
+    /// A member was removed.
+    MemberRemoved = "member removed";
+    /// A learner was killed or lost its power.
+    NewcomerDied = "newcomer died while it was learning";
+    /// A change with an old revision was refused.
+    ChangeRefusedStale = "change of the members refused as stale";
+    /// A host that was removed while it was down was told.
+    RemovedLearnedLate = "removed host came back and learned of it";
     // Disks
     /// A torn tail was found.
     TornTail = "unfinished write found at the end of the log";

@@ -21,7 +21,7 @@ impl World {
             Action::PowerOff(id) => self.power_off(id),
             Action::PowerOffAll => {
                 self.reached.note(Sometimes::AllPowerLost);
-                for id in self.options.hosts.clone() {
+                for id in self.all_hosts() {
                     self.power_off(id);
                 }
             }
@@ -130,7 +130,7 @@ impl World {
             process.map(|process| process.core.engine().view())
         };
         let own = view_of(&id).map(|view| view.number);
-        let views = self.options.hosts.iter().filter_map(view_of);
+        let views = self.hosts.keys().filter_map(view_of);
         views
             .into_iter()
             .any(|view| Some(view.number) > own && !view.is_writer(id))
@@ -139,13 +139,12 @@ impl World {
     /// At most a minority of the hosts loses its data or has a clock that is far off in one run: more is
     /// beyond what anything can bear.
     fn may_lose(&self, id: HostId) -> bool {
-        let is_far = |host: &Host| host.clock.ahead().unsigned_abs() > CLOCK_ERROR_MAX;
-        let lost = self
-            .hosts
-            .values()
-            .filter(|host| host.damaged || host.away || is_far(host));
-        let lost: Vec<HostId> = lost.map(|host| host.id).collect();
-        lost.contains(&id) || lost.len() < self.options.lost_max()
+        let mut lost = self.failed_hosts();
+        if lost.contains(&id) {
+            return true;
+        }
+        lost.push(id);
+        self.members.bear(&lost)
     }
 
     fn retire(&mut self, id: HostId) {
@@ -218,11 +217,8 @@ impl World {
         }
         let kind = *self.fault_random.choose(&events);
         *self.summary.faults.entry(kind).or_default() += 1;
-        let plan = kind.plan(
-            &self.options.hosts,
-            &self.options.faults,
-            &mut self.fault_random,
-        );
+        let hosts = self.all_hosts();
+        let plan = kind.plan(&hosts, &self.options.faults, &mut self.fault_random);
         for (after, action) in plan {
             self.plan(SimTime(self.now.0 + after), action);
         }

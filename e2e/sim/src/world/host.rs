@@ -12,6 +12,7 @@ use super::Event;
 use super::clock::{MachineClock, ProcessClock};
 use super::disk::SimDisk;
 use super::jobs::Job;
+use super::members::MemberCall;
 use super::witness::Steps;
 use crate::history::{CallId, SimTime};
 use crate::options::ClockOptions;
@@ -106,6 +107,8 @@ pub(super) struct Process {
     pub(super) last_job: u64,
     /// Its own connections to the others, for sending.
     pub(super) links: BTreeMap<HostId, Link>,
+    /// The version of the engine's neighbours that were dialled last.
+    pub(super) dialled: Option<u64>,
     /// Who waits for an answer.
     pub(super) callers: BTreeMap<OperationId, Caller>,
     pub(super) catch_up_reads: usize,
@@ -151,6 +154,8 @@ pub(super) enum Input {
     CheckpointWritten(Lsn),
     CheckpointPutOff(Vec<Write>),
     EntriesRead(HostId, Message),
+    /// The log does not hold what this host asked for.
+    NotInLog(HostId, ViewNumber),
     /// The process must stop at once.
     Failed(String),
     Leave,
@@ -170,6 +175,8 @@ pub(super) enum Caller {
     },
     /// The manager, who formed or repeated, rightly or wrongly.
     Manager { right: bool },
+    /// The manager, who orders that the members change.
+    Members(MemberCall),
 }
 
 /// A process's connection to another host, for sending only.

@@ -15,6 +15,7 @@ mod host;
 mod jobs;
 mod links;
 mod manager;
+mod members;
 mod network;
 mod observing;
 mod process;
@@ -34,6 +35,7 @@ use shoal_types::{ClusterId, HostId, HostRequest, ViewSummary};
 
 use contained::contained;
 use host::Host;
+use members::Members;
 use network::Network;
 use observing::{ExecutedIds, ReachedViews};
 use process::Wanted;
@@ -61,6 +63,7 @@ pub struct World {
     phase: Phase,
     schedule: Schedule<Event>,
     hosts: BTreeMap<HostId, Host>,
+    members: Members,
     network: Network,
     workload: Workload,
     /// When the clients are going to be woken.
@@ -228,6 +231,7 @@ enum Event {
     Form {
         host: HostId,
     },
+    ManageMembers,
     Act(Action),
     Fault,
     Suspicions,
@@ -259,7 +263,8 @@ impl World {
     #[must_use]
     pub fn new(options: Options, checkers: CheckerSet, with_lines: bool) -> Self {
         let random = Random::new(options.seed);
-        let hosts = options.hosts.iter().map(|id| {
+        let machines = || options.hosts.iter().chain(&options.members.spare);
+        let hosts = machines().map(|id| {
             let supports = options.releases.first_of(*id);
             (*id, Host::new(*id, options.clocks[id], supports))
         });
@@ -275,7 +280,7 @@ impl World {
         let workload = Workload::new(
             knobs,
             CLUSTER,
-            options.hosts.clone(),
+            machines().copied().collect(),
             random.fork("workload"),
         );
         let mut world = Self {
@@ -284,6 +289,7 @@ impl World {
             phase: Phase::Load,
             schedule: Schedule::new(),
             hosts: hosts.collect(),
+            members: Members::new(&options),
             network: Network::new(options.network, random.fork("wires")),
             workload,
             clients_planned: None,
@@ -320,6 +326,12 @@ impl World {
         self.schedule.at(SimTime(SECOND), Event::Suspicions);
         let first = self.options.faults.every.min(2 * SECOND);
         self.schedule.at(SimTime(first), Event::Fault);
+        for id in self.options.members.spare.clone() {
+            self.start(id);
+        }
+        if self.options.members.change() {
+            self.schedule.at(SimTime(SECOND), Event::ManageMembers);
+        }
         self.plan_upgrades();
         self.plan_clients();
     }
@@ -426,6 +438,7 @@ impl World {
             Event::ViewTold { view } => self.view_told(&view),
             Event::Clients => self.wake_clients(),
             Event::Form { host } => self.form(host),
+            Event::ManageMembers => self.manage_members(),
             Event::Act(action) => {
                 if !self.is_settling() {
                     self.act(action);
@@ -435,6 +448,7 @@ impl World {
             Event::Suspicions => {
                 self.look_at_suspicions();
                 self.look_at_versions();
+                self.look_at_members();
                 if !self.is_settling() {
                     self.schedule
                         .at(SimTime(self.now.0 + SECOND / 10), Event::Suspicions);

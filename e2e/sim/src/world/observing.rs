@@ -35,6 +35,7 @@ impl World {
         let life = process.life;
         let at = self.now;
         let mut last_command = None;
+        let mut installed = None;
         for step in steps {
             match &step {
                 Step::Entry(_) => process.seen.after_entry = true,
@@ -45,6 +46,7 @@ impl World {
                     if view.number == process.seen.view {
                         self.reached_views
                             .note(id, view, &mut process.seen, &mut self.reached);
+                        installed = Some(view.clone());
                         let note = Note::View {
                             host: id,
                             view: view.number.0,
@@ -71,6 +73,9 @@ impl World {
                 step,
             };
             self.auditor.executed(executed);
+        }
+        if let Some(view) = installed {
+            self.note_members(&view);
         }
         self.note_state(id);
     }
@@ -231,12 +236,9 @@ impl World {
 
     /// After a process ended: is there still a majority?
     pub(super) fn note_who_is_up(&mut self) {
-        let up = self
-            .hosts
-            .values()
-            .filter(|host| host.process.is_some())
-            .count();
-        if up <= self.hosts.len() / 2 {
+        let members = self.members.now();
+        let is_up = |id: &&HostId| self.hosts[*id].process.is_some();
+        if members.iter().filter(is_up).count() <= members.len() / 2 {
             self.reached.note(Sometimes::MajorityDown);
         }
     }

@@ -4,6 +4,7 @@
 use shoal_host::core::Effect;
 use shoal_replication::limits::ENTRIES_BYTES_MAX;
 use shoal_replication::{Message, Record};
+use shoal_storage::ReadError;
 use shoal_types::{HostId, Now, ViewNumber};
 
 use super::host::{Caller, Input, Process};
@@ -75,6 +76,7 @@ impl World {
         let turned = contained(|| take_turn(process, now, at, count));
         self.summary.turns += 1;
         self.note_steps(id);
+        self.connect(id);
         match turned {
             Err(panic) => return self.process_panicked(id, &panic),
             Ok(Turned::Failed(why)) => return self.process_failed(id, &why),
@@ -154,7 +156,6 @@ impl World {
             Effect::Write(batch) => self.start_job(id, Job::Write(batch)),
             Effect::Answer { operation, answer } => self.answer(id, operation, answer),
             Effect::PushView(_, view) => {
-                self.connect(id);
                 if self.hosts[&id].client_cuts == 0 {
                     let takes = self.network.any(clients::PUSH_SPREAD);
                     let at = SimTime(self.now.0 + takes);
@@ -205,7 +206,8 @@ impl World {
                 self.reached.note(Sometimes::FetchFromLog);
                 self.give(id, Input::EntriesRead(to, message));
             }
-            Err(_) => self.reached.note(Sometimes::FetchFailed),
+            Err(NotRead::NotThere) => self.give(id, Input::NotInLog(to, wanted.view)),
+            Err(NotRead::Failed) => self.reached.note(Sometimes::FetchFailed),
         }
     }
 
@@ -257,6 +259,7 @@ fn take_turn(process: &mut Process, now: Now, at: SimTime, count: usize) -> Turn
                 to,
                 messages: vec![message],
             }),
+            Input::NotInLog(to, view) => process.core.on_not_in_log(to, view),
             Input::Failed(why) => return Turned::Failed(why),
             Input::Leave => {
                 process.leave_until = Some(SimTime(at.0 + LEAVE_PATIENCE));
@@ -268,7 +271,15 @@ fn take_turn(process: &mut Process, now: Now, at: SimTime, count: usize) -> Turn
     Turned::Effects(read)
 }
 
-fn entries(process: &Process, wanted: Wanted) -> Result<Message, String> {
+/// Why entries were not read.
+enum NotRead {
+    /// The log does not hold the first one: it was removed when all members had it.
+    NotThere,
+    /// They may be there.
+    Failed,
+}
+
+fn entries(process: &Process, wanted: Wanted) -> Result<Message, NotRead> {
     let Wanted {
         view,
         lane,
@@ -278,12 +289,14 @@ fn entries(process: &Process, wanted: Wanted) -> Result<Message, String> {
     let records = process
         .reader
         .entries(view, lane, from, up_to, ENTRIES_BYTES_MAX)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| match error {
+            ReadError::NotFound { .. } => NotRead::NotThere,
+            _ => NotRead::Failed,
+        })?;
     let decode = |record| match Record::decode(Record::ENTRY_KIND, record) {
         Ok(Record::Entry(entry)) => Ok(entry),
-        Ok(other) => Err(format!("the log gave {other:?} for an entry")),
-        Err(error) => Err(error.to_string()),
+        _ => Err(NotRead::Failed),
     };
-    let entries: Result<Vec<_>, String> = records.into_iter().map(decode).collect();
+    let entries: Result<Vec<_>, NotRead> = records.into_iter().map(decode).collect();
     Ok(Message::entries(entries?))
 }

@@ -146,6 +146,7 @@ impl World {
             jobs: BTreeMap::new(),
             last_job: 0,
             links: BTreeMap::new(),
+            dialled: None,
             callers: BTreeMap::new(),
             catch_up_reads: 0,
             leave_until: None,
