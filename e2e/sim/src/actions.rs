@@ -1,7 +1,7 @@
 //! What can be done to a cluster from outside, one step at a time. Faults and scenarios are made of
 //! these.
 
-use shoal_types::{HostId, Micros};
+use shoal_types::{HostId, MachineVersion, Micros};
 
 /// What a host's disk can be doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +48,13 @@ pub enum Action {
     Thaw(HostId),
     /// It is asked to stop: leaves the view, then ends.
     Leave(HostId),
+    /// It is stopped and started again with a release that supports newer machine versions.
+    Upgrade {
+        /// Whose.
+        host: HostId,
+        /// Up to this one.
+        supports: MachineVersion,
+    },
     /// It is gone and does not come back in this run.
     Retire(HostId),
     /// Nothing gets from the first to the second host, for each pair.

@@ -9,10 +9,12 @@ pub mod checkers;
 pub mod faults;
 pub mod history;
 mod limits;
+pub mod members;
 pub mod options;
 #[cfg(feature = "planted")]
 pub mod planted;
 pub mod random;
+pub mod releases;
 pub mod report;
 pub mod runner;
 pub mod scenarios;

@@ -7,14 +7,16 @@ use shoal_types::{HostId, Micros};
 
 use crate::faults::FaultKind;
 use crate::limits::{CLOCK_ERROR_MAX, MS, SECOND};
+use crate::members::MemberOptions;
 use crate::random::Random;
+use crate::releases::ReleaseOptions;
 
 /// Everything about a run that does not change while it runs.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Everything follows from it.
     pub seed: u64,
-    /// The hosts of the cluster.
+    /// The hosts that form the cluster.
     pub hosts: Vec<HostId>,
     /// How long clients load the cluster while faults happen.
     pub load: Micros,
@@ -30,6 +32,10 @@ pub struct Options {
     pub clocks: BTreeMap<HostId, ClockOptions>,
     /// When each host is told to form.
     pub formation: BTreeMap<HostId, Micros>,
+    /// Which release each host runs, and when it is upgraded.
+    pub releases: ReleaseOptions,
+    /// Who may become a member.
+    pub members: MemberOptions,
 }
 
 /// Faults: which, and how often.
@@ -116,11 +122,17 @@ impl Options {
             .unwrap_or_else(|| draw_hosts(&mut random.fork("hosts")));
         let hosts: Vec<HostId> = (1..=hosts).map(HostId).collect();
         let faults = FaultOptions::draw(&mut random.fork("faults"), hosts.len());
-        let clocks = draw_clocks(&mut random.fork("clocks"), &hosts, &faults);
+        let mut clocks = draw_clocks(&mut random.fork("clocks"), &hosts, &faults);
+        let members = MemberOptions::draw(&mut random.fork("members"), hosts.len());
+        members.draw_clocks(&mut random.fork("spare clocks"), &mut clocks);
+        let storage = StorageOptions::draw(&mut random.fork("storage"));
+        let load = wanted.seconds * SECOND;
         Self {
             seed,
-            load: wanted.seconds * SECOND,
-            storage: StorageOptions::draw(&mut random.fork("storage")),
+            releases: ReleaseOptions::draw(&mut random.fork("releases"), &hosts, load),
+            load,
+            storage: members.keep_logs(storage),
+            members,
             network: NetworkOptions::draw(&mut random.fork("network"), &faults),
             disk: DiskOptions::draw(&mut random.fork("disk")),
             formation: draw_formation(&mut random.fork("formation"), &hosts),
@@ -169,14 +181,10 @@ impl Options {
             },
             clocks: hosts.iter().map(|host| (*host, right)).collect(),
             formation: hosts.iter().map(|host| (*host, 10 * MS)).collect(),
+            releases: ReleaseOptions::default(),
+            members: MemberOptions::default(),
             hosts,
         }
-    }
-
-    /// Hosts whose data may be lost or damaged in one run: what is left must be able to agree.
-    #[must_use]
-    pub fn lost_max(&self) -> usize {
-        (self.hosts.len() - 1) / 2
     }
 }
 

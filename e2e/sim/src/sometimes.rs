@@ -100,6 +100,24 @@ sometimes! {
     LeftImpatient = "leaving host stopped without having been sealed out";
     /// Two hosts were down at once.
     MajorityDown = "no majority of the hosts up";
+    // Releases
+    /// The rules were raised to a newer version.
+    RaiseExecuted = "raise of the machine version executed";
+    /// A raise was replayed.
+    RaiseReplayed = "raise of the machine version replayed at a start";
+    /// A member did not support what the others did.
+    RaiseHeldBack = "raise held back by a member that supports less";
+    // Members
+    /// A host became a member.
+    MemberAdded = "member added";
+    /// A member was removed.
+    MemberRemoved = "member removed";
+    /// A learner was killed or lost its power.
+    NewcomerDied = "newcomer died while it was learning";
+    /// A change with an old revision was refused.
+    ChangeRefusedStale = "change of the members refused as stale";
+    /// A host that was removed while it was down was told.
+    RemovedLearnedLate = "removed host came back and learned of it";
     // Disks
     /// A torn tail was found.
     TornTail = "unfinished write found at the end of the log";

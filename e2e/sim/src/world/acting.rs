@@ -22,7 +22,7 @@ impl World {
             Action::PowerOff(id) => self.power_off(id),
             Action::PowerOffAll => {
                 self.reached.note(Sometimes::AllPowerLost);
-                for id in self.options.hosts.clone() {
+                for id in self.all_hosts() {
                     self.power_off(id);
                 }
             }
@@ -32,6 +32,7 @@ impl World {
             Action::Freeze { host, clock } => self.freeze(host, clock),
             Action::Thaw(id) => self.thaw(id),
             Action::Leave(id) => self.give(id, Input::Leave),
+            Action::Upgrade { host, supports } => self.upgrade(host, supports),
             Action::Retire(id) => self.retire(id),
             Action::Cut(pairs) => {
                 if pairs.len() == 8 && self.options.hosts.len() == 4 {
@@ -133,24 +134,28 @@ impl World {
             process.map(|process| process.core.engine().view())
         };
         let own = view_of(&id).map(|view| view.number);
-        let views = self.options.hosts.iter().filter_map(view_of);
+        let views = self.hosts.keys().filter_map(view_of);
         views
             .into_iter()
             .any(|view| Some(view.number) > own && !view.is_writer(id))
     }
 
-    /// Hosts that have lost data, are gone, or have a clock that is far off.
-    fn lost(&self) -> Vec<HostId> {
-        let is_far = |host: &Host| host.clock.ahead().unsigned_abs() > CLOCK_ERROR_MAX;
-        let lost = self.hosts.values();
-        let lost = lost.filter(|host| host.damaged || host.away || is_far(host));
-        lost.map(|host| host.id).collect()
+    /// At most a minority of the hosts loses its data or has a clock that is far off in one run: more is
+    /// beyond what anything can bear.
+    fn may_lose(&self, id: HostId) -> bool {
+        let mut lost = self.failed_hosts();
+        if lost.contains(&id) {
+            return true;
+        }
+        lost.push(id);
+        self.members.bear(&lost)
     }
 
-    /// At most a minority is lost in one run: more is beyond what anything can bear.
-    fn may_lose(&self, id: HostId) -> bool {
-        let lost = self.lost();
-        lost.contains(&id) || lost.len() < self.options.lost_max()
+    /// True if there is a sound host that may be lost as well.
+    fn another_may_be_lost(&self) -> bool {
+        let failed = self.failed_hosts();
+        let mut sound = self.hosts.keys().filter(|id| !failed.contains(id));
+        sound.any(|id| self.may_lose(*id))
     }
 
     fn retire(&mut self, id: HostId) {
@@ -249,18 +254,15 @@ impl World {
             .iter()
             .copied()
             .filter(|kind| !kind.is_constant())
-            .filter(|kind| *kind != FaultKind::Gone || self.lost().len() < self.options.lost_max())
+            .filter(|kind| *kind != FaultKind::Gone || self.another_may_be_lost())
             .collect();
         if events.is_empty() {
             return;
         }
         let kind = *self.fault_random.choose(&events);
         *self.summary.faults.entry(kind).or_default() += 1;
-        let plan = kind.plan(
-            &self.options.hosts,
-            &self.options.faults,
-            &mut self.fault_random,
-        );
+        let hosts = self.all_hosts();
+        let plan = kind.plan(&hosts, &self.options.faults, &mut self.fault_random);
         for (after, action) in plan {
             self.plan(SimTime(self.now.0 + after), action);
         }

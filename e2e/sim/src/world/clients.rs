@@ -202,6 +202,7 @@ impl World {
         self.note_answer(id, &caller, &answer.result);
         match caller {
             Caller::Manager { right } => self.manager_told(id, right, &answer.result),
+            Caller::Members(call) => self.members_told(id, &call, &answer.result),
             Caller::Client { call, .. } => {
                 let in_memory = answer
                     .bodies

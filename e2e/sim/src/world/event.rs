@@ -103,6 +103,7 @@ pub(super) enum Event {
     Form {
         host: HostId,
     },
+    ManageMembers,
     Act(Action),
     Fault,
     Suspicions,

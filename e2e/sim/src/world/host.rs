@@ -6,12 +6,13 @@ use bytes::Bytes;
 use shoal_host::core::{Core, OperationId, Write};
 use shoal_replication::{LinkEvent, Message, Reason};
 use shoal_storage::{BatchDone, Checkpoints, LogReader, Lsn};
-use shoal_types::{HostId, HostRequest, Micros, Request, ViewNumber};
+use shoal_types::{HostId, HostRequest, MachineVersion, Micros, Request, ViewNumber};
 
 use super::Event;
 use super::clock::{MachineClock, ProcessClock};
 use super::disk::SimDisk;
 use super::jobs::Job;
+use super::members::MemberCall;
 use super::witness::Steps;
 use crate::actions::JobKind;
 use crate::history::{CallId, SimTime};
@@ -37,6 +38,8 @@ pub(super) struct Host {
     pub(super) kill_in_start: bool,
     /// The process is killed in the middle of the next job of this kind.
     pub(super) kill_in_job: Option<JobKind>,
+    /// The newest machine version that its release supports.
+    pub(super) supports: MachineVersion,
     /// Files of it were damaged.
     pub(super) damaged: bool,
     /// Its disk was made to fail or to be full, at some time.
@@ -55,7 +58,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn new(id: HostId, clock: ClockOptions) -> Self {
+    pub(super) fn new(id: HostId, clock: ClockOptions, supports: MachineVersion) -> Self {
         Self {
             id,
             disk: SimDisk::new(),
@@ -68,6 +71,7 @@ impl Host {
             starting: false,
             kill_in_start: false,
             kill_in_job: None,
+            supports,
             damaged: false,
             had_disk_trouble: false,
             away: false,
@@ -107,6 +111,8 @@ pub(super) struct Process {
     pub(super) last_job: u64,
     /// Its own connections to the others, for sending.
     pub(super) links: BTreeMap<HostId, Link>,
+    /// The version of the engine's neighbours that were dialled last.
+    pub(super) dialled: Option<u64>,
     /// Who waits for an answer.
     pub(super) callers: BTreeMap<OperationId, Caller>,
     pub(super) catch_up_reads: usize,
@@ -173,6 +179,8 @@ pub(super) enum Caller {
     },
     /// The manager, who formed or repeated, rightly or wrongly.
     Manager { right: bool },
+    /// The manager, who orders that the members change.
+    Members(MemberCall),
 }
 
 /// A process's connection to another host, for sending only.

@@ -18,20 +18,22 @@ use crate::sometimes::Sometimes;
 use crate::trace::Note;
 
 impl World {
-    /// A process that belongs to a cluster dials the other members, once.
+    /// A process dials whom its engine wants to talk with, if these are others than before.
     pub(super) fn connect(&mut self, id: HostId) {
         let Some(process) = &mut self.hosts.get_mut(&id).expect("one of ours").process else {
             return;
         };
-        let Some(spec) = process.core.engine().spec() else {
+        let engine = process.core.engine();
+        if process.dialled == Some(engine.neighbours_version()) {
             return;
-        };
-        let others = spec
-            .members
+        }
+        process.dialled = Some(engine.neighbours_version());
+        let neighbours = engine.neighbours();
+        let wanted = |host: &HostId| neighbours.iter().any(|member| member.host == *host);
+        process.links.retain(|to, _| wanted(to));
+        let new: Vec<HostId> = neighbours
             .iter()
             .map(|member| member.host)
-            .filter(|other| *other != id);
-        let new: Vec<HostId> = others
             .filter(|other| !process.links.contains_key(other))
             .collect();
         let life = process.life;

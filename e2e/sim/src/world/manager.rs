@@ -61,6 +61,7 @@ impl World {
         right: bool,
         told: &Result<HostReply, Refusal>,
     ) {
+        let changed = self.members.have_changed();
         let host = self.hosts.get_mut(&id).expect("one of ours");
         let again = host.formed;
         host.formed |= told.is_ok();
@@ -73,6 +74,10 @@ impl World {
                 }
             }
             (false, Err(_)) => self.reached.note(Sometimes::FormedOtherwiseRefused),
+            // Its members are others by now than the formation says.
+            (true, Err(_)) if again && changed => {}
+            // And may be those that the other list has.
+            (false, Ok(HostReply::Formed)) if again && changed => {}
             (_, told) => {
                 self.violation(
                     Checker::Assertions,

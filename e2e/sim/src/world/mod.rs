@@ -18,9 +18,11 @@ mod host;
 mod jobs;
 mod links;
 mod manager;
+mod members;
 mod network;
 mod observing;
 mod process;
+mod releases;
 mod schedule;
 mod settling;
 mod starting;
@@ -35,6 +37,7 @@ use contained::contained;
 pub use ended::{Ended, Summary};
 use event::Event;
 use host::Host;
+use members::Members;
 use network::Network;
 use observing::{ExecutedIds, ReachedViews};
 use schedule::Schedule;
@@ -60,6 +63,7 @@ pub struct World {
     phase: Phase,
     schedule: Schedule<Event>,
     hosts: BTreeMap<HostId, Host>,
+    members: Members,
     network: Network,
     workload: Workload,
     /// When the clients are going to be woken.
@@ -102,10 +106,11 @@ impl World {
     #[must_use]
     pub fn new(options: Options, checkers: CheckerSet, with_lines: bool) -> Self {
         let random = Random::new(options.seed);
-        let hosts = options
-            .hosts
-            .iter()
-            .map(|id| (*id, Host::new(*id, options.clocks[id])));
+        let machines = || options.hosts.iter().chain(&options.members.spare);
+        let hosts = machines().map(|id| {
+            let supports = options.releases.first_of(*id);
+            (*id, Host::new(*id, options.clocks[id], supports))
+        });
         let mut reached = Reached::default();
         if options
             .clocks
@@ -118,7 +123,7 @@ impl World {
         let workload = Workload::new(
             knobs,
             CLUSTER,
-            options.hosts.clone(),
+            machines().copied().collect(),
             random.fork("workload"),
         );
         let mut world = Self {
@@ -127,6 +132,7 @@ impl World {
             phase: Phase::Load,
             schedule: Schedule::new(),
             hosts: hosts.collect(),
+            members: Members::new(&options),
             network: Network::new(options.network, random.fork("wires")),
             workload,
             clients_planned: None,
@@ -170,6 +176,13 @@ impl World {
         self.schedule.at(SimTime(SECOND), Event::Suspicions);
         let first = self.options.faults.every.min(2 * SECOND);
         self.schedule.at(SimTime(first), Event::Fault);
+        for id in self.options.members.spare.clone() {
+            self.start(id);
+        }
+        if self.options.members.change() {
+            self.schedule.at(SimTime(SECOND), Event::ManageMembers);
+        }
+        self.plan_upgrades();
         self.plan_clients();
     }
 
@@ -275,6 +288,7 @@ impl World {
             Event::ViewTold { view } => self.view_told(&view),
             Event::Clients => self.wake_clients(),
             Event::Form { host } => self.form(host),
+            Event::ManageMembers => self.manage_members(),
             Event::Act(action) => {
                 if !self.is_settling() {
                     self.act(action);
@@ -283,6 +297,8 @@ impl World {
             Event::Fault => self.fault(),
             Event::Suspicions => {
                 self.look_at_suspicions();
+                self.look_at_versions();
+                self.look_at_members();
                 if !self.is_settling() {
                     self.schedule
                         .at(SimTime(self.now.0 + SECOND / 10), Event::Suspicions);

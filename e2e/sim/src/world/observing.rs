@@ -37,6 +37,7 @@ impl World {
         let life = process.life;
         let at = self.now;
         let mut last_command = None;
+        let mut installed = None;
         for step in steps {
             match &step {
                 Step::Entry(_) => process.seen.after_entry = true,
@@ -47,6 +48,7 @@ impl World {
                     if view.number == process.seen.view {
                         self.reached_views
                             .note(id, view, &mut process.seen, &mut self.reached);
+                        installed = Some(view.clone());
                         let note = Note::View {
                             host: id,
                             view: view.number.0,
@@ -73,6 +75,9 @@ impl World {
                 step,
             };
             self.auditor.executed(executed);
+        }
+        if let Some(view) = installed {
+            self.note_members(&view);
         }
         self.note_state(id);
     }
@@ -188,12 +193,9 @@ impl World {
 
     /// After a process ended: is there still a majority?
     pub(super) fn note_who_is_up(&mut self) {
-        let up = self
-            .hosts
-            .values()
-            .filter(|host| host.process.is_some())
-            .count();
-        if up <= self.hosts.len() / 2 {
+        let members = self.members.now();
+        let is_up = |id: &&HostId| self.hosts[*id].process.is_some();
+        if members.iter().filter(is_up).count() <= members.len() / 2 {
             self.reached.note(Sometimes::MajorityDown);
         }
     }
@@ -329,6 +331,9 @@ fn note_command(
 ) {
     if let Command::CancelWaiter { .. } = request.command {
         reached.note(Sometimes::WaiterCancelled);
+    }
+    if let Command::RaiseVersion { .. } = request.command {
+        reached.note(Sometimes::RaiseExecuted);
     }
     if request.id.0 != 0 {
         // The same request from another host, or another life of it, is a repetition of the client's.

@@ -76,6 +76,7 @@ impl World {
         let turned = contained(|| take_turn(process, now, at, count));
         self.summary.turns += 1;
         self.note_steps(id);
+        self.connect(id);
         match turned {
             Err(panic) => return self.process_panicked(id, &panic),
             Ok(Turned::Failed(why)) => return self.process_failed(id, &why),
@@ -155,7 +156,6 @@ impl World {
             Effect::Write(batch) => self.start_job(id, Job::Write(batch)),
             Effect::Answer { operation, answer } => self.answer(id, operation, answer),
             Effect::PushView(_, view) => {
-                self.connect(id);
                 if self.hosts[&id].client_cuts == 0 {
                     let takes = self.network.any(clients::PUSH_SPREAD);
                     let at = SimTime(self.now.0 + takes);

@@ -15,7 +15,7 @@ impl World {
         self.trace.note(self.now, &Note::Phase("healed"));
         self.phase = Phase::Settling { since: self.now };
         self.network.heal();
-        for id in self.options.hosts.clone() {
+        for id in self.all_hosts() {
             let host = self.host(id);
             host.disk_slower = 1;
             host.disk_stalled_until = SimTime(0);
@@ -36,6 +36,12 @@ impl World {
             }
         }
         self.links_changed();
+        let members = self.members.now();
+        for id in self.all_hosts() {
+            if !members.contains(&id) {
+                self.workload.host_is_gone(id);
+            }
+        }
         self.workload.drain(self.now);
         self.plan_clients();
         self.schedule.at(self.now, Event::Look);
@@ -87,10 +93,11 @@ impl World {
         self.phase = Phase::Over { settled };
     }
 
-    /// The hosts that should be there at the end.
+    /// The hosts that should be there at the end: the members as of the last list.
     fn expected(&self) -> Vec<HostId> {
-        let hosts = self.hosts.values().filter(|host| !host.away);
-        hosts.map(|host| host.id).collect()
+        let mut members = self.members.now();
+        members.retain(|id| !self.hosts[id].away);
+        members
     }
 
     /// Why the cluster is not at rest, if it is not.

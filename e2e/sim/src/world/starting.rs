@@ -7,7 +7,7 @@ use std::time::Duration;
 use shoal_host::core::{self, CheckpointPace, Core, Effect, Opened};
 use shoal_replication::EngineConfig;
 use shoal_storage::{CheckpointOptions, Checkpoints, Disk, Keep, Log, LogOptions, Lsn};
-use shoal_types::HostId;
+use shoal_types::{HostId, MachineVersion};
 
 use super::clock::ProcessClock;
 use super::disk::SimDisk;
@@ -128,7 +128,9 @@ impl World {
         let host = &self.hosts[&id];
         let mut clock = ProcessClock::start(&host.clock, self.now);
         let now = clock.read(&host.clock, self.now);
-        let mut core = core::recover(id, opened, engine, now).map_err(|e| text(&e))?;
+        let versions = MachineVersion(1)..=host.supports;
+        let mut core =
+            core::recover_supporting(versions, id, opened, engine, now).map_err(|e| text(&e))?;
         core.begin_turn(now);
         write_incarnation(&mut core)?;
         Ok(Process {
@@ -144,6 +146,7 @@ impl World {
             jobs: BTreeMap::new(),
             last_job: 0,
             links: BTreeMap::new(),
+            dialled: None,
             callers: BTreeMap::new(),
             catch_up_reads: 0,
             leave_until: None,
@@ -185,11 +188,13 @@ impl World {
         self.trace.note(self.now, &note);
         let host = self.hosts.get_mut(&id).expect("one of ours");
         let damaged = host.damaged;
+        let steps = process.steps.clone();
         host.process = Some(process);
         if damaged {
             self.reached.note(Sometimes::DamageHarmless);
         }
         self.summary.starts += 1;
+        self.note_replayed(&steps);
         self.note_steps(id);
         self.connect(id);
         self.links_changed();

@@ -1,7 +1,7 @@
 //! A process ends: killed, without power, of its own accord, or because something failed.
 
 use shoal_storage::Keep;
-use shoal_types::HostId;
+use shoal_types::{HostId, HostState};
 
 use super::World;
 use super::host::Process;
@@ -116,6 +116,9 @@ impl World {
         self.trace.note(self.now, &note);
         if process.seen.proposes > process.core.engine().view().number {
             self.reached.note(Sometimes::ProposerDied);
+        }
+        if in_the_middle && process.core.state() == HostState::Learning {
+            self.reached.note(Sometimes::NewcomerDied);
         }
         let Process {
             core,

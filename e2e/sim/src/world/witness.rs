@@ -19,6 +19,12 @@ impl Steps {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// True if such a step is among those not taken yet.
+    pub(super) fn any(&self, is_it: impl Fn(&Step) -> bool) -> bool {
+        let steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.iter().any(is_it)
+    }
+
     fn push(&self, step: Step) {
         self.0
             .lock()

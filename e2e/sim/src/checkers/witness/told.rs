@@ -38,7 +38,7 @@ fn by_request<'a>(log: &'a OrderLog, findings: &mut Findings<'_>) -> ByRequest<'
             Step::Command(request, ..) => {
                 let own = matches!(
                     request.command,
-                    Command::Tick | Command::CancelWaiter { .. }
+                    Command::Tick | Command::CancelWaiter { .. } | Command::RaiseVersion { .. }
                 );
                 if !own {
                     findings.add(Checker::C0, at, || {

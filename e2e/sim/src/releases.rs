@@ -1,0 +1,113 @@
+//! Which release each host runs: on some seeds hosts begin with releases that support different machine
+//! versions, and are upgraded one by one while clients load the cluster.
+
+use std::collections::BTreeMap;
+
+use shoal_types::{HostId, MachineVersion, Micros};
+
+use crate::limits::{MS, SECOND};
+use crate::random::Random;
+
+/// The newest version that any release of a run supports.
+const VERSION_MAX: u64 = 5;
+/// Upgrades of one host in a run, at most.
+const UPGRADES_MAX: u64 = 3;
+
+/// The releases of a run.
+#[derive(Clone, Debug, Default)]
+pub struct ReleaseOptions {
+    /// The newest machine version that a host supports when the run begins. If none is listed, all
+    /// hosts run one release, which supports the first version only.
+    pub first: BTreeMap<HostId, MachineVersion>,
+    /// In order of time.
+    pub upgrades: Vec<Upgrade>,
+}
+
+/// A host is stopped and started again with a later release.
+#[derive(Clone, Copy, Debug)]
+pub struct Upgrade {
+    /// When, since the beginning.
+    pub at: Micros,
+    /// Whose.
+    pub host: HostId,
+    /// The newest machine version that it supports from then on.
+    pub supports: MachineVersion,
+}
+
+impl ReleaseOptions {
+    /// One seed in three has several releases.
+    pub(crate) fn draw(random: &mut Random, hosts: &[HostId], load: Micros) -> Self {
+        if !random.one_in(3) {
+            return Self::default();
+        }
+        let first = hosts
+            .iter()
+            .map(|host| (*host, version(random.range(1..4))))
+            .collect();
+        let mut options = Self {
+            first,
+            upgrades: Vec::new(),
+        };
+        for host in hosts {
+            options.draw_upgrades(*host, random, load);
+        }
+        options.upgrades.sort_by_key(|upgrade| upgrade.at);
+        options
+    }
+
+    fn draw_upgrades(&mut self, host: HostId, random: &mut Random, load: Micros) {
+        let mut supports = u64::from(self.first[&host].0);
+        let mut at = 0;
+        for _ in 0..random.below(UPGRADES_MAX + 1) {
+            if supports == VERSION_MAX {
+                break;
+            }
+            supports = random.range(supports + 1..VERSION_MAX + 1);
+            at += random.range(SECOND..load.max(SECOND + MS));
+            self.upgrades.push(Upgrade {
+                at,
+                host,
+                supports: version(supports),
+            });
+        }
+    }
+
+    /// The newest version that a host supports when the run begins. A host that joins later runs the
+    /// newest release of all.
+    pub(crate) fn first_of(&self, host: HostId) -> MachineVersion {
+        let unlisted = if self.first.is_empty() {
+            1
+        } else {
+            VERSION_MAX
+        };
+        self.first
+            .get(&host)
+            .copied()
+            .unwrap_or_else(|| version(unlisted))
+    }
+}
+
+fn version(number: u64) -> MachineVersion {
+    MachineVersion(u16::try_from(number).expect("a handful of versions"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_host_is_ever_given_an_older_release() {
+        let hosts: Vec<HostId> = (1..=4).map(HostId).collect();
+        let mut several = 0;
+        for seed in 0..200 {
+            let options = ReleaseOptions::draw(&mut Random::new(seed), &hosts, 60 * SECOND);
+            several += u64::from(!options.first.is_empty());
+            let mut supports = options.first.clone();
+            for upgrade in &options.upgrades {
+                let before = supports.insert(upgrade.host, upgrade.supports);
+                assert!(before < Some(upgrade.supports), "{options:?}");
+            }
+        }
+        assert!((30..120).contains(&several), "{several} of 200 seeds");
+    }
+}
