@@ -8,12 +8,16 @@ mod consumer;
 mod drainer;
 mod execution;
 mod hosts;
+#[cfg(test)]
+mod ideal;
 mod knobs;
 pub(crate) mod limits;
 mod manager;
 mod producer;
 mod queues;
 mod role;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use shoal_types::{
