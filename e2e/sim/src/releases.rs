@@ -80,7 +80,10 @@ impl ReleaseOptions {
         } else {
             VERSION_MAX
         };
-        self.first.get(&host).copied().unwrap_or(version(unlisted))
+        self.first
+            .get(&host)
+            .copied()
+            .unwrap_or_else(|| version(unlisted))
     }
 }
 
