@@ -31,7 +31,7 @@ impl MemberOptions {
         let first = hosts as u64 + 1;
         Self {
             spare: (first..=first + random.below(3)).map(HostId).collect(),
-            every: random.magnitude(SECOND..16 * SECOND),
+            every: random.magnitude(SECOND..8 * SECOND),
         }
     }
 

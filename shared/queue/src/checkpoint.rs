@@ -65,7 +65,11 @@ impl Machine {
         let mut changes = vec![(
             Key::Machine,
             Some(Value::Machine(MachineRecord {
-                version: self.version,
+                version: if planted(Bug::VersionNotStored) {
+                    *self.supported.start()
+                } else {
+                    self.version
+                },
                 executed: self.executed,
                 hash: self.hash.0,
                 deleted_floor: self.deleted.floor(),

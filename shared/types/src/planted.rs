@@ -137,6 +137,24 @@ bugs! {
     NeededEntriesRemoved = "needed-entries-removed",
         breaks "a segment with an entry that a member may still ask for stays";
 
+    // Members, releases and clocks.
+
+    /// What is known of a host stays at its place in the list when the list changes.
+    SlotsNotMoved = "slots-not-moved",
+        breaks "what is known of a host moves along with it when the members change";
+    /// An order to change the members is carried out however old it is.
+    RevisionNotFenced = "revision-not-fenced",
+        breaks "an older list of members than the one in force is refused";
+    /// A host proposes the newest version of the rules that it knows itself, whatever others know.
+    RaisedAlone = "raised-alone",
+        breaks "the version of the rules is raised once every member supports the new one";
+    /// A checkpoint says that the first version of the rules is in force.
+    VersionNotStored = "version-not-stored",
+        breaks "the version of the rules in force is part of every checkpoint";
+    /// A host whose clock is not among those that agree goes by it all the same.
+    MedianIgnored = "median-ignored",
+        breaks "a host whose clock is not among those that agree goes by their median";
+
     // Queues.
 
     /// A receipt of an earlier lease is as good as one of the current lease.

@@ -11,6 +11,7 @@ use shoal_types::{
 use super::host::{Caller, Host, Input};
 use super::manager::spec_of;
 use super::{Event, World};
+use crate::actions::Action;
 use crate::checkers::Checker;
 use crate::history::SimTime;
 use crate::limits::{CLOCK_ERROR_MAX, MS, SECOND};
@@ -228,7 +229,20 @@ impl World {
             since: self.now,
             asked_at: None,
         });
+        if let Some(newcomer) = newcomer
+            && self.manager_random.one_in(3)
+        {
+            self.plan_death_of(newcomer);
+        }
         self.pursue_order();
+    }
+
+    /// A newcomer follows for a moment only, which drawn faults would seldom hit.
+    fn plan_death_of(&mut self, newcomer: HostId) {
+        let dies = self.now.0 + self.manager_random.magnitude(MS..SECOND);
+        let back = dies + self.manager_random.magnitude(50 * MS..4 * SECOND);
+        self.plan(SimTime(dies), Action::Kill(newcomer));
+        self.plan(SimTime(back), Action::Start(newcomer));
     }
 
     /// One more or one less than these.
@@ -263,7 +277,12 @@ impl World {
         let failed = self.failed_hosts();
         let first = listed.iter().copied().find(|id| failed.contains(id));
         let any = *self.manager_random.choose(&listed);
-        let goes = first.unwrap_or(any);
+        let down = listed
+            .iter()
+            .copied()
+            .find(|id| self.hosts[id].process.is_none());
+        let away = down.filter(|_| self.manager_random.one_in(2));
+        let goes = first.or(away).unwrap_or(any);
         members.retain(|member| member.host != goes);
         Some((members, None))
     }

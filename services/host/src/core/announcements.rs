@@ -3,6 +3,7 @@
 //! others' stops.
 
 use shoal_replication::StateReport;
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{Command, ErrorCode, MachineVersion, Mono, Refusal};
 
 use super::agreement::Verdict;
@@ -134,7 +135,9 @@ impl Core {
         let (mut heard, mut to) = (1, newest);
         for (_, report) in self.engine.state_reports() {
             heard += 1;
-            to = to.min(report.supports);
+            if !planted(Bug::RaisedAlone) {
+                to = to.min(report.supports);
+            }
         }
         let all_heard = heard == self.engine.view().members.len();
         (all_heard && to > self.machine.version()).then_some(to)
