@@ -29,6 +29,18 @@ e2e:
 kill-pause *ARGS:
     cargo run -p shoal-e2e --example kill_pause -- {{ ARGS }}
 
+# How long clients notice each kind of fault, with medians: `just fault-pauses 4` for twelve of each.
+fault-pauses *ARGS:
+    cargo run -p shoal-e2e --example fault_pauses -- {{ ARGS }}
+
+# How long a restart takes with many messages waiting: 5,000,000, unless said.
+restart-time *ARGS:
+    cargo run -p shoal-e2e --example restart_time -- {{ ARGS }}
+
+# The image `shoal`, without any registry.
+image *ARGS:
+    docker/build {{ ARGS }}
+
 # Load with every message accounted for, against a system that runs: `just load --batch 10`.
 load *ARGS:
     cargo run --release -- load-test {{ ARGS }}

@@ -19,6 +19,8 @@ pub struct ManagerConfig {
     pub admin: SocketAddr,
     /// Hosts of a new cluster; 1 to 5. With 3 it survives the loss of one, with 5 of two.
     pub cluster_size: usize,
+    /// Clusters are formed by themselves as unassigned hosts come. If not, only `shoal cluster form` does.
+    pub form_clusters: bool,
     /// Milliseconds that unassigned hosts of too few zones wait for hosts of other zones to appear.
     pub form_patience_ms: u32,
     /// Bytes of the store's cache.
@@ -32,6 +34,7 @@ impl Default for ManagerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 9325)),
             admin: SocketAddr::from(([127, 0, 0, 1], 9331)),
             cluster_size: 3,
+            form_clusters: true,
             form_patience_ms: 2_000,
             store_cache_bytes: 64 << 20,
         }

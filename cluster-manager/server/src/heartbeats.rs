@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 use crate::keys;
 use crate::limits::{ADDRESS_BYTES_MAX, HOSTS_MAX, ZONE_BYTES_MAX};
 use crate::problem::store_problem;
-use crate::records::{self, At, ClusterRecord, HostRecord, Record};
+use crate::records::{self, At, ClusterRecord, HostRecord, Record, Step};
 use crate::store::{CommitError, MetadataStore, Transaction};
 
 /// How often a heartbeat that meets other writers of the same records tries again; the host's next
@@ -103,11 +103,16 @@ impl Heartbeats {
     /// The host's cluster, if its record must say where the host listens now.
     fn cluster_with_new_address(&self, host: &HostRecord) -> Option<At<ClusterRecord>> {
         let mut at = self.fleet.cluster(host.cluster?)?;
-        let member = at
-            .record
-            .members
-            .iter_mut()
-            .find(|member| member.host == host.host)?;
+        let ClusterRecord {
+            members, change, ..
+        } = &mut at.record;
+        let steps = change.iter_mut().flat_map(|change| &mut change.steps);
+        let newcomers = steps.filter_map(|step| match step {
+            Step::Add(member) => Some(member),
+            Step::Remove(_) | Step::Only(_) => None,
+        });
+        let mut listed = members.iter_mut().chain(newcomers);
+        let member = listed.find(|member| member.host == host.host)?;
         if member.address == host.address {
             return None;
         }

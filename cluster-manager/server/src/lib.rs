@@ -22,6 +22,7 @@ mod keys;
 pub mod limits;
 mod manager;
 pub mod metric_names;
+mod orders;
 mod problem;
 mod queues;
 mod records;

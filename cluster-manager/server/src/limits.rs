@@ -57,6 +57,19 @@ pub const FORM_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest of these pauses.
 pub const FORM_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// For a cluster's answer to a change of its members, before its state is looked at again: a newcomer that
+/// has much to fetch takes longer, and asking again does no harm.
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between attempts to have a change carried out; doubles up to [`CHANGE_PAUSE_MAX`].
+pub const CHANGE_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest of these pauses.
+pub const CHANGE_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// Members with which a cluster survives the loss of one. Fewer must be confirmed.
+pub const MEMBERS_SAFE_MIN: usize = 3;
+/// Members that an operator may ask for. A fifth costs as much as the fourth and survives no more until a
+/// sixth could come; one more than this is there for a moment while a member is replaced.
+pub const MEMBERS_ASKED_MAX: usize = 4;
+
 /// Connections to the API: frontends with a long poll each and some requests, hosts with one each.
 pub const API_CONNECTIONS_MAX: usize = 20_000;
 /// Bytes of a request's body: settings with 50 tags of full length in JSON's longest writing.

@@ -20,12 +20,13 @@ use tracing::info;
 use crate::api::{self, Api};
 use crate::config::ManagerConfig;
 use crate::deletions;
-use crate::executor::{Formation, HostClients, Instructor};
+use crate::executor::{Formation, HostClients, Instructor, Membership};
 use crate::feed::Feeds;
 use crate::fleet::Fleet;
 use crate::heartbeats::Heartbeats;
 use crate::limits::{API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, STOP_GRACE};
 use crate::metric_names;
+use crate::orders::Orders;
 use crate::queues::Queues;
 use crate::store::{MetadataStore, RedbStore, WriterEnd};
 
@@ -145,11 +146,23 @@ async fn set_up(
     let formation = Formation {
         store: Arc::clone(&store),
         fleet: Arc::clone(&fleet),
-        clients,
+        clients: Arc::clone(&clients),
         clock,
         rules,
+        forms_by_itself: config.form_clusters,
+    };
+    let membership = Membership {
+        store: Arc::clone(&store),
+        fleet: Arc::clone(&fleet),
+        clients,
+    };
+    let orders = Orders {
+        store: Arc::clone(&store),
+        fleet: Arc::clone(&fleet),
+        formation: formation.clone(),
     };
     spawn_formation(tasks, formation);
+    spawn_membership(tasks, membership);
     spawn_settling(tasks, &queues);
     spawn_measuring(tasks, &fleet);
     Ok(Api {
@@ -163,6 +176,7 @@ async fn set_up(
             store,
             shutdown: tasks.shutdown().clone(),
         },
+        orders,
     })
 }
 
@@ -182,6 +196,16 @@ fn spawn_formation(tasks: &Tasks, formation: Formation) {
     tasks.spawn("formation", TaskKind::Essential, async move {
         tokio::select! {
             ended = formation.run() => ended,
+            () = shutdown.triggered() => Ok(()),
+        }
+    });
+}
+
+fn spawn_membership(tasks: &Tasks, membership: Membership) {
+    let shutdown = tasks.shutdown().clone();
+    tasks.spawn("membership", TaskKind::Essential, async move {
+        tokio::select! {
+            ended = membership.run() => ended,
             () = shutdown.triggered() => Ok(()),
         }
     });

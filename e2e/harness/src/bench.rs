@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use tempfile::TempDir;
 
 use crate::binary;
+use crate::cluster::ProcessesOptions;
 use crate::dev::DevOptions;
 use crate::limits::TEST;
 use crate::process::{Process, log_tail};
@@ -87,6 +88,14 @@ impl Bench {
         self.folder.path()
     }
 
+    /// The `shoal` under test.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn binary(&self) -> Result<&'static Path> {
+        binary::shoal()
+    }
+
     /// `shoal` with these words, run to its end or in the background as the test likes.
     ///
     /// # Errors
@@ -119,6 +128,12 @@ impl Bench {
     #[must_use]
     pub fn dev(&self) -> DevOptions<'_> {
         DevOptions::new(self)
+    }
+
+    /// One cluster whose hosts can be hurt; see [`ProcessesOptions`].
+    #[must_use]
+    pub fn processes(&self) -> ProcessesOptions<'_> {
+        ProcessesOptions::new(self)
     }
 
     /// Keeps the folder and says where it is and what the logs end with.

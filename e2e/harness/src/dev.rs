@@ -1,7 +1,7 @@
 //! A whole system: `shoal dev` as a real process.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use shoal_api::manager::{ClusterInfo, HostInfo};
 
 use crate::bench::Bench;
 use crate::limits::START;
+use crate::port::free_address;
 use crate::process::{Process, Signal};
 use crate::role::Role;
 use crate::wait;
@@ -283,10 +284,4 @@ impl Printed {
     fn is_complete(&self) -> bool {
         self.text().contains(LAST_LINE)
     }
-}
-
-/// A port that is free now. Another process may take it before it is used; the system hands out the
-/// same port again only after many others.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

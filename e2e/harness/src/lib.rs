@@ -15,14 +15,19 @@
 
 mod bench;
 mod binary;
+mod cluster;
 mod dev;
 pub mod limits;
+mod port;
 mod process;
 mod role;
 mod turn;
 pub mod wait;
 
 pub use bench::{Bench, run, run_within};
+pub use cluster::{
+    Cluster, End, Fault, LinkFault, Links, LoopDisk, Processes, ProcessesOptions, skipped,
+};
 pub use dev::{Dev, DevOptions};
 pub use process::{Process, Signal};
 pub use role::{Restarted, Role};

@@ -11,6 +11,9 @@ pub const TEST: Duration = Duration::from_secs(180);
 pub const START: Duration = Duration::from_secs(60);
 /// Until a role that was started again is ready: it reads its log and takes part in a view change.
 pub const READY: Duration = Duration::from_secs(30);
+/// Until a host acts again after whatever was done to it. One that keeps dropping out may be let in
+/// later each time, by half a minute at most.
+pub const BACK: Duration = Duration::from_secs(60);
 /// Until a process that got a signal is gone. Freeing its memory is part of it.
 pub const GONE: Duration = Duration::from_secs(10);
 /// Between two looks at a condition.

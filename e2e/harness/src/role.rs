@@ -56,6 +56,15 @@ impl Role {
         process::send(self.pid, Signal::KILL)
     }
 
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// If it was gone before or does not go.
+    pub async fn terminate(&self) -> Result<()> {
+        process::send(self.pid, Signal::TERM)?;
+        self.gone().await
+    }
+
     /// Waits until its process is gone.
     ///
     /// # Errors

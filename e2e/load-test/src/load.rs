@@ -145,6 +145,14 @@ impl<S: Service> Load<S> {
         }
     }
 
+    /// To look at it, before, between and after.
+    #[must_use]
+    pub fn watch(&self) -> Watch<S> {
+        Watch {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
     /// Only sends, and waits until all is sent.
     pub async fn produce(&self) {
         let (_, producers) = self.spawn_producers(&Arc::new(Backlog::unbounded()));
@@ -282,9 +290,7 @@ impl<S: Service> Running<S> {
     /// To look at it while it runs.
     #[must_use]
     pub fn watch(&self) -> Watch<S> {
-        Watch {
-            shared: Arc::clone(&self.load.shared),
-        }
+        self.load.watch()
     }
 
     /// Ends the sending before the plan does.

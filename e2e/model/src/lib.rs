@@ -72,6 +72,8 @@ enum Answer {
     Plain(Outcome),
     Taken(Vec<Delivery>),
     Leased(PartitionId, Origin, Leases),
+    /// Under an attempt id.
+    Attempted(PartitionId, Leases),
     Waiting,
 }
 
@@ -443,6 +445,8 @@ impl Model {
         if let Some((_, answer)) = self.seen.get_mut(&id) {
             *answer = if wanted.auto_ack && !deliveries.is_empty() {
                 Answer::Taken(deliveries.to_vec())
+            } else if wanted.attempt.is_some() {
+                Answer::Attempted(partition, leases(deliveries))
             } else {
                 Answer::Leased(partition, origin, leases(deliveries))
             };
@@ -513,6 +517,12 @@ impl Model {
             Answer::Taken(deliveries) => Outcome::Received(deliveries.clone()),
             Answer::Leased(id, origin, leases) => {
                 *origin = request.origin;
+                let partition = self.partitions.get(id);
+                Outcome::Received(
+                    partition.map_or_else(Vec::new, |p| p.still_leased(*id, leases, now)),
+                )
+            }
+            Answer::Attempted(id, leases) => {
                 let partition = self.partitions.get(id);
                 Outcome::Received(
                     partition.map_or_else(Vec::new, |p| p.still_leased(*id, leases, now)),

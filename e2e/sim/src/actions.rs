@@ -14,6 +14,24 @@ pub enum JobKind {
     Upkeep,
     /// Removing segments.
     Removal,
+    /// Reading a chunk of a snapshot for a peer.
+    SnapshotRead,
+    /// Keeping rows of a snapshot, checking or throwing away what was kept.
+    SnapshotStage,
+    /// Putting a snapshot in the place of the own state.
+    SnapshotInstall,
+    /// Looking whether what is kept is still sound.
+    Scrub,
+}
+
+impl JobKind {
+    /// Of so many of these one is hit by a kill, where hosts are killed by chance.
+    pub(crate) fn killed_one_in(self) -> u64 {
+        match self {
+            Self::SnapshotInstall => 6,
+            _ => 80,
+        }
+    }
 }
 
 /// One step.
@@ -29,6 +47,13 @@ pub enum Action {
     Start(HostId),
     /// Kills the process while it starts the next time.
     KillInStart(HostId),
+    /// The machine loses its power right after the next vote that the host sends.
+    PowerOffAtVote {
+        /// Whose.
+        host: HostId,
+        /// It has power again after so long.
+        lasts: Micros,
+    },
     /// Kills the process in the middle of the next job of this kind that it gives its disk.
     KillInJob {
         /// Whose.
@@ -120,6 +145,13 @@ pub enum Action {
     /// The last thing that a host that is down had written, and perhaps acknowledged, is no longer
     /// readable. No host can tell this from a write that was never finished; the others remember.
     LoseTail(HostId),
+    /// Somebody keeps a copy of the data folder.
+    CopyData(HostId),
+    /// Somebody stops the process, puts the copy in the place of the data folder, and starts it again. Only
+    /// while the others run and hear each other: what they remember is gone with their processes.
+    SetBack(HostId),
+    /// The same with an empty folder.
+    Wipe(HostId),
     /// Somebody sets the machine's wall clock: it is off by so much (in microseconds) from now on.
     SetClock {
         /// Whose.

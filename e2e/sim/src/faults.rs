@@ -35,6 +35,8 @@ faults! {
     RestartLoop = "restart loop";
     /// One machine loses its power.
     PowerLoss = "power loss";
+    /// A machine loses its power right after a vote of its host on a view.
+    PowerLossAtVote = "power loss right after a vote";
     /// All machines lose their power.
     PowerLossOfAll = "power loss of all";
     /// A process stands still.
@@ -87,6 +89,10 @@ faults! {
     FailedReads = "failed reads";
     /// Bits of a file change.
     Damage = "damaged file";
+    /// A data folder is replaced by an earlier copy of itself.
+    SetBack = "data folder set back to an earlier copy";
+    /// A data folder is emptied; who it belongs to is still known.
+    Wiped = "data folder wiped";
     /// A wall clock is set, within what is allowed.
     ClockStep = "clock step";
     /// A wall clock is far off from the beginning.
@@ -137,11 +143,22 @@ impl FaultKind {
             Self::RestartLoop => restart_loop(host, random),
             Self::KillInJob => {
                 use JobKind::{Checkpoint, Removal, Upkeep, Write};
-                let job =
-                    *random.choose(&[Write, Checkpoint, Checkpoint, Removal, Removal, Upkeep]);
+                use JobKind::{SnapshotInstall, SnapshotRead, SnapshotStage};
+                let job = *random.choose(&[
+                    Write,
+                    Checkpoint,
+                    Checkpoint,
+                    Removal,
+                    Removal,
+                    Upkeep,
+                    SnapshotRead,
+                    SnapshotStage,
+                    SnapshotInstall,
+                ]);
                 vec![(0, Action::KillInJob { host, job })]
             }
             Self::PowerLoss => vec![(0, Action::PowerOff(host)), (lasts, Action::Start(host))],
+            Self::PowerLossAtVote => power_loss_at_vote(host, hosts, lasts, random),
             Self::PowerLossOfAll => {
                 let back =
                     |host: &HostId| (lasts + random.range(0..2 * SECOND), Action::Start(*host));
@@ -219,6 +236,8 @@ impl FaultKind {
                 },
             )],
             Self::Damage => damage(host, lasts, random),
+            Self::SetBack => vec![(0, Action::CopyData(host)), (lasts, Action::SetBack(host))],
+            Self::Wiped => vec![(0, Action::Wipe(host))],
             Self::ClockStep => {
                 let most = crate::limits::CLOCK_ERROR_MAX;
                 let ahead = random.range(0..2 * most) as i64 - most as i64;
@@ -231,6 +250,17 @@ impl FaultKind {
             | Self::FarClock => Vec::new(),
         }
     }
+}
+
+/// So that there is something to vote on, another host dies at the same time in most cases.
+fn power_loss_at_vote(host: HostId, hosts: &[HostId], lasts: Micros, random: &mut Random) -> Plan {
+    let mut plan = vec![(0, Action::PowerOffAtVote { host, lasts })];
+    let (_, other) = other_of(host, hosts, random);
+    if other != host && !random.one_in(4) {
+        plan.push((MS, Action::Kill(other)));
+        plan.push((lasts, Action::Start(other)));
+    }
+    plan
 }
 
 fn restart_loop(host: HostId, random: &mut Random) -> Plan {

@@ -6,12 +6,8 @@ use std::collections::BTreeMap;
 use shoal_types::{HostId, Micros};
 
 use crate::limits::{CLOCK_ERROR_MAX, SECOND};
-use crate::options::{ClockOptions, StorageOptions};
+use crate::options::ClockOptions;
 use crate::random::Random;
-
-/// A newcomer reads what it lacks from the others' logs, there being no snapshots: segments of this size
-/// mostly stay for the whole of a run.
-const SEGMENT_BYTES: u32 = 4 << 20;
 
 /// Who may become a member, and how often the manager changes something.
 #[derive(Clone, Debug, Default)]
@@ -51,17 +47,6 @@ impl MemberOptions {
             let ahead = random.range(0..2 * CLOCK_ERROR_MAX) as i64 - error;
             let drift_ppm = random.range(0..601) as i64 - 300;
             clocks.insert(*host, ClockOptions { drift_ppm, ahead });
-        }
-    }
-
-    pub(crate) fn keep_logs(&self, storage: StorageOptions) -> StorageOptions {
-        StorageOptions {
-            segment_bytes: if self.change() {
-                SEGMENT_BYTES
-            } else {
-                storage.segment_bytes
-            },
-            ..storage
         }
     }
 }

@@ -58,6 +58,12 @@ pub struct StorageOptions {
     pub checkpoint_interval: Micros,
     /// Bytes of log between two checkpoints.
     pub checkpoint_log_bytes: u64,
+    /// Bytes of log kept for a member that is behind.
+    pub catch_up_bytes: u64,
+    /// Bytes of a chunk of a snapshot.
+    pub chunk_bytes: usize,
+    /// Bytes of snapshots sent in a second.
+    pub snapshot_bytes_per_second: u64,
 }
 
 /// Between hosts, and between them and clients.
@@ -131,7 +137,7 @@ impl Options {
             seed,
             releases: ReleaseOptions::draw(&mut random.fork("releases"), &hosts, load),
             load,
-            storage: members.keep_logs(storage),
+            storage,
             members,
             network: NetworkOptions::draw(&mut random.fork("network"), &faults),
             disk: DiskOptions::draw(&mut random.fork("disk")),
@@ -162,6 +168,9 @@ impl Options {
                 segment_bytes: 256 << 10,
                 checkpoint_interval: 3 * SECOND,
                 checkpoint_log_bytes: 1 << 20,
+                catch_up_bytes: 1 << 40,
+                chunk_bytes: 64 << 10,
+                snapshot_bytes_per_second: 64 << 20,
             },
             network: NetworkOptions {
                 latency: 100,
@@ -222,10 +231,27 @@ impl FaultOptions {
 
 impl StorageOptions {
     fn draw(random: &mut Random) -> Self {
+        // Hosts that keep next to nothing need snapshots often.
+        let forgetful = random.one_in(3);
+        let (segments, slowest): (&[u32], Micros) = if forgetful {
+            (&[16 << 10], 2 * SECOND)
+        } else {
+            (&[16 << 10, 64 << 10, 256 << 10, 4 << 20], 40 * SECOND)
+        };
+        let kept: &[u64] = if forgetful {
+            &[1, 32 << 10]
+        } else {
+            &[64 << 10, 256 << 10, 4 << 20, 1 << 40]
+        };
         Self {
-            segment_bytes: *random.choose(&[16 << 10, 64 << 10, 256 << 10, 4 << 20]),
-            checkpoint_interval: random.magnitude(500 * MS..40 * SECOND),
+            segment_bytes: *random.choose(segments),
+            checkpoint_interval: random.magnitude(500 * MS..slowest),
             checkpoint_log_bytes: *random.choose(&[64 << 10, 1 << 20, 256 << 20]),
+            catch_up_bytes: *random.choose(kept),
+            // A cluster with one host dead and one let behind serves nobody until that has its snapshot,
+            // so it must not take longer than operations may wait once faults are over.
+            chunk_bytes: *random.choose(&[16 << 10, 64 << 10, 1 << 20]),
+            snapshot_bytes_per_second: *random.choose(&[8 << 20, 64 << 20]),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use shoal_types::{HostId, Micros};
 
-use crate::actions::Action;
+use crate::actions::{Action, JobKind};
 use crate::checkers::CheckerSet;
 use crate::faults::pairs_between;
 use crate::history::SimTime;
@@ -170,6 +170,32 @@ impl Scenario {
             },
         },
         Self {
+            name: "set-back",
+            hosts: 3,
+            seconds: 10,
+            prepare: as_it_is,
+            steps: || {
+                vec![
+                    (2 * SECOND, Action::CopyData(TWO)),
+                    (5 * SECOND, Action::SetBack(TWO)),
+                ]
+            },
+        },
+        Self {
+            name: "wiped",
+            hosts: 3,
+            seconds: 10,
+            prepare: as_it_is,
+            steps: || vec![(4 * SECOND, Action::Wipe(TWO))],
+        },
+        Self {
+            name: "away-for-long",
+            hosts: 3,
+            seconds: 20,
+            prepare: keep_little,
+            steps: away_for_long,
+        },
+        Self {
             name: "leave-each-in-turn",
             hosts: 3,
             seconds: 20,
@@ -248,6 +274,26 @@ fn fill(hosts: &[HostId]) -> Vec<(Micros, Action)> {
         ]
     };
     hosts.iter().flat_map(one).collect()
+}
+
+/// Logs are let go of soon, whoever is away.
+fn keep_little(options: &mut Options) {
+    options.storage.segment_bytes = 16 << 10;
+    options.storage.checkpoint_interval = SECOND;
+    options.storage.catch_up_bytes = 32 << 10;
+    options.storage.chunk_bytes = 4 << 10;
+}
+
+/// A member is away until what it lacks is in no log any more; back, it is killed in the middle of
+/// installing the snapshot that it needs.
+fn away_for_long() -> Vec<(Micros, Action)> {
+    let job = JobKind::SnapshotInstall;
+    vec![
+        (2 * SECOND, Action::Kill(THREE)),
+        (9_900 * MS, Action::KillInJob { host: THREE, job }),
+        (10 * SECOND, Action::Start(THREE)),
+        (15 * SECOND, Action::Start(THREE)),
+    ]
 }
 
 fn flapping_link() -> Vec<(Micros, Action)> {

@@ -40,6 +40,8 @@ sometimes! {
     AcceptedValueAdopted = "promise with a value accepted under an earlier ballot";
     /// A host that had a ballot under way died.
     ProposerDied = "proposer died before its view was installed";
+    /// A machine lost its power right after its host had voted.
+    PowerLostAfterVote = "power lost right after a vote";
     /// A pre-vote was sent by a host that got no quorum and went on acting.
     PreVoteInVain = "pre-votes for one view that came to nothing";
     /// A host's own batch lay beyond the seal.
@@ -118,6 +120,29 @@ sometimes! {
     ChangeRefusedStale = "change of the members refused as stale";
     /// A host that was removed while it was down was told.
     RemovedLearnedLate = "removed host came back and learned of it";
+    // Snapshots
+    /// A snapshot was sent to the last chunk.
+    SnapshotSent = "snapshot sent";
+    /// A host went on from a snapshot.
+    SnapshotInstalled = "snapshot installed";
+    /// A host that was no member yet went on from a snapshot.
+    NewcomerTookSnapshot = "newcomer went on from a snapshot";
+    /// Nothing was kept any more for a member that was behind.
+    MemberLetBehind = "member let behind what the logs hold";
+    /// A member went on from a snapshot.
+    MemberTookSnapshot = "member let behind caught up by a snapshot";
+    /// A process was killed while it read a chunk for a peer.
+    KilledInSnapshotRead = "killed while it read a snapshot for a peer";
+    /// A process was killed while it staged or checked a snapshot.
+    KilledInSnapshotStage = "killed while it staged or checked a snapshot";
+    /// A process was killed while it installed a snapshot.
+    KilledInSnapshotInstall = "killed in the middle of installing a snapshot";
+    /// A chunk or the question for it got lost.
+    SnapshotChunkLost = "chunk of a snapshot lost and asked for again";
+    /// A chunk came damaged.
+    SnapshotChunkRefused = "chunk of a snapshot damaged and refused";
+    /// A snapshot was given up and another peer was asked.
+    SnapshotFromAnother = "snapshot asked of another peer";
     // Disks
     /// A torn tail was found.
     TornTail = "unfinished write found at the end of the log";
@@ -137,6 +162,18 @@ sometimes! {
     StalledDiskAskedOut = "host with a stalled disk asked to be let out";
     /// A body could not be read.
     BodyUnreadable = "body could not be read or was damaged, and was held back";
+    /// A peer gave a body.
+    BodyRepaired = "damaged body given by a peer";
+    /// A damaged segment was found and is emptied.
+    SegmentDamageFound = "log segment found damaged, and emptied";
+    /// Everything was looked at once.
+    Scrubbed = "scrub over the whole log and checkpoint";
+    /// A body was appended once more.
+    BodyMoved = "body moved out of a log segment that is to go";
+    /// A segment that was emptied went.
+    SegmentEmptied = "log segment gone after its last bodies had been moved";
+    /// A crash came while moved bodies were not durable.
+    KilledWhileMoving = "host died before bodies that it had moved were durable";
     /// A body was read from the log.
     BodyFromLog = "body read from the log";
     /// A segment was removed.
@@ -151,6 +188,8 @@ sometimes! {
     DamageRefused = "damaged host refused to start";
     /// A damaged host started although it was damaged.
     DamageHarmless = "damaged host started, the damage touched nothing that counts";
+    /// A host whose data folder was set back or wiped was refused.
+    SetBackRefused = "host refused since its data folder was set back or wiped";
     // Clocks
     /// A clock far off.
     FarClock = "host with a clock beyond the bound";

@@ -53,6 +53,7 @@ impl Host {
             cluster: ClusterId(7),
             members: (0..HOSTS).map(member).collect(),
             revision: Revision(1),
+            only: None,
         };
         Self {
             place,

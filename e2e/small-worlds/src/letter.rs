@@ -39,6 +39,7 @@ impl News {
         match self {
             Self::Up(incarnation) => LinkEvent::Up {
                 incarnation: shoal_types::Incarnation(incarnation),
+                assigned: true,
             },
             Self::Refused => LinkEvent::Refused,
         }

@@ -270,7 +270,7 @@ impl Going {
                     self.events.push(Event::Dropped);
                 }
                 Output::Removed => unreachable!("nobody changes the members in these worlds"),
-                Output::Fatal { .. } => self.host.stopped = true,
+                Output::Forgotten(_) => self.host.stopped = true,
             }
         }
     }

@@ -3,6 +3,8 @@
 //! The tests are in `tests/e2e`, one file per promise; measurements that take longer than a test may
 //! are in `examples`.
 
+pub mod stories;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -28,15 +30,38 @@ pub fn steady_plan(duration: Duration) -> Plan {
     }
 }
 
+/// So many messages, sent as fast as it goes, to wait in four queues for whoever comes later.
+#[must_use]
+pub fn waiting_plan(messages: u64, body_bytes: usize) -> Plan {
+    Plan {
+        queues: 4,
+        rate: None,
+        batch: 100,
+        receive_batch: 100,
+        body_bytes,
+        messages_max: messages,
+        warm_up: Duration::ZERO,
+        duration: Duration::from_secs(3_600),
+        ..Plan::default()
+    }
+}
+
 /// Starts a load on a system, with the processor time of all its processes measured along.
 ///
 /// # Errors
 /// If the queues cannot be made.
 pub async fn start_load(dev: &Dev, plan: Plan) -> Result<Running<Rest>> {
-    let load = Load::prepare(plan, Rest::new(&dev.endpoint())?).await;
-    Ok(load
-        .context("the load cannot start")?
-        .start(&[dev.process().pid()]))
+    let load = prepare_load(&dev.endpoint(), plan).await?;
+    Ok(load.start(&[dev.process().pid()]))
+}
+
+/// A load on whatever serves there.
+///
+/// # Errors
+/// If the queues cannot be made.
+pub async fn prepare_load(endpoint: &str, plan: Plan) -> Result<Load<Rest>> {
+    let load = Load::prepare(plan, Rest::new(endpoint)?).await;
+    load.context("the load cannot start")
 }
 
 /// How many clusters the load's queues are on.

@@ -9,6 +9,7 @@ use shoal_api::manager::{
     CLUSTERS_PATH, ClusterInfo, FEED_PATH, Feed, FeedQuery, HOSTS_PATH, HostInfo, QUEUES_PATH,
 };
 use shoal_api::{Problem, query};
+use shoal_runtime::http_client;
 use shoal_types::{Applied, ErrorCode, QueueName, QueueRoute, QueueSettings};
 use tracing::debug;
 
@@ -27,7 +28,7 @@ impl ManagerClient {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub(crate) fn new(manager: &str) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
+        let http = http_client::builder(manager)
             .connect_timeout(MANAGER_CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .no_proxy()

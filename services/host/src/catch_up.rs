@@ -6,6 +6,7 @@ use shoal_replication::{Message, Record};
 use shoal_storage::{LogReader, ReadError};
 use shoal_types::{HostId, ViewNumber};
 use tokio::sync::{Semaphore, mpsc};
+use tokio_util::task::TaskTracker;
 
 use crate::driver::Input;
 use crate::limits;
@@ -25,14 +26,14 @@ pub(crate) fn read(
     wanted: Wanted,
     to: HostId,
     reader: &LogReader,
-    reads: &Arc<Semaphore>,
+    (reads, jobs): (&Arc<Semaphore>, &TaskTracker),
     done: &mpsc::Sender<Input>,
 ) {
     let Ok(permit) = Arc::clone(reads).try_acquire_owned() else {
         return;
     };
     let (reader, done) = (reader.clone(), done.clone());
-    tokio::task::spawn_blocking(move || {
+    jobs.spawn_blocking(move || {
         match entries(&reader, wanted) {
             Ok(message) => {
                 // If the loop has ended, nobody needs the entries.

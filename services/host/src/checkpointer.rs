@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use shoal_storage::{CheckpointError, Checkpoints, Commit, Lsn};
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 use crate::core::{PendingCheckpoint, Write, encode_meta};
 use crate::driver::Input;
@@ -22,10 +23,11 @@ pub(crate) enum Written {
 pub(crate) fn write(
     pending: PendingCheckpoint,
     store: &Arc<Checkpoints>,
+    jobs: &TaskTracker,
     done: &mpsc::Sender<Input>,
 ) {
     let (store, done) = (Arc::clone(store), done.clone());
-    tokio::task::spawn_blocking(move || {
+    jobs.spawn_blocking(move || {
         let written = commit(&store, pending);
         // If the loop has ended, nobody needs to know.
         let _ = done.blocking_send(Input::Checkpoint(written));

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::CheckpointPace;
+use crate::limits;
+
 /// Settings of one host; each can stand in a TOML file, the environment or a flag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +30,12 @@ pub struct HostConfig {
     pub log_bytes_max: Option<u64>,
     /// Bytes of redb's cache for the checkpoint.
     pub checkpoint_cache_bytes: usize,
+    /// Bytes of log after which a checkpoint is written; a minute after the last one at the latest.
+    pub checkpoint_log_bytes: u64,
+    /// Bytes of log kept for a member that is away. Beyond it gets a snapshot when it is back.
+    pub catch_up_bytes: u64,
+    /// Hours within which all that is kept is read again and checked; 1 to 8,760.
+    pub scrub_hours: u64,
 }
 
 impl Default for HostConfig {
@@ -41,6 +50,9 @@ impl Default for HostConfig {
             segment_bytes: 64 << 20,
             log_bytes_max: None,
             checkpoint_cache_bytes: 32 << 20,
+            checkpoint_log_bytes: CheckpointPace::default().log_bytes,
+            catch_up_bytes: limits::CATCH_UP_LOG_BYTES_MAX,
+            scrub_hours: 168,
         }
     }
 }
@@ -67,6 +79,12 @@ impl HostConfig {
             .is_some_and(|max| max < 8 * u64::from(self.segment_bytes))
         {
             return Err("log_bytes_max: room for at least 8 segments is needed".to_owned());
+        }
+        if !(1..=8_760).contains(&self.scrub_hours) {
+            return Err(format!(
+                "scrub_hours: {} is not within 1 to 8,760",
+                self.scrub_hours
+            ));
         }
         if self.zone.is_empty() {
             return Err("zone: must not be empty".to_owned());

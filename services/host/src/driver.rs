@@ -10,19 +10,24 @@ use shoal_api::manager::HeartbeatReply;
 use shoal_replication::{LinkEvent, Message, decode_messages, encode_messages};
 use shoal_runtime::clock::SystemClock;
 use shoal_storage::{BatchDone, CheckpointError, Checkpoints, LogError, LogReader};
-use shoal_transport::{Identity, PeerEvent, PeerLinks, Pusher};
+use shoal_transport::{Identity, PeerEvent, PeerLinks, Pusher, Sought};
 use shoal_types::{
     ClusterMember, HostId, HostRequest, HostState, HostStatus, Push, Ts, ViewNumber,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
 
+use crate::bodies::{self, BodyReader};
 use crate::catch_up;
 use crate::checkpointer::{self, Written};
-use crate::core::{Answer, Core, Effect, OperationId};
+use crate::core::{Answer, BodiesRead, Core, Effect, OperationId, Scrubbed, SnapshotDone};
 use crate::disk_thread::DiskThread;
 use crate::frames;
 use crate::limits;
 use crate::metric_names::Observed;
+use crate::recovery::Recovery;
+use crate::scrubber;
+use crate::snapshots::{self, Teller};
 use crate::upkeep;
 
 /// What can happen to a host.
@@ -44,8 +49,23 @@ pub(crate) enum Input {
     Peer(PeerEvent),
     /// A batch was written, or could not be.
     Written(Result<BatchDone, LogError>),
+    /// Bodies of an answer could not be read.
+    Unreadable {
+        /// The call, whose client still waits.
+        operation: OperationId,
+        /// The answer with what could be read.
+        answer: Answer,
+        /// Where the complete one goes.
+        reply: oneshot::Sender<(Ts, Answer)>,
+    },
+    /// Bodies were read for the host's own purposes.
+    BodiesRead(BodiesRead),
+    /// The scrub took a look.
+    Scrubbed(Scrubbed),
     /// What became of a checkpoint.
     Checkpoint(Written),
+    /// What came of a job for a snapshot.
+    Snapshot(Result<SnapshotDone, CheckpointError>),
     /// Entries for a peer that catches up were read.
     EntriesRead(HostId, Message),
     /// The log does not hold the entries of this view that a peer asked for.
@@ -71,6 +91,9 @@ pub(crate) enum DriverError {
     /// The checkpoint store is damaged or failed.
     #[error("the checkpoint cannot be written any more; the host stops")]
     Checkpoint(#[from] CheckpointError),
+    /// A snapshot is in the place of this host's state, and cannot be gone on from.
+    #[error("this host cannot go on from the snapshot that it installed")]
+    Restart(#[source] anyhow::Error),
     /// The protocol says that this host must not go on.
     #[error("this host must stop: {0}")]
     Protocol(String),
@@ -82,7 +105,12 @@ pub(crate) struct Driver {
     pub(crate) clock: SystemClock,
     pub(crate) disk: DiskThread,
     pub(crate) checkpoints: Arc<Checkpoints>,
+    pub(crate) recovery: Recovery,
     pub(crate) reader: LogReader,
+    pub(crate) bodies: BodyReader,
+    /// What was begun for the core and reads or writes its disk, but for the log's own thread.
+    pub(crate) jobs: TaskTracker,
+    pub(crate) teller: Teller,
     pub(crate) catch_up_reads: Arc<Semaphore>,
     pub(crate) identity: Identity,
     pub(crate) links: PeerLinks<Input>,
@@ -97,8 +125,18 @@ pub(crate) struct Driver {
     pub(crate) status: watch::Sender<HostStatus>,
     pub(crate) replies: BTreeMap<OperationId, oneshot::Sender<(Ts, Answer)>>,
     pub(crate) observed: Observed,
+    /// What another host takes this one for.
+    pub(crate) sought: Option<String>,
     /// Set once `Leave` came: the loop ends when the host is sealed out or this passed.
     pub(crate) leave_until: Option<tokio::time::Instant>,
+}
+
+/// How the loop goes on.
+#[derive(PartialEq, Eq)]
+enum Then {
+    GoOn,
+    /// With another core.
+    Restart,
 }
 
 /// How long a stopping host waits to be sealed out.
@@ -109,13 +147,16 @@ impl Driver {
     pub(crate) async fn run(mut self) -> Result<(), DriverError> {
         let mut batch = Vec::with_capacity(limits::INPUTS_PER_TURN);
         loop {
+            self.follow_system_time();
             self.core.begin_turn(self.clock.now());
             for input in batch.drain(..) {
                 self.take(input)?;
             }
             let effects = self.core.end_turn();
             self.dial_new_neighbours();
-            self.carry_out(effects)?;
+            if self.carry_out(effects)? == Then::Restart {
+                self.restart().await?;
+            }
             self.publish_status();
             if self.has_left() {
                 return Ok(());
@@ -128,6 +169,14 @@ impl Driver {
                 }
                 () = wake => {}
             }
+        }
+    }
+
+    /// A clock that is off is not used for anything: once somebody sets the system's time right, it may be
+    /// taken over as it is. Otherwise it would take hours, since clocks in use never jump.
+    fn follow_system_time(&self) {
+        if self.core.clock_is_off() {
+            self.clock.set_to_system_time();
         }
     }
 
@@ -146,6 +195,16 @@ impl Driver {
                 self.replies.remove(&operation);
                 self.core.on_cancel(operation);
             }
+            Input::Unreadable {
+                operation,
+                answer,
+                reply,
+            } => {
+                self.replies.insert(operation, reply);
+                self.core.on_unreadable(operation, answer);
+            }
+            Input::BodiesRead(read) => self.core.on_bodies_read(read),
+            Input::Scrubbed(scrubbed) => self.core.on_scrubbed(scrubbed),
             Input::Peer(event) => self.take_peer_event(event),
             Input::Written(written) => self.core.on_written(written?),
             Input::Checkpoint(Written::Durable { replay_from }) => {
@@ -155,22 +214,36 @@ impl Driver {
                 self.core.on_checkpoint_put_off(writes)
             }
             Input::Checkpoint(Written::Failed(error)) => return Err(error.into()),
+            Input::Snapshot(came) => self.core.on_snapshot_job(came?),
             Input::EntriesRead(to, message) => self.send(to, &[message]),
             Input::NotInLog(to, view) => self.core.on_not_in_log(to, view),
             Input::Manager(reply) => self.take_manager_news(reply),
             Input::Leave => {
-                self.leave_until = Some(tokio::time::Instant::now() + LEAVE_PATIENCE);
+                self.begin_to_leave();
                 self.core.leave();
             }
         }
         Ok(())
     }
 
+    pub(crate) fn begin_to_leave(&mut self) {
+        self.leave_until = Some(tokio::time::Instant::now() + LEAVE_PATIENCE);
+    }
+
     fn take_peer_event(&mut self, event: PeerEvent) {
         match event {
-            PeerEvent::Up { peer, incarnation } => {
-                self.core.on_link(peer, LinkEvent::Up { incarnation });
+            PeerEvent::Up {
+                peer,
+                incarnation,
+                assigned,
+            } => {
+                let up = LinkEvent::Up {
+                    incarnation,
+                    assigned,
+                };
+                self.core.on_link(peer, up);
             }
+            PeerEvent::Sought(sought) => self.is_sought(sought),
             PeerEvent::Closed { peer } => self.core.on_link(peer, LinkEvent::Closed),
             PeerEvent::Refused { peer } => self.core.on_link(peer, LinkEvent::Refused),
             PeerEvent::Frame { from, bytes, .. } => match decode_messages(bytes) {
@@ -182,6 +255,24 @@ impl Driver {
                 Err(error) => tracing::warn!(peer = %from, %error, "a peer's frame cannot be read"),
             },
         }
+    }
+
+    /// Perhaps this host stands where a member lost its disk.
+    fn is_sought(&mut self, sought: Sought) {
+        let Sought {
+            by,
+            cluster,
+            meant,
+            is,
+        } = sought;
+        if self.sought.is_none() {
+            tracing::warn!(%by, %meant, "a host looks for another one at this address");
+        }
+        let cluster = cluster.map_or_else(|| "a cluster".to_owned(), |cluster| cluster.to_string());
+        self.sought = Some(format!(
+            "belongs to no cluster yet, and {by} of {cluster} looks for {meant} at this address: if {meant} \
+             lost its data folder, put this host into its place with `shoal host replace {meant} {is}`"
+        ));
     }
 
     /// The manager knows where the other members listen now.
@@ -219,7 +310,8 @@ impl Driver {
         self.links.set_members(&neighbours);
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), DriverError> {
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<Then, DriverError> {
+        let mut then = Then::GoOn;
         for effect in effects {
             match effect {
                 Effect::SendPeer { to, messages } => self.send(to, &messages),
@@ -243,22 +335,42 @@ impl Driver {
                         from,
                         up_to,
                     };
-                    catch_up::read(wanted, to, &self.reader, &self.catch_up_reads, &self.later);
+                    let reads = (&self.catch_up_reads, &self.jobs);
+                    catch_up::read(wanted, to, &self.reader, reads, &self.later);
                 }
                 Effect::PushView(cluster, view) => {
                     self.pusher.push_all(&Push::View { cluster, view });
                 }
+                Effect::ReadBodies(reads) => {
+                    let (reader, later) = (self.reader.clone(), self.later.clone());
+                    bodies::read_beside(reads, reader, &self.jobs, later);
+                }
+                Effect::Scrub(look) => {
+                    scrubber::look(
+                        look,
+                        &self.reader,
+                        &self.checkpoints,
+                        &self.jobs,
+                        &self.later,
+                    );
+                }
                 Effect::Checkpoint(pending) => {
-                    checkpointer::write(*pending, &self.checkpoints, &self.later);
+                    checkpointer::write(*pending, &self.checkpoints, &self.jobs, &self.later);
                 }
-                Effect::Upkeep(upkeep) => upkeep::start("upkeep of the log", move || upkeep.run()),
+                Effect::Upkeep(upkeep) => {
+                    upkeep::start(&self.jobs, "upkeep of the log", move || upkeep.run())
+                }
                 Effect::Remove(removal) => {
-                    upkeep::start("removing log segments", move || removal.run())
+                    upkeep::start(&self.jobs, "removing log segments", move || removal.run())
                 }
+                Effect::Snapshot(job) => {
+                    snapshots::start(job, &self.checkpoints, &self.jobs, &self.later);
+                }
+                Effect::Restart => then = Then::Restart,
                 Effect::Fatal(reason) => return Err(DriverError::Protocol(reason)),
             }
         }
-        Ok(())
+        Ok(then)
     }
 
     fn send(&self, to: HostId, messages: &[Message]) {
@@ -269,17 +381,26 @@ impl Driver {
     }
 
     fn publish_status(&mut self) {
-        let core = &self.core;
+        let now = self.clock.now().mono;
+        self.teller.tell(&mut self.core, &self.observed, now);
+        let (core, sought) = (&self.core, &self.sought);
         self.observed.update(core);
         self.status.send_if_modified(|status| {
             let state = core.state();
             let view = core.engine().view();
+            let trouble = match state {
+                HostState::Unassigned => sought.clone(),
+                _ => core.trouble(),
+            };
             let changed = status.state != state
                 || status.view.number != view.number
-                || status.cluster != core.cluster();
+                || status.cluster != core.cluster()
+                || status.trouble != trouble;
             if changed {
-                tracing::info!(view = %view.number, ?state, "host state changed");
+                let why = trouble.as_deref().unwrap_or_default();
+                tracing::info!(view = %view.number, ?state, why, "host state changed");
                 status.state = state;
+                status.trouble = trouble;
                 status.view = view.summary();
                 status.cluster = core.cluster();
             }
@@ -287,6 +408,8 @@ impl Driver {
             let (messages, bytes) = core.machine().totals();
             (status.messages, status.message_bytes) = (messages, bytes);
             status.disk_used_percent = core.disk_used();
+            status.executed = core.machine().executed();
+            status.state_hash = core.machine().state_hash();
             changed
         });
     }
@@ -297,7 +420,7 @@ impl Driver {
         };
         let outside = matches!(
             self.core.state(),
-            HostState::Unassigned | HostState::Learning | HostState::Removed
+            HostState::Unassigned | HostState::Learning | HostState::Removed | HostState::Forgotten
         );
         outside || self.core.engine().is_sealed_out() || tokio::time::Instant::now() >= until
     }

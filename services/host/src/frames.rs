@@ -30,10 +30,12 @@ pub(crate) fn split(messages: &[Message]) -> impl Iterator<Item = &[Message]> {
     })
 }
 
-/// Only entries are ever large.
+/// Only entries and chunks of snapshots are ever large.
 fn entry_bytes(message: &Message) -> usize {
     match message {
         Message::Append(entry) => entry.payload.len(),
+        Message::Snapshot(payload) => payload.len(),
+        Message::Aside(payload) => payload.len(),
         Message::Entries(entries) => entries.iter().map(|entry| entry.payload.len()).sum(),
         _ => 0,
     }

@@ -1,10 +1,10 @@
 //! Telling the manager that this host is there, and hearing where the others are. The data path does
 //! not need it: while the manager is away the host goes on with what it knows.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use shoal_api::manager::{HEARTBEAT_PATH, HeartbeatReply};
+use shoal_runtime::http_client;
 use shoal_types::HostStatus;
 use tokio::sync::{mpsc, watch};
 
@@ -17,17 +17,15 @@ const INTERVAL_UNASSIGNED: Duration = Duration::from_millis(100);
 /// An answer that takes longer is not waited for.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Sends `status` to the manager for ever; what it answers goes to the driver.
+/// Sends `status` to the manager for ever; what it answers goes to the driver. Ends only if there can
+/// be no client: TLS wants certificates that the system does not have.
 pub(crate) async fn run(
     manager: String,
     mut status: watch::Receiver<HostStatus>,
     inputs: mpsc::Sender<Input>,
-) -> Result<(), Infallible> {
+) -> Result<(), reqwest::Error> {
     let url = format!("{}{HEARTBEAT_PATH}", manager.trim_end_matches('/'));
-    let client = reqwest::Client::builder()
-        .timeout(TIMEOUT)
-        .build()
-        .expect("a client without TLS roots of its own builds");
+    let client = http_client::builder(&url).timeout(TIMEOUT).build()?;
     let mut reachable = true;
     loop {
         let now = status.borrow_and_update().clone();

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use shoal_replication::EngineConfig;
 use shoal_runtime::admin::{self, AdminState, Readiness};
 use shoal_runtime::clock::SystemClock;
 use shoal_runtime::shutdown::Shutdown;
 use shoal_runtime::task::{TaskKind, Tasks};
 use shoal_runtime::telemetry;
-use shoal_storage::{CheckpointOptions, Checkpoints, DataFolder, Log, LogOptions, Lsn, random_u64};
+use shoal_storage::DataFolder;
 use shoal_transport::{Identity, Listener, PeerLinks};
 use shoal_types::{HostState, HostStatus};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::task::TaskTracker;
 
 use crate::bodies::BodyReader;
 use crate::config::HostConfig;
-use crate::core::{self, Core, Effect, Opened};
+use crate::core::Core;
 use crate::disk_thread::DiskThread;
 use crate::driver::{Driver, Input};
 use crate::metric_names::{self, Observed};
+use crate::recovery::Recovery;
 use crate::service::Service;
 use crate::{heartbeat, limits};
 
@@ -65,7 +66,9 @@ impl Host {
 
         let folder = DataFolder::open(&config.data)?;
         let clock = SystemClock::new();
-        let (core, checkpoints) = recover(&config, &folder, &clock)?;
+        let recovery = Recovery::new(&config, &folder);
+        let checkpoints = recovery.open_checkpoints()?;
+        let core = recovery.recover(&checkpoints, &clock)?;
         tracing::info!(
             host = %folder.host(), %address, data = %config.data.display(),
             incarnation = %core.origin().incarnation, messages = core.machine().totals().0,
@@ -74,19 +77,23 @@ impl Host {
 
         let tasks = Tasks::new("host", shutdown.child());
         let identity = Identity::host(folder.host(), core.origin().incarnation, advertise.clone());
+        // Before anybody connects: a member that shows no cluster would be taken for one that forgot.
+        if let Some(cluster) = core.cluster() {
+            identity.set_cluster(cluster);
+        }
         let (inputs_sender, inputs) = mpsc::channel(limits::INPUTS_MAX);
         let (status_sender, status) = watch::channel(first_status(&core, &config, advertise));
-        let (readiness_sender, readiness) = watch::channel(not_ready(HostState::Joining));
-        let reader = core.log().reader();
-        let service = Service::new(
-            inputs_sender.clone(),
-            BodyReader::new(reader.clone()),
-            status.clone(),
-        );
+        let (readiness_sender, readiness) = watch::channel(readiness_of(&status.borrow()));
+        let bodies = BodyReader::new(core.log().reader());
+        let service = Service::new(inputs_sender.clone(), bodies.clone(), status.clone());
         let driver = Driver {
             disk: DiskThread::start(&folder.host().to_string(), inputs_sender.clone())?,
             checkpoints: Arc::new(checkpoints),
-            reader,
+            recovery,
+            bodies,
+            jobs: TaskTracker::new(),
+            teller: Default::default(),
+            reader: core.log().reader(),
             catch_up_reads: Arc::new(Semaphore::new(limits::CATCH_UP_READS_MAX)),
             links: PeerLinks::new(identity.clone(), inputs_sender.clone()),
             dialled: None,
@@ -99,6 +106,7 @@ impl Host {
             replies: BTreeMap::new(),
             observed: Observed::new(folder.host()),
             leave_until: None,
+            sought: None,
             clock,
             core,
         };
@@ -160,60 +168,6 @@ impl Host {
     }
 }
 
-/// From the data folder to a core whose new incarnation is on disk, so that it may be shown.
-fn recover(
-    config: &HostConfig,
-    folder: &DataFolder,
-    clock: &SystemClock,
-) -> anyhow::Result<(Core, Checkpoints)> {
-    let options = CheckpointOptions {
-        cache_bytes: config.checkpoint_cache_bytes,
-    };
-    let checkpoints = Checkpoints::open(folder.disk(), options)?;
-    let checkpoint = checkpoints.load()?;
-    let replay_from = checkpoint
-        .as_ref()
-        .map_or(Lsn::FIRST, |loaded| loaded.replay_from);
-    let log_options = LogOptions {
-        segment_bytes: config.segment_bytes,
-        replay_from,
-        log_bytes_max: config.log_bytes_max,
-        ..LogOptions::new(folder.host(), random_u64()?)
-    };
-    let (log, scan) = Log::open(folder.disk(), log_options)?;
-    if let Some(torn) = scan.torn_tail() {
-        tracing::warn!(file = torn.file, offset = torn.offset, lsn = %torn.lsn, "an unfinished write was left out");
-    }
-    let engine = EngineConfig::new(folder.host(), random_u64()?);
-    let opened = Opened {
-        checkpoint,
-        log,
-        scan,
-        witness: None,
-        checkpoint_pace: Default::default(),
-    };
-    let mut core = core::recover(folder.host(), opened, engine, clock.now())?;
-    write_incarnation(&mut core, clock)?;
-    Ok((core, checkpoints))
-}
-
-/// The first batch, on this thread: nobody may see this life of the process before it is on disk.
-fn write_incarnation(core: &mut Core, clock: &SystemClock) -> anyhow::Result<()> {
-    core.begin_turn(clock.now());
-    for effect in core.end_turn() {
-        match effect {
-            Effect::Write(batch) => {
-                let done = batch.write()?;
-                core.on_written(done);
-            }
-            Effect::Fatal(reason) => anyhow::bail!(reason),
-            // Nobody is connected yet; what matters is sent again.
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 fn first_status(core: &Core, config: &HostConfig, address: String) -> HostStatus {
     let (messages, message_bytes) = core.machine().totals();
     HostStatus {
@@ -228,19 +182,21 @@ fn first_status(core: &Core, config: &HostConfig, address: String) -> HostStatus
         messages,
         message_bytes,
         disk_used_percent: core.disk_used(),
+        executed: core.machine().executed(),
+        state_hash: core.machine().state_hash(),
+        trouble: core.trouble(),
     }
 }
 
-fn not_ready(state: HostState) -> Readiness {
-    Readiness::NotReady(match state {
-        HostState::Unassigned => "belongs to no cluster yet".into(),
+fn readiness_of(status: &HostStatus) -> Readiness {
+    let why = status.trouble.as_deref();
+    Readiness::NotReady(match status.state {
+        HostState::Acting => return Readiness::Ready,
+        HostState::Unassigned => why.unwrap_or("belongs to no cluster yet").to_owned().into(),
         HostState::Learning => "is to become a member of its cluster and catches up".into(),
-        HostState::NeedsSnapshot => {
-            "needs a snapshot: what it lacks is in no log of its cluster any more".into()
-        }
-        HostState::Removed => "was removed from its cluster".into(),
-        _ => "does not act in the current view of its cluster: starting, catching up, cut off, or in \
-              dispute with the others over the executed state"
+        _ => why
+            .unwrap_or("is catching up with its cluster")
+            .to_owned()
             .into(),
     })
 }
@@ -250,11 +206,7 @@ async fn follow_readiness(
     readiness: watch::Sender<Readiness>,
 ) -> Result<(), std::convert::Infallible> {
     loop {
-        let state = status.borrow_and_update().state;
-        readiness.send_replace(match state {
-            HostState::Acting => Readiness::Ready,
-            other => not_ready(other),
-        });
+        readiness.send_replace(readiness_of(&status.borrow_and_update()));
         if status.changed().await.is_err() {
             return Ok(());
         }

@@ -8,20 +8,27 @@
 //! kept in `shoal-storage`; here they only meet.
 
 mod batch;
+mod between_hosts;
 mod bodies;
 mod catch_up;
 mod checkpointer;
 mod config;
 pub mod core;
 mod disk_thread;
+pub mod doctor;
 mod driver;
 mod frames;
 mod heartbeat;
 mod host;
+mod kept_body;
 mod limits;
 pub mod metric_names;
 mod recent_bodies;
+mod recovery;
+mod restart;
+mod scrubber;
 mod service;
+mod snapshots;
 mod upkeep;
 
 pub use config::HostConfig;

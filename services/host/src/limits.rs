@@ -48,6 +48,32 @@ pub(crate) const DISK_NO_RECEIVES_PERCENT: u8 = 95;
 pub(crate) const CATCH_UP_BYTES: usize = 2 << 20;
 /// Answers to peers that catch up being read from the log at once.
 pub(crate) const CATCH_UP_READS_MAX: usize = 4;
+/// Bytes of log kept for a member that is behind: about what a host sends as entries in the time in which
+/// it would send a snapshot of a usual state, so that a snapshot is no worse beyond it; and what an
+/// absent member may take up of the others' disks.
+pub(crate) const CATCH_UP_LOG_BYTES_MAX: u64 = 2 << 30;
+/// Bytes of a chunk of a snapshot: some milliseconds of a link, and what a lost chunk costs. With one
+/// row and one body on top (5 MiB) it fits a frame.
+pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of snapshots sent in a second: half of what a link of 1 Gbit/s and a disk that also serves can
+/// do, so that the load in between hardly notices.
+pub(crate) const SNAPSHOT_BYTES_PER_SECOND: u64 = 64 << 20;
+/// Bytes of bodies received and not synced at which no more are asked for.
+pub(crate) const SNAPSHOT_UNSYNCED_BYTES_MAX: u64 = 16 << 20;
+/// A chunk that does not come is asked for again after so long: far longer than a round trip and the
+/// wait that the rate imposes.
+pub(crate) const SNAPSHOT_ASK_AGAIN: Duration = Duration::from_millis(500);
+/// A peer that sends nothing for so long is given up for another one. The first chunk waits for a
+/// checkpoint to be written.
+pub(crate) const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
+/// Between a snapshot that was abandoned and the next question; doubled with each one up to 16 times,
+/// since what failed (a full disk) may take a while to mend.
+pub(crate) const SNAPSHOT_PAUSE: Duration = Duration::from_millis(500);
+/// Damaged chunks of one snapshot after which another peer is asked.
+pub(crate) const SNAPSHOT_CHUNKS_REFUSED_MAX: u32 = 16;
+/// What a snapshot refers to, and every entry after it, is kept for so long after the receiver asked
+/// last: it has to check, install, restart and fetch what came since.
+pub(crate) const SNAPSHOT_HELD: Duration = Duration::from_secs(60);
 /// Between two looks at how full the disk is: at 1 GB/s a look is late by 1 GB at most, which the
 /// reserve above 90 % holds on all but tiny disks.
 pub(crate) const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -57,3 +83,54 @@ pub(crate) const FRAME_BYTES_TARGET: usize = 2 << 20;
 /// Bytes of stored messages in one send: the 4 MiB that users may send, and the heads that storing
 /// puts before each. With the command's own head an entry stays below the engine's 6 MiB.
 pub(crate) const SEND_BYTES_MAX: usize = (4 << 20) + (1 << 19);
+/// A segment is emptied once its live bodies are below this share of it: emptying it then frees at least
+/// three times what it writes, so that a cluster that keeps few old messages writes at most a third more.
+pub(crate) const EMPTIED_BELOW_PERCENT: u64 = 25;
+/// The same share while a disk is tight: space counts for more than writing.
+pub(crate) const EMPTIED_BELOW_PERCENT_WHEN_TIGHT: u64 = 75;
+/// Percent of the fullest disk from which space is tight: well before sends are refused.
+pub(crate) const DISK_TIGHT_PERCENT: u8 = 80;
+/// Segments emptied in one round: one look through the messages serves all of them, and what is to be
+/// moved for them (1 GiB of segments of 64 MiB, a quarter of it live) is written in a few minutes.
+pub(crate) const EMPTIED_AT_ONCE_MAX: usize = 16;
+/// Between two steps of emptying segments.
+pub(crate) const COMPACTION_STEP: Duration = Duration::from_millis(16);
+/// Bytes moved in a step (a single larger body goes alone): 16 MiB/s, a small part of what a disk takes.
+pub(crate) const COMPACTION_STEP_BYTES: u64 = 256 << 10;
+/// Chunks of 256 messages looked through in a step: 16,384 messages, some 20 µs; ten million take 10 s.
+pub(crate) const COMPACTION_STEP_CHUNKS: usize = 64;
+/// Bodies found and not yet read: beyond, no further chunks are looked through. One step may add
+/// another 16,384.
+pub(crate) const COMPACTION_FOUND_MAX: usize = 4_096;
+/// Nothing is moved while more than this of the log waits to be written: commits come first.
+pub(crate) const COMPACTION_YIELDS_ABOVE: u64 = 1 << 20;
+/// Damaged bodies asked of peers at once. With the largest of 1 MiB what comes in is 64 MiB at most.
+pub(crate) const REPAIRS_MAX: usize = 64;
+/// How long a damaged body is asked for before whoever waits is told; some round trips and a slow disk,
+/// and shorter than a client waits for an answer.
+pub(crate) const REPAIR_PATIENCE: Duration = Duration::from_secs(2);
+/// A peer that does not answer is passed over after so long, and asked again in its turn.
+pub(crate) const REPAIR_ASKS_AGAIN: Duration = Duration::from_millis(200);
+/// Bodies being read for peers at once: repairs must not keep a sound host's disk from its own work.
+pub(crate) const READS_FOR_PEERS_MAX: usize = 16;
+/// Answers that wait for damaged bodies at once. Each holds 4 MiB of bodies at most.
+pub(crate) const HELD_ANSWERS_MAX: usize = 64;
+/// Damaged segments whose bodies nobody gave are tried again after so long: a peer may be back.
+pub(crate) const DAMAGED_AGAIN: Duration = Duration::from_secs(10);
+/// Between two looks of the scrub.
+pub(crate) const SCRUB_STEP: Duration = Duration::from_secs(1);
+/// Bytes of log in a look, at least: less would read the same blocks over for nothing.
+pub(crate) const SCRUB_LOOK_BYTES_MIN: u32 = 64 << 10;
+/// Bytes of log in a look, at most: 8 MiB/s, which no disk notices. A round takes longer then.
+pub(crate) const SCRUB_LOOK_BYTES_MAX: u32 = 8 << 20;
+/// Rows of the checkpoint in a look: of 256 messages each they take some 10 ms.
+pub(crate) const SCRUB_STEP_ROWS: usize = 1_000;
+/// Damaged bodies that a look into a folder lists one by one; the rest is counted.
+pub(crate) const DOCTOR_BODIES_LISTED: u64 = 20;
+/// Bytes of log that a look into a folder reads at once.
+pub(crate) const DOCTOR_READS_BYTES: u32 = 8 << 20;
+/// Between two checkpoints while a disk is nearly full, at most: service resumes with the segments that
+/// they let go.
+pub(crate) const CHECKPOINT_INTERVAL_WHEN_FULL: Duration = Duration::from_secs(5);
+/// The same while this host's disk is nearly full: its cluster waits for news of room.
+pub(crate) const DISK_LOOK_INTERVAL_WHEN_FULL: Duration = Duration::from_millis(100);

@@ -4,7 +4,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use shoal_runtime::telemetry::{Metric, MetricKind};
 use shoal_types::{HostId, HostState};
 
-use crate::core::Core;
+use crate::core::{Core, SnapshotEvent};
 
 /// 1 if the host acts in its cluster's current view, else 0. Alert if 0 for a minute.
 pub const ACTING: &str = "shoal_host_acting";
@@ -27,6 +27,38 @@ pub const WAITING: &str = "shoal_host_receives_waiting";
 pub const MACHINE_VERSION: &str = "shoal_host_machine_version";
 /// 1 if some member's executed state is another one than this host's, else 0. Alert if 1 at all.
 pub const STATES_DIFFER: &str = "shoal_host_states_differ";
+/// 1 if the host takes no commands because its clock is off by more than clocks may differ, else 0. Alert
+/// if 1 at all.
+pub const CLOCK_OFF: &str = "shoal_host_clock_off";
+/// 1 if the host is refused by its cluster, since its data folder was lost or set back, else 0. Alert if 1
+/// at all.
+pub const FORGOTTEN: &str = "shoal_host_forgotten";
+/// Bytes of bodies of the snapshot that this host receives; 0 if it receives none.
+pub const SNAPSHOT_BYTES: &str = "shoal_host_snapshot_bytes";
+/// Bytes of bodies that the snapshot will have; 0 if none is received.
+pub const SNAPSHOT_BYTES_EXPECTED: &str = "shoal_host_snapshot_bytes_expected";
+/// Snapshots sent to the last chunk.
+pub const SNAPSHOTS_SENT: &str = "shoal_host_snapshots_sent_total";
+/// Snapshots received, found sound, and about to be installed.
+pub const SNAPSHOTS_RECEIVED: &str = "shoal_host_snapshots_received_total";
+/// Snapshots given up half-way; another peer, or the same one, is asked then.
+pub const SNAPSHOTS_ABANDONED: &str = "shoal_host_snapshots_abandoned_total";
+/// Bodies moved out of log segments that were to go.
+pub const BODIES_MOVED: &str = "shoal_host_bodies_moved_total";
+/// Log segments gone after their last bodies had been moved.
+pub const SEGMENTS_EMPTIED: &str = "shoal_host_segments_emptied_total";
+/// Bodies found damaged or unreadable on this host.
+pub const BODIES_DAMAGED: &str = "shoal_host_bodies_damaged_total";
+/// Damaged bodies that a peer gave.
+pub const BODIES_REPAIRED: &str = "shoal_host_bodies_repaired_total";
+/// Times that a damaged body was given by nobody; alert if it grows.
+pub const BODIES_UNREPAIRED: &str = "shoal_host_bodies_unrepaired_total";
+/// Log segments found damaged or missing; alert if it grows.
+pub const SEGMENTS_DAMAGED: &str = "shoal_host_segments_damaged_total";
+/// Times that the scrub could not verify the checkpoint; alert if it grows.
+pub const CHECKPOINT_DAMAGE: &str = "shoal_host_checkpoint_damage_total";
+/// Rounds of the scrub over all that is kept.
+pub const SCRUBS: &str = "shoal_host_scrubs_total";
 /// Turns of the driver's loop.
 pub const TURNS: &str = "shoal_host_turns_total";
 
@@ -70,6 +102,81 @@ pub const ALL: &[Metric] = &[
         MetricKind::Gauge,
         "1 if some member's executed state is another one than this host's",
     ),
+    describe(
+        CLOCK_OFF,
+        MetricKind::Gauge,
+        "1 if the host takes no commands because its clock is off",
+    ),
+    describe(
+        FORGOTTEN,
+        MetricKind::Gauge,
+        "1 if the host's cluster refuses it since its data folder was lost or set back",
+    ),
+    describe(
+        SNAPSHOT_BYTES,
+        MetricKind::Gauge,
+        "Bytes of bodies of the snapshot being received",
+    ),
+    describe(
+        SNAPSHOT_BYTES_EXPECTED,
+        MetricKind::Gauge,
+        "Bytes of bodies that the snapshot being received will have",
+    ),
+    describe(
+        SNAPSHOTS_SENT,
+        MetricKind::Counter,
+        "Snapshots sent to the last chunk",
+    ),
+    describe(
+        SNAPSHOTS_RECEIVED,
+        MetricKind::Counter,
+        "Snapshots received and found sound",
+    ),
+    describe(
+        SNAPSHOTS_ABANDONED,
+        MetricKind::Counter,
+        "Snapshots given up half-way",
+    ),
+    describe(
+        BODIES_MOVED,
+        MetricKind::Counter,
+        "Bodies moved out of log segments that were to go",
+    ),
+    describe(
+        SEGMENTS_EMPTIED,
+        MetricKind::Counter,
+        "Log segments gone after their last bodies had been moved",
+    ),
+    describe(
+        BODIES_DAMAGED,
+        MetricKind::Counter,
+        "Bodies found damaged or unreadable on this host",
+    ),
+    describe(
+        BODIES_REPAIRED,
+        MetricKind::Counter,
+        "Damaged bodies that a peer gave",
+    ),
+    describe(
+        BODIES_UNREPAIRED,
+        MetricKind::Counter,
+        "Times that a damaged body was given by nobody; alert if it grows",
+    ),
+    describe(
+        SEGMENTS_DAMAGED,
+        MetricKind::Counter,
+        "Log segments found damaged or missing; alert if it grows",
+    ),
+    describe(
+        CHECKPOINT_DAMAGE,
+        MetricKind::Counter,
+        "Times that the scrub could not verify the checkpoint; alert if it grows",
+    ),
+    describe(
+        SCRUBS,
+        MetricKind::Counter,
+        "Rounds of the scrub over all that is kept",
+    ),
     describe(TURNS, MetricKind::Counter, "Turns of the driver's loop"),
 ];
 
@@ -94,6 +201,21 @@ pub(crate) struct Observed {
     waiting: Gauge,
     machine_version: Gauge,
     states_differ: Gauge,
+    clock_off: Gauge,
+    forgotten: Gauge,
+    snapshot_bytes: Gauge,
+    snapshot_bytes_expected: Gauge,
+    snapshots_sent: Counter,
+    snapshots_received: Counter,
+    snapshots_abandoned: Counter,
+    bodies_moved: Counter,
+    segments_emptied: Counter,
+    bodies_damaged: Counter,
+    bodies_repaired: Counter,
+    bodies_unrepaired: Counter,
+    segments_damaged: Counter,
+    checkpoint_damage: Counter,
+    scrubs: Counter,
     turns: Counter,
 }
 
@@ -101,6 +223,7 @@ impl Observed {
     pub(crate) fn new(host: HostId) -> Self {
         let host = host.to_string();
         let gauge = |name: &'static str| gauge!(name, "host" => host.clone());
+        let counter = |name: &'static str| counter!(name, "host" => host.clone());
         Self {
             acting: gauge(ACTING),
             view: gauge(VIEW),
@@ -112,7 +235,22 @@ impl Observed {
             waiting: gauge(WAITING),
             machine_version: gauge(MACHINE_VERSION),
             states_differ: gauge(STATES_DIFFER),
-            turns: counter!(TURNS, "host" => host.clone()),
+            clock_off: gauge(CLOCK_OFF),
+            forgotten: gauge(FORGOTTEN),
+            snapshot_bytes: gauge(SNAPSHOT_BYTES),
+            snapshot_bytes_expected: gauge(SNAPSHOT_BYTES_EXPECTED),
+            snapshots_sent: counter!(SNAPSHOTS_SENT, "host" => host.clone()),
+            snapshots_received: counter!(SNAPSHOTS_RECEIVED, "host" => host.clone()),
+            snapshots_abandoned: counter!(SNAPSHOTS_ABANDONED, "host" => host.clone()),
+            bodies_moved: counter(BODIES_MOVED),
+            segments_emptied: counter(SEGMENTS_EMPTIED),
+            bodies_damaged: counter(BODIES_DAMAGED),
+            bodies_repaired: counter(BODIES_REPAIRED),
+            bodies_unrepaired: counter(BODIES_UNREPAIRED),
+            segments_damaged: counter(SEGMENTS_DAMAGED),
+            checkpoint_damage: counter(CHECKPOINT_DAMAGE),
+            scrubs: counter(SCRUBS),
+            turns: counter(TURNS),
         }
     }
 
@@ -135,6 +273,32 @@ impl Observed {
         self.machine_version
             .set(f64::from(core.machine().version().0));
         self.states_differ.set(f64::from(core.states_differ()));
+        self.clock_off.set(f64::from(core.clock_is_off()));
+        let forgotten = core.state() == HostState::Forgotten;
+        self.forgotten.set(f64::from(forgotten));
+        let progress = core.snapshot_progress();
+        let (bytes, of) = progress.map_or((0, 0), |progress| (progress.bytes, progress.of));
+        self.snapshot_bytes.set(bytes as f64);
+        self.snapshot_bytes_expected.set(of as f64);
+        let care = core.care();
+        self.bodies_moved.absolute(care.moved);
+        self.segments_emptied.absolute(care.emptied);
+        self.bodies_damaged.absolute(care.damaged);
+        self.bodies_repaired.absolute(care.repaired);
+        self.bodies_unrepaired.absolute(care.unrepaired);
+        self.segments_damaged.absolute(care.damaged_segments);
+        self.checkpoint_damage.absolute(care.checkpoint_damage);
+        self.scrubs.absolute(care.scrubs);
         self.turns.increment(1);
+    }
+
+    /// Something became of a snapshot.
+    pub(crate) fn snapshot_event(&self, event: &SnapshotEvent) {
+        match event {
+            SnapshotEvent::Sent { .. } => self.snapshots_sent.increment(1),
+            SnapshotEvent::Verified { .. } => self.snapshots_received.increment(1),
+            SnapshotEvent::Abandoned { .. } => self.snapshots_abandoned.increment(1),
+            _ => {}
+        }
     }
 }

@@ -52,19 +52,36 @@ impl Service {
             guard.defuse();
             return self.refused("this host is stopping", Refusal::not_applied);
         }
-        let answer = answer.await;
-        guard.defuse();
-        match answer {
-            Ok((clock, answer)) => {
-                let (result, bodies) = self.bodies.complete(answer).await;
-                Response {
-                    clock,
-                    result,
-                    bodies,
+        let mut waits = answer;
+        loop {
+            let answer = waits.await;
+            guard.defuse();
+            let Ok((clock, answer)) = answer else {
+                return self.refused("this host stopped before it answered", Refusal::unknown);
+            };
+            let unreadable = match self.bodies.complete(answer).await {
+                Ok((result, bodies)) => {
+                    return Response {
+                        clock,
+                        result,
+                        bodies,
+                    };
                 }
-            }
-            Err(_loop_ended) => {
-                self.refused("this host stopped before it answered", Refusal::unknown)
+                Err(unreadable) => unreadable,
+            };
+            // A body that is moved while it is read is read again; one that is damaged comes from a
+            // peer. The core answers in bounded time, with an error if it must.
+            let (reply, again) = oneshot::channel();
+            waits = again;
+            guard.inputs = Some(&self.inputs);
+            let unreadable = Input::Unreadable {
+                operation,
+                answer: unreadable,
+                reply,
+            };
+            if self.inputs.send(unreadable).await.is_err() {
+                guard.defuse();
+                return self.refused("this host is stopping", Refusal::unknown);
             }
         }
     }

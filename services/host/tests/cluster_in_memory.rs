@@ -1,7 +1,10 @@
 //! What a cluster of hosts does, told over cores and disks in memory. Goal: the join of engine, queues
 //! and log is right; what each of them does alone is tested where it lives.
 
+mod old_and_damaged_logs;
 mod rig;
+#[path = "in_memory/snapshots.rs"]
+mod snapshots;
 
 use rig::{QUEUE, Rig, receive, send_of};
 use shoal_host::core::RecoveryError;
@@ -310,7 +313,7 @@ fn a_minority_refuses_and_says_that_nothing_was_applied() {
 }
 
 #[test]
-fn a_host_whose_clock_is_an_hour_ahead_serves_by_the_time_of_the_others() {
+fn a_host_whose_clock_is_an_hour_ahead_follows_the_time_of_the_others_and_takes_no_commands() {
     // It took every deadline for passed, told everybody its own hour as the cluster's time, and as soon
     // as a lease was to end some time, it proposed tick after tick, a thousand a second, none of them due.
     const HOUR: u64 = 3_600_000_000;
@@ -318,9 +321,15 @@ fn a_host_whose_clock_is_an_hour_ahead_serves_by_the_time_of_the_others() {
     rig.kill(HostId(1));
     rig.set_clock_ahead(HostId(1), HOUR);
     rig.start(HostId(1));
-    rig.run_until(|rig| rig.acting().len() == 3);
-    rig.send(HostId(1), "a").unwrap();
-    let received = rig.execute(HostId(1), receive(1, None), Vec::new());
+    rig.run_until(|rig| rig.core(HostId(1)).clock_is_off());
+    let trouble = rig.core(HostId(1)).trouble().unwrap();
+    assert!(trouble.contains("3600 s ahead of"), "{trouble}");
+    let refusal = rig.send(HostId(1), "a").unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::NotReady);
+    assert!(refusal.detail.contains("clock"), "{refusal}");
+    assert_eq!(rig.acting(), [HostId(2), HostId(3)]);
+    rig.send(HostId(2), "a").unwrap();
+    let received = rig.execute(HostId(2), receive(1, None), Vec::new());
     assert_eq!(deliveries(received.unwrap()).len(), 1);
     let time = |rig: &Rig, host| rig.core(HostId(host)).clock();
     assert!(time(&rig, 1).since(time(&rig, 2)) < 500_000);
@@ -329,6 +338,13 @@ fn a_host_whose_clock_is_an_hour_ahead_serves_by_the_time_of_the_others() {
     rig.run_for(1_000_000);
     let since = logged(&rig) - before;
     assert!(since < 10, "{since} records in a second without a client");
+
+    rig.kill(HostId(1));
+    rig.set_clock_ahead(HostId(1), 0);
+    rig.start(HostId(1));
+    rig.run_until(|rig| rig.acting().len() == 3);
+    rig.send(HostId(1), "b").unwrap();
+    assert_eq!(rig.core(HostId(1)).trouble(), None);
 }
 
 #[test]

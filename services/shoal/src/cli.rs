@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use shoal_types::{ClusterId, HostId};
 
 /// A distributed message queue that you can run yourself and lose any host of without noticing.
 #[derive(Parser)]
@@ -22,7 +23,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a whole system on this machine: manager, frontend and clusters of hosts
     Dev(DevArgs),
-    /// Run one host of a cluster, or list the hosts
+    /// Run one host of a cluster, or list and replace hosts
     #[command(args_conflicts_with_subcommands = true)]
     Host(HostArgs),
     /// Run a frontend: REST in, any host of the queue's cluster out
@@ -38,9 +39,11 @@ pub(crate) enum Command {
     Receive(ReceiveArgs),
     /// Acknowledge received messages, which deletes them
     Ack(AckArgs),
-    /// Look at the clusters
+    /// List, form and change the clusters
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Look into the data folder of a host that does not run: is everything there and sound?
+    Doctor(crate::doctor::DoctorArgs),
     /// Send and receive under a load in which every message is accounted for
     LoadTest(shoal_load_test::Args),
 }
@@ -115,6 +118,18 @@ pub(crate) struct HostArgs {
 pub(crate) enum HostCommand {
     /// List the hosts that the manager knows
     List(EndpointArgs),
+    /// Put a free host into the place of a member that is lost, while the cluster serves
+    Replace(ReplaceArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ReplaceArgs {
+    #[command(flatten)]
+    pub(crate) operator: OperatorArgs,
+    /// The member that goes, for good
+    pub(crate) old: HostId,
+    /// A host that belongs to no cluster
+    pub(crate) new: HostId,
 }
 
 #[derive(Args)]
@@ -159,6 +174,20 @@ pub(crate) struct EndpointArgs {
     /// How to print
     #[arg(short = 'o', long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
+}
+
+/// Which manager a command talks to, and how it waits and prints.
+#[derive(Args, Clone)]
+pub(crate) struct OperatorArgs {
+    /// The manager's address
+    #[arg(long, env = "SHOAL_MANAGER", default_value = "http://127.0.0.1:9325")]
+    pub(crate) manager: String,
+    /// How to print
+    #[arg(short = 'o', long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+    /// Seconds to wait for the end; what is under way then goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) wait: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -308,4 +337,49 @@ pub(crate) struct AckArgs {
 pub(crate) enum ClusterCommand {
     /// List the clusters
     List(EndpointArgs),
+    /// Make a cluster of these hosts, once; they must be free and all reachable
+    Form {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Fewer than three hosts are meant
+        #[arg(long)]
+        yes: bool,
+        /// Three or four hosts that belong to no cluster
+        #[arg(required = true)]
+        hosts: Vec<HostId>,
+    },
+    /// Make a free host a member of a cluster, while it serves
+    Add {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// The cluster
+        cluster: ClusterId,
+        /// A host that belongs to no cluster
+        host: HostId,
+    },
+    /// Say who takes a cluster's commands: one member alone, or all
+    Active {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// The cluster
+        cluster: ClusterId,
+        /// This member alone, as long as it can; a quorum still has every command on disk
+        #[arg(long, value_name = "HOST", required_unless_present = "all")]
+        only: Option<HostId>,
+        /// All members that can
+        #[arg(long, conflicts_with = "only")]
+        all: bool,
+    },
+    /// Remove a member from a cluster, for good, while it serves
+    Shrink {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Fewer than three members are meant
+        #[arg(long)]
+        yes: bool,
+        /// The cluster
+        cluster: ClusterId,
+        /// The member
+        host: HostId,
+    },
 }

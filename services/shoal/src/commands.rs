@@ -155,10 +155,11 @@ pub(crate) async fn hosts(endpoint: &EndpointArgs) -> anyhow::Result<()> {
     let hosts = Client::new(&endpoint.endpoint)?.hosts().await?;
     print(endpoint.output, &hosts, |hosts| {
         let rows = hosts.iter().map(|h| {
-            let state = if h.alive {
-                word(&h.state)
-            } else {
-                format!("silent for {} s", h.heard_ms_ago / 1_000)
+            let said = word(&h.state);
+            let state = match (h.alive, &h.trouble) {
+                (true, None) => said,
+                (true, Some(trouble)) => format!("{said}: {trouble}"),
+                (false, _) => format!("{said}, silent for {} s", h.heard_ms_ago / 1_000),
             };
             let cluster = h.cluster.map_or_else(|| "-".to_owned(), |c| c.to_string());
             [
@@ -166,12 +167,12 @@ pub(crate) async fn hosts(endpoint: &EndpointArgs) -> anyhow::Result<()> {
                 h.address.clone(),
                 h.zone.clone(),
                 cluster,
-                state,
                 format!("{} %", h.disk_used_percent),
+                state,
             ]
         });
         table(
-            ["host", "address", "zone", "cluster", "state", "disk"],
+            ["host", "address", "zone", "cluster", "disk", "state"],
             rows,
         )
     })

@@ -4,6 +4,8 @@
 mod cli;
 mod commands;
 mod dev;
+mod doctor;
+mod operate;
 mod output;
 mod roles;
 
@@ -53,6 +55,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Host(args) => match args.command {
             None => roles::host(args, shutdown).await?,
             Some(cli::HostCommand::List(endpoint)) => commands::hosts(&endpoint).await?,
+            Some(cli::HostCommand::Replace(args)) => operate::replace(args).await?,
         },
         Command::Frontend(args) => roles::frontend(args, shutdown).await?,
         Command::Manager(args) => roles::manager(args, shutdown).await?,
@@ -60,9 +63,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Send(args) => commands::send(args).await?,
         Command::Receive(args) => commands::receive(args, &shutdown).await?,
         Command::Ack(args) => return commands::acknowledge(args).await,
-        Command::Cluster(cli::ClusterCommand::List(endpoint)) => {
-            commands::clusters(&endpoint).await?
-        }
+        Command::Cluster(command) => operate::cluster(command).await?,
+        Command::Doctor(args) => return doctor::run(&args),
         Command::LoadTest(args) => return shoal_load_test::run(args).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,12 +10,14 @@
 //! | `GET /v1/queues?prefix&limit&cursor` | | 200 [`RouteList`] |
 //! | `GET /v1/feed?since&wait_s` ([`FeedQuery`]) | | 200 [`Feed`] |
 //! | `GET /v1/clusters` | | 200 `[`[`ClusterInfo`]`]` |
+//! | `POST /v1/clusters` | [`FormRequest`] | 201 or 200 (formed so already) [`ClusterInfo`] |
+//! | `POST /v1/clusters/{c}/changes` | [`ChangeRequest`] | 202, or 200 (it is so already) [`ClusterInfo`] |
 //! | `GET /v1/hosts` | | 200 `[`[`HostInfo`]`]` |
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{
     ClusterId, ClusterRoute, ClusterSpec, HostId, HostState, Incarnation, QueueName, QueueRoute,
-    Revision, ViewNumber,
+    Revision, Ts, ViewNumber,
 };
 
 use crate::text;
@@ -100,6 +102,90 @@ pub struct ClusterInfo {
     pub queues: u64,
     /// Messages waiting there, leased and delayed ones included.
     pub messages: u64,
+    /// The member that alone is to take commands, if an operator wants that.
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub only: Option<HostId>,
+    /// The change of its members that is under way, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeInfo>,
+}
+
+/// A change that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeInfo {
+    /// What is still to be done, in this order.
+    pub steps: Vec<ChangeStep>,
+    /// How far the first step is, or why it is not done yet; for people.
+    pub progress: String,
+    /// When it was asked for, by the manager's clock: microseconds since 1970.
+    pub asked_at: Ts,
+}
+
+/// One member more or one less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeStep {
+    /// This host becomes a member.
+    Add(#[serde(with = "text")] HostId),
+    /// This host is a member no longer.
+    Remove(#[serde(with = "text")] HostId),
+    /// This member alone takes commands.
+    Only(#[serde(with = "text")] HostId),
+    /// All members that can take commands.
+    All,
+}
+
+/// Which hosts are to be a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormRequest {
+    /// 3 or 4 hosts that belong to no cluster; fewer if `confirm` is set.
+    #[serde(with = "text::list")]
+    pub hosts: Vec<HostId>,
+    /// Fewer than 3 hosts are meant: such a cluster stops with any one of them.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+/// Who takes a cluster's commands. Whoever does, a quorum of the members has every one on disk before it
+/// is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActiveRequest {
+    /// This member, as long as it can; if it cannot, all others.
+    Only(#[serde(with = "text")] HostId),
+    /// All members that can.
+    All,
+}
+
+/// How a cluster's members are to change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRequest {
+    /// This host, which belongs to no cluster, becomes a member.
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub add: Option<HostId>,
+    /// This member is removed, for good; if another one is added, then after that.
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub remove: Option<HostId>,
+    /// Who takes commands, if that is to change; not together with members that change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<ActiveRequest>,
+    /// Fewer than 3 members are meant: such a cluster stops with any one of them.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 /// Whether a cluster serves.
@@ -143,6 +229,14 @@ pub struct HostInfo {
     pub message_bytes: u64,
     /// Percent of its data volume in use.
     pub disk_used_percent: u8,
+    /// The entry executed last, `view/time/lane`.
+    pub executed: String,
+    /// The hash of everything executed, 16 hex digits: hosts of a cluster that executed the same entry
+    /// last have the same.
+    pub state_hash: String,
+    /// Why it takes no commands, if it said why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 #[cfg(test)]
@@ -159,6 +253,8 @@ mod tests {
             active: vec![HostId(0xa)],
             queues: 1,
             messages: 2,
+            only: None,
+            change: None,
         };
         let json = serde_json::to_value(&cluster).unwrap();
         assert_eq!(json["cluster"], "cc1");

@@ -221,7 +221,7 @@ impl Contents {
         let (slot, link) = self.slots.remove(number);
         self.messages -= 1;
         self.bytes -= u64::from(slot.size);
-        bodies.remove(slot.body);
+        bodies.remove(slot.body, slot.size);
         if let Some(link) = link {
             let was_leased = matches!(side.hold, Hold::Leased(_));
             self.groups
@@ -278,7 +278,7 @@ impl Contents {
         for (number, slot, group, side) in messages {
             self.messages += 1;
             self.bytes += u64::from(slot.size);
-            bodies.add(slot.body);
+            bodies.add(slot.body, slot.size);
             if let Some(expires) = side.expires {
                 self.ttls.insert((expires, number));
             }
@@ -327,7 +327,8 @@ impl Contents {
             && let Some((index, chunk)) = self.slots.pop_chunk()
         {
             for offset in chunk.live().iter() {
-                bodies.remove(chunk.slot(offset).expect("its bit is set").body);
+                let slot = chunk.slot(offset).expect("its bit is set");
+                bodies.remove(slot.body, slot.size);
             }
             freed_chunk(index);
             freed += CHUNK_SLOTS as usize;

@@ -301,7 +301,8 @@ impl Machine {
     }
 
     /// The client at the request's origin is gone. If it has come back through another host in the
-    /// meantime, this is not about it any more.
+    /// meantime, this is not about it any more. Leases under an attempt id stay: whoever comes with it
+    /// again is told of them, and may have been already.
     fn cancel_waiter(&mut self, waiter: RequestId, request: &Request, effects: &mut Vec<Effect>) {
         let Some(position) = self.remembered.find(waiter, self.executed.ts) else {
             return;
@@ -310,7 +311,7 @@ impl Machine {
             Answer::Waiting(waiter) if waiter.origin == request.origin => {
                 self.remove_waiter(position);
             }
-            Answer::Leased(leases) if leases.origin == request.origin => {
+            Answer::Leased(leases) if leases.origin == request.origin && !leases.by_attempt => {
                 let leases = leases.clone();
                 self.remembered.unremember(position);
                 self.on_partition(leases.partition, effects, |partition, step| {

@@ -14,8 +14,8 @@
 //! | `contents`, `slots`, `chunk`, `bits`, `groups` | its messages, 32 bytes each, and their indexes |
 //! | `window`, `keyed_window`, `positions`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
 //! | `deleted`, `remains` | what stays of deleted and purged partitions |
-//! | `stored`, `checkpoint`, `restore` | the state on disk |
-//! | `version`, `hash`, `full_hash`, `live_bodies`, `memory`, `limits`, `admission` | the rest |
+//! | `stored`, `checkpoint`, `restore`, `row_bodies` | the state on disk, and on its way to another host |
+//! | `version`, `hash`, `full_hash`, `live_bodies`, `body_search`, `memory`, `limits`, `admission` | the rest |
 //!
 //! The promises kept here: numbers without a gap; a lease in one consumer's hands at a time, fenced by
 //! its receipt; nothing delivered after its acknowledged delete; a FIFO group strictly in order; a
@@ -25,6 +25,7 @@
 mod admission;
 mod attempts;
 mod bits;
+mod body_search;
 mod checkpoint;
 mod chunk;
 mod contents;
@@ -50,6 +51,7 @@ mod receiving;
 mod remains;
 mod remembered;
 mod restore;
+mod row_bodies;
 mod sending;
 mod slots;
 mod stored;
@@ -57,8 +59,11 @@ mod version;
 mod waiters;
 mod window;
 
+pub use body_search::{PlacedBody, SearchedUpTo};
 pub use checkpoint::Frozen;
 pub use effect::Effect;
+pub use live_bodies::LiveInSegment;
 pub use machine::Machine;
 pub use restore::RestoreError;
+pub use row_bodies::{RowBodies, RowBody};
 pub use version::{MACHINE_VERSION_MAX, MACHINE_VERSION_MIN};

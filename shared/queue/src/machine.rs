@@ -14,7 +14,7 @@ use crate::Effect;
 use crate::deleted::DeletedPartitions;
 use crate::hash::StateHash;
 use crate::limits::{FORGOTTEN_BLOCKS_PER_ENTRY, FREED_PIECES_PER_ENTRY};
-use crate::live_bodies::LiveBodies;
+use crate::live_bodies::{LiveBodies, LiveInSegment};
 use crate::partition::{Partition, Step};
 use crate::remains::{DeadPiece, Remains};
 use crate::remembered::Remembered;
@@ -259,7 +259,7 @@ impl Machine {
     /// How many bodies that may still be asked for lie in each log segment of this host; segments
     /// without any are not listed. Purged messages count until they are freed, soon after.
     #[must_use]
-    pub fn live_bodies(&self) -> &BTreeMap<u32, u64> {
+    pub fn live_bodies(&self) -> &BTreeMap<u32, LiveInSegment> {
         self.bodies.by_segment()
     }
 
@@ -277,8 +277,11 @@ impl Machine {
             return false;
         };
         let number = sequence.number();
-        let at = partition.contents.slots.slot(number).map(|slot| slot.body);
-        if sequence.epoch() != partition.settings.epoch || at != Some(from) {
+        let slot = partition.contents.slots.slot(number);
+        let Some(size) = slot.filter(|slot| slot.body == from).map(|slot| slot.size) else {
+            return false;
+        };
+        if sequence.epoch() != partition.settings.epoch {
             return false;
         }
         partition.contents.slots.edit(number, |chunk, offset| {
@@ -288,8 +291,8 @@ impl Machine {
             partition.dirty = true;
             self.dirty.push(partition.id);
         }
-        self.bodies.add(to);
-        self.bodies.remove(from);
+        self.bodies.add(to, size);
+        self.bodies.remove(from, size);
         true
     }
 

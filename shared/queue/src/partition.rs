@@ -14,7 +14,7 @@ use crate::contents::Contents;
 use crate::deduplication::KeyedSends;
 use crate::limits::PEEK_SCAN_MAX;
 use crate::live_bodies::LiveBodies;
-use crate::remembered::{Answer, Leases, Remembered, Taken};
+use crate::remembered::{Answer, Leases, Remembered, Taken, Wanted};
 use crate::waiters::Waiters;
 
 /// See the module.
@@ -165,15 +165,16 @@ impl Partition {
     pub(crate) fn answer_of(
         &self,
         deliveries: &[Delivery],
-        auto_ack: bool,
+        wanted: Wanted,
         origin: shoal_types::Origin,
     ) -> Answer {
-        if auto_ack && !deliveries.is_empty() {
+        if wanted.auto_ack && !deliveries.is_empty() {
             return Answer::Taken(Box::new(Taken::new(deliveries)));
         }
         Answer::Leased(Box::new(Leases {
             partition: self.id,
             origin,
+            by_attempt: wanted.attempt.is_some(),
             leases: leases_of(deliveries),
         }))
     }

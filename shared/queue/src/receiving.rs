@@ -42,7 +42,7 @@ impl Partition {
             return Outcome::Waiting;
         }
         if request.id != RequestId(0) {
-            let answer = self.answer_of(&deliveries, wanted.auto_ack, request.origin);
+            let answer = self.answer_of(&deliveries, wanted, request.origin);
             step.remembered
                 .remember(request.id, request.deadline, answer, step.now, step.bodies);
         }
@@ -117,7 +117,7 @@ impl Partition {
     ) {
         let waiter = step.remembered.waiter(position).clone();
         self.waiters.remove(position, waiter.until);
-        let answer = self.answer_of(&deliveries, waiter.wanted.auto_ack, waiter.origin);
+        let answer = self.answer_of(&deliveries, waiter.wanted, waiter.origin);
         let id = step.remembered.answer_waiter(position, answer, step.bodies);
         step.effects.push(Effect::Given {
             origin: waiter.origin,

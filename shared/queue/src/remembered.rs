@@ -18,6 +18,7 @@ use crate::attempts::Leased;
 use crate::keyed_window::{Keyed, KeyedWindow};
 use crate::limits::BLOCK_ENTRIES;
 use crate::live_bodies::LiveBodies;
+use crate::stored::{decode, encode};
 use crate::window::Block;
 
 /// A request and its answer.
@@ -69,6 +70,8 @@ pub(crate) struct Leases {
     pub(crate) partition: PartitionId,
     /// Who was told last.
     pub(crate) origin: Origin,
+    /// Under an attempt id: another request may have been told of the same leases.
+    pub(crate) by_attempt: bool,
     pub(crate) leases: Box<[Leased]>,
 }
 
@@ -108,6 +111,21 @@ impl Taken {
     pub(crate) fn host_independent(&self) -> &[Delivery] {
         &self.deliveries
     }
+}
+
+/// A stored block with other places of the bodies in it.
+pub(crate) fn replace_bodies(
+    bytes: &[u8],
+    mut place: impl FnMut(Delivery) -> BodyRef,
+) -> Result<Vec<u8>, String> {
+    let mut block: Block<Entry> = decode(bytes)?;
+    for entry in &mut block.entries {
+        if let Answer::Taken(taken) = &mut entry.answer {
+            let deliveries = taken.deliveries();
+            taken.bodies = deliveries.into_iter().map(&mut place).collect();
+        }
+    }
+    Ok(encode(&block))
 }
 
 impl Keyed for Entry {
@@ -317,13 +335,13 @@ impl Answer {
     fn keep_bodies(&self, bodies: &mut LiveBodies) {
         self.taken_bodies()
             .iter()
-            .for_each(|body| bodies.add(*body));
+            .for_each(|body| bodies.pin(*body));
     }
 
     fn release_bodies(&self, bodies: &mut LiveBodies) {
         self.taken_bodies()
             .iter()
-            .for_each(|body| bodies.remove(*body));
+            .for_each(|body| bodies.unpin(*body));
     }
 
     fn memory(&self) -> usize {

@@ -54,7 +54,7 @@ impl Partition {
             self.keyed_sends.remember(send, number, step.now);
         }
         self.keep(number, item, body, step.now);
-        step.bodies.add(body);
+        step.bodies.add(body, item.size);
         SendResult::Accepted(self.sequence(number))
     }
 

@@ -141,6 +141,12 @@ impl Slots {
         })
     }
 
+    /// The chunks from this one on, oldest first.
+    pub(crate) fn chunks_from(&self, first: u64) -> impl Iterator<Item = (u64, &Chunk)> {
+        let chunks = self.chunks.range(first..);
+        chunks.map(|(index, chunk)| (*index, &**chunk))
+    }
+
     /// All messages, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Chunk, u8)> {
         self.chunks.iter().flat_map(|(index, chunk)| {

@@ -225,6 +225,21 @@ pub(crate) fn decode_chunk(index: u64, bytes: &[u8]) -> Result<Vec<StoredMessage
     record.messages.into_iter().map(message).collect()
 }
 
+/// A chunk's value with other places of bodies, without the messages that get none; `None` if none is left.
+pub(crate) fn replace_bodies(
+    index: u64,
+    bytes: &[u8],
+    mut place: impl FnMut(u64, BodyRef, u32, u32) -> Option<BodyRef>,
+) -> Result<Option<Vec<u8>>, String> {
+    let mut record: ChunkRecord = decode(bytes)?;
+    record.messages.retain_mut(|message| {
+        let number = index * CHUNK_SLOTS + u64::from(message.offset);
+        let placed = place(number, message.body, message.size, message.crc);
+        placed.inspect(|at| message.body = *at).is_some()
+    });
+    Ok((!record.messages.is_empty()).then(|| encode(&record)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

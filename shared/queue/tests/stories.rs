@@ -4,10 +4,10 @@
 mod desk;
 
 use desk::{Desk, QUEUE, SECOND, item, keyed, origin, plain_settings, seconds};
-use shoal_queue::{Effect, Machine, RestoreError};
+use shoal_queue::{Effect, Machine, RestoreError, RowBodies, RowBody};
 use shoal_types::limits::{DUE_ITEMS_PER_ENTRY, LEASED_MAX, LEASES_PER_MESSAGE_MAX};
 use shoal_types::{
-    Command, ErrorCode, Outcome, PartitionId, PartitionSettings, ReceiptResult, Revision,
+    BodyRef, Command, ErrorCode, Outcome, PartitionId, PartitionSettings, ReceiptResult, Revision,
     SendResult, Sequence,
 };
 
@@ -315,6 +315,21 @@ fn an_attempt_repeated_gives_the_same_messages_while_they_are_leased() {
         [2, 3],
         "a new receive"
     );
+}
+
+#[test]
+fn a_cancelled_receive_keeps_what_its_attempt_told_another() {
+    // The client of the waiting receive left after the messages were given to it, and came back with
+    // its attempt id in a new request. Then the first host noticed that the client had left: it took
+    // the leases away from the consumer that was working under them.
+    let mut desk = Desk::new();
+    let first = desk.wait_in_attempt(2, 1);
+    desk.send(vec![item(1), item(2)]);
+    let told = desk.attempt(2, 1);
+    assert_eq!(desk::numbers_of(&told), [1, 2]);
+    desk.cancel(first, origin(1));
+    assert_eq!(desk.numbers(9), [], "they are in the consumer's hands");
+    assert_eq!(desk.attempt(2, 1), told);
 }
 
 #[test]
@@ -651,4 +666,46 @@ fn a_checkpoint_that_is_damaged_is_refused_with_its_key() {
     let unknown = (vec![99], vec![1]);
     let error = Machine::restore(stored.into_iter().chain([unknown])).unwrap_err();
     assert_eq!(error, RestoreError::Key(vec![99]));
+}
+
+#[test]
+fn rows_that_travel_are_the_same_state_with_other_places_of_bodies() {
+    let mut desk = Desk::new();
+    desk.send(vec![item(3); 400]);
+    let received = desk.receive(5);
+    desk.acknowledge(&received);
+    desk.take(3);
+    desk.checkpoint();
+    // Purged messages are in rows that were stored before, and their bodies may be gone.
+    desk.purge();
+    desk.send(vec![item(4); 20]);
+    desk.take(2);
+    desk.checkpoint();
+    let (mut sender, mut sent) = (RowBodies::default(), Vec::new());
+    let mut bodies = 0;
+    for (key, value) in desk.stored() {
+        let count = |_: RowBody| {
+            bodies += 1;
+            BodyRef::default()
+        };
+        let row = sender.replace(key, value, count).unwrap();
+        sent.extend(row.map(|value| (key.clone(), value)));
+    }
+    assert_eq!(bodies, 18 + 3 + 2, "waiting, or to be told once more");
+    let (mut receiver, mut next) = (RowBodies::default(), 0);
+    let mut place = |_: RowBody| {
+        next += 1;
+        BodyRef {
+            segment: 900,
+            offset: next,
+        }
+    };
+    let placed = sent.into_iter().map(|(key, value)| {
+        let value = receiver.replace(&key, &value, &mut place).unwrap();
+        (key, value.expect("what is dead was not sent"))
+    });
+    let there = Machine::restore(placed.collect::<Vec<_>>()).unwrap();
+    assert_eq!(there.full_hash(), desk.machine().full_hash());
+    let segments: Vec<_> = there.live_bodies().keys().copied().collect();
+    assert_eq!(segments, [900]);
 }

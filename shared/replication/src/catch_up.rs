@@ -10,7 +10,7 @@ use shoal_types::{HostId, ViewNumber};
 use crate::lane::Lane;
 use crate::limits::{HINT_INTERVAL, LANE_UNEXECUTED_BYTES_MAX, UNSYNCED_BYTES_REFUSED};
 use crate::timer::Timer;
-use crate::{Engine, Entry, Message, Output, View};
+use crate::{Engine, Entry, Lacks, Message, Output, View};
 
 /// What this host knows to exist and does not have.
 #[derive(Clone, Debug, Default)]
@@ -372,11 +372,19 @@ impl Engine {
 
     /// What comes after a view is not known here any more.
     fn cannot_give(&mut self, to: usize, view: ViewNumber) {
-        if to >= self.view.members.len() {
+        let member = to < self.view.members.len();
+        if member && self.acted_after(to, view) {
+            if let Some(incarnation) = self.peers[to].incarnation {
+                let lacks = Lacks::View { seen: view.next() };
+                let message = Message::Forgotten {
+                    incarnation,
+                    life: None,
+                    lacks,
+                };
+                self.send(to, message);
+            }
+        } else {
             self.send(to, Message::Gone { view });
-        } else if let Some(incarnation) = self.peers[to].incarnation {
-            // Such views are forgotten once every member has shown that it is beyond them.
-            self.send(to, Message::Forgotten { incarnation, view });
         }
     }
 

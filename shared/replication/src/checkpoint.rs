@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shoal_types::{ClusterMember, ClusterSpec, HostId, Incarnation, Position, Ts, ViewNumber};
 
 use crate::lane::Lane;
-use crate::{Ballot, Engine, RecordNumber, View};
+use crate::{Ballot, Engine, HostPhase, RecordNumber, View};
 
 /// An engine's part of a checkpoint. It belongs to exactly the state that executing every
 /// [`crate::Output::Execute`] polled before [`crate::Engine::checkpoint`] gives.
@@ -34,6 +34,9 @@ pub struct EngineCheckpoint {
     pub promised: Option<(ViewNumber, Ballot)>,
     /// The value accepted last, with its ballot.
     pub accepted: Option<(Ballot, View)>,
+    /// The latest view in which each other host is known to have acted: one that comes back knowing less
+    /// has lost what it had on disk.
+    pub shown: Vec<(HostId, ViewNumber)>,
     /// The checkpoint may be made durable only when all records up to this one are.
     #[serde(skip)]
     pub after: RecordNumber,
@@ -74,6 +77,7 @@ impl Engine {
             clock: self.clock.value(),
             promised: self.acceptor.promised(),
             accepted: self.acceptor.accepted().cloned(),
+            shown: self.shown(),
             after: self.records.last(),
             replay_from: heads.min().unwrap_or_else(|| self.records.last().next()),
         }
@@ -82,15 +86,19 @@ impl Engine {
     /// What of the log this host, any member or a newcomer may still need; `None` before the first view.
     #[must_use]
     pub fn needed_from(&self) -> Option<NeededFrom> {
-        let earliest = self.views.keys().next().copied()?;
-        let first = self.past_views.keys().next().copied().unwrap_or(earliest);
+        if self.views.is_empty() {
+            return None;
+        }
         let own: Vec<u64> = self.lanes.iter().map(Lane::executed).collect();
         let mut least = (self.view.number, own);
-        let members = self.members_to_keep_for().map(|k| (k, earliest));
-        let newcomers = self.newcomers().into_iter().map(|k| (k, first));
-        for (k, earliest) in members.chain(newcomers) {
-            let shown = self.peers[k].durable.clone();
-            let (view, vector) = shown.unwrap_or((earliest, Vec::new()));
+        let kept_for = self.kept_for_others();
+        let kept_for = kept_for.filter(|(k, _)| !self.let_behind.contains(&self.host_at(*k)));
+        let mut shown: Vec<(ViewNumber, Vec<u64>)> = kept_for.map(|(_, shown)| shown).collect();
+        shown.extend(self.kept_from.as_ref().map(|held| {
+            let has = held.lanes.iter().map(|(_, first)| first - 1);
+            (held.view, has.collect())
+        }));
+        for (view, vector) in shown {
             if view < least.0 {
                 least = (view, vector);
             } else if view == least.0 {
@@ -101,13 +109,54 @@ impl Engine {
                 }
             }
         }
-        let (view, has) = least;
+        Some(self.needed_after(least))
+    }
+
+    /// What whoever has shown this may still need.
+    pub(crate) fn needed_after(&self, (view, has): (ViewNumber, Vec<u64>)) -> NeededFrom {
         let members = self.members_of(view).unwrap_or_default();
         let first = has
             .into_iter()
             .chain(std::iter::repeat(0))
             .map(|has| has + 1);
         let lanes = members.iter().copied().zip(first).collect();
-        Some(NeededFrom { view, lanes })
+        NeededFrom { view, lanes }
+    }
+
+    /// The slots of the other members and of newcomers, with what they have shown to have: a view and how
+    /// much of its lanes. One that has said that it needs a snapshot needs nothing of the log.
+    pub(crate) fn kept_for_others(
+        &self,
+    ) -> impl Iterator<Item = (usize, (ViewNumber, Vec<u64>))> + '_ {
+        let earliest = self.views.keys().next().copied().unwrap_or_default();
+        let first = self.past_views.keys().next().copied().unwrap_or(earliest);
+        let members = self.members_to_keep_for().map(move |k| (k, earliest));
+        let newcomers = self.newcomers().into_iter().map(move |k| (k, first));
+        let stranded = |k: usize| matches!(self.peers[k].phase, Some((_, HostPhase::Stranded)));
+        let all = members.chain(newcomers.filter(move |(k, _)| !stranded(*k)));
+        all.map(|(k, earliest)| {
+            let shown = self.peers[k].durable.clone();
+            (k, shown.unwrap_or((earliest, Vec::new())))
+        })
+    }
+
+    /// The latest view in which each other host acted, by what it showed to this life or an earlier one.
+    fn shown(&self) -> Vec<(HostId, ViewNumber)> {
+        let mut shown = self.shown_before.clone();
+        for k in self.others() {
+            if let Some((_, view)) = self.peers[k].acted {
+                let known = shown.entry(self.host_at(k)).or_default();
+                *known = view.max(*known);
+            }
+        }
+        shown.retain(|host, _| self.view.slot(*host).is_some());
+        shown.into_iter().collect()
+    }
+
+    /// True if a member is known to have acted in a later view than this.
+    pub(crate) fn acted_after(&self, k: usize, view: ViewNumber) -> bool {
+        let acted = self.peers[k].acted.map(|(_, view)| view);
+        let before = self.shown_before.get(&self.host_at(k)).copied();
+        acted.max(before) > Some(view)
     }
 }

@@ -1,8 +1,8 @@
 //! This host's clock, what it knows of the others' clocks, and how far it trusts any of them.
 
-use shoal_types::Ts;
 use shoal_types::limits::MAX_CLOCK_SKEW;
 use shoal_types::planted::{Bug, planted};
+use shoal_types::{Now, Ts};
 
 use crate::quorum::Quorum;
 
@@ -62,6 +62,21 @@ impl Clock {
         self.ahead[member] = Some(signed(wall).saturating_sub(signed(own_wall)));
     }
 
+    /// Somebody set this host's clock: the others' are as far from where it was as they were. Taken for as
+    /// far from where it is now, they would lead it astray until they are heard again.
+    pub(crate) fn own_wall_moved(&mut self, before: Now, now: Now) {
+        /// Microseconds: more than a slewed clock moves between two turns.
+        const STEP_MIN: u64 = 1_000;
+        let went_on = signed(now.wall).saturating_sub(signed(before.wall));
+        let took = i64::try_from(now.mono.since(before.mono)).unwrap_or(i64::MAX);
+        let step = went_on.saturating_sub(took);
+        if step.unsigned_abs() > STEP_MIN {
+            for ahead in self.ahead.iter_mut().flatten() {
+                *ahead = ahead.saturating_sub(step);
+            }
+        }
+    }
+
     /// What a member's wall clock showed counts no longer. That of a host outside never did.
     pub(crate) fn forget_wall_of(&mut self, member: usize) {
         if let Some(ahead) = self.ahead.get_mut(member) {
@@ -85,6 +100,14 @@ impl Clock {
                 wall
             },
         )
+    }
+
+    /// How far this host's clock is ahead of what a quorum agrees on, in microseconds, if it is further off
+    /// than clocks may differ. Negative: behind it.
+    pub(crate) fn off_by(&self) -> Option<i64> {
+        let ahead = -self.median_ahead()?;
+        let off = ahead.unsigned_abs() > MAX_CLOCK_SKEW && !planted(Bug::MedianIgnored);
+        off.then_some(ahead)
     }
 
     /// The timestamp of a new entry.
@@ -187,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_is_off_only_if_a_quorum_says_so() {
+        let far = MAX_CLOCK_SKEW as i64 + 1;
+        assert_eq!(
+            clock_of_three([Some(far), Some(far + 9)]).off_by(),
+            Some(-far)
+        );
+        assert_eq!(clock_of_three([Some(-far), Some(-far)]).off_by(), Some(far));
+        assert_eq!(clock_of_three([Some(far), Some(far - 1)]).off_by(), None);
+        assert_eq!(clock_of_three([Some(far), Some(0)]).off_by(), None);
+        assert_eq!(clock_of_three([None, None]).off_by(), None);
+    }
+
+    #[test]
     fn what_is_too_far_ahead_is_measured_from_what_most_agree_on() {
         let clock = clock_of_three([Some(0), Some(0)]);
         let far = NOW.after(MAX_CLOCK_SKEW + 1);
@@ -194,6 +230,23 @@ mod tests {
         assert!(!clock.too_far_ahead(far, NOW, NOW.after(1)));
         let slow = clock_of_three([Some(5_000_000), Some(5_000_000)]);
         assert!(!slow.too_far_ahead(far, NOW, Ts(1)));
+    }
+
+    /// A clock an hour behind was set right. For a heartbeat's time it took the others for an hour ahead of
+    /// where it was now, told everybody that time, and was not listened to for an hour.
+    #[test]
+    fn a_clock_that_is_set_keeps_its_distance_to_the_others() {
+        let hour = 3_600_000_000;
+        let mut clock = clock_of_three([Some(hour), Some(hour)]);
+        let at = |mono, wall| Now {
+            mono: shoal_types::Mono(mono),
+            wall,
+        };
+        clock.own_wall_moved(at(5, NOW), at(25, NOW.after(20)));
+        assert_eq!(clock.physical(NOW), Some(NOW.after(hour as u64)));
+        let right = NOW.after(hour as u64 + 20);
+        clock.own_wall_moved(at(5, NOW), at(25, right));
+        assert_eq!((clock.physical(right), clock.off_by()), (Some(right), None));
     }
 
     #[test]

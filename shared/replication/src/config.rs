@@ -9,8 +9,9 @@ use shoal_types::HostId;
 pub struct EngineConfig {
     /// This host.
     pub me: HostId,
-    /// Seeds the jitter of attempts. Draw it at random in production; equal seeds and inputs give
-    /// equal outputs.
+    /// Seeds the jitter of attempts, and tells this life of the process from any other one, even one on
+    /// a copy of its data folder. Draw it at random in production; equal seeds and inputs give equal
+    /// outputs.
     pub seed: u64,
     /// How long to wait for what.
     pub timings: Timings,

@@ -22,8 +22,8 @@ use crate::timer::{Timer, Timers};
 use crate::view_change::Proposal;
 use crate::windowed_max::WindowedMax;
 use crate::{
-    EngineCheckpoint, EngineConfig, HostPhase, LinkEvent, Message, Output, Record, RecordNumber,
-    StateReport, Ticket, View,
+    EngineCheckpoint, EngineConfig, Forgotten, HostPhase, LinkEvent, Message, NeededFrom, Output,
+    Record, RecordNumber, StateReport, Ticket, View,
 };
 
 /// One host's part in its cluster: takes inputs, gives outputs, does nothing itself.
@@ -55,6 +55,8 @@ pub struct Engine {
     pub(crate) records: RecordNumbers,
     /// Set once the host must stop; nothing is done any more.
     pub(crate) stopped: bool,
+    /// Why it must.
+    pub(crate) forgotten: Option<Forgotten>,
 
     /// Which life of the process this is, and the record that says so: until it is durable nobody
     /// hears of this life.
@@ -75,6 +77,12 @@ pub struct Engine {
     pub(crate) views: BTreeMap<ViewNumber, View>,
     /// Some before those, for newcomers.
     pub(crate) past_views: BTreeMap<ViewNumber, View>,
+    /// The latest view in which each host acted, as far as an earlier life of this one knew.
+    pub(crate) shown_before: BTreeMap<HostId, ViewNumber>,
+    /// Hosts for which nothing is kept any more.
+    pub(crate) let_behind: Vec<HostId>,
+    /// Everything from here on is kept for a host that is being given the state.
+    pub(crate) kept_from: Option<NeededFrom>,
     /// The members, aligned with them, then hosts outside that this one talks with (this host's own
     /// slot is unused).
     pub(crate) peers: Vec<Peer>,
@@ -126,6 +134,7 @@ impl Engine {
             outputs: VecDeque::new(),
             records: RecordNumbers::default(),
             stopped: false,
+            forgotten: None,
             incarnation: Incarnation(0),
             incarnation_record: RecordNumber(0),
             spec: None,
@@ -135,6 +144,9 @@ impl Engine {
             me: 0,
             views: BTreeMap::new(),
             past_views: BTreeMap::new(),
+            shown_before: BTreeMap::new(),
+            let_behind: Vec::new(),
+            kept_from: None,
             peers: Vec::new(),
             lanes: Vec::new(),
             clock: Clock::default(),
@@ -180,7 +192,9 @@ impl Engine {
         }
         match self.slot_of(from) {
             Some(from) => {
-                self.peers[from].heard(now.mono);
+                if self.peers[from].refused.is_none() {
+                    self.peers[from].heard(now.mono);
+                }
                 self.receive(from, message);
             }
             None => self.receive_from_stranger(from, message),
@@ -228,7 +242,8 @@ impl Engine {
             return;
         };
         self.peers[slot].link_changed(event, now.mono);
-        if let LinkEvent::Up { incarnation } = event {
+        self.judge_link(slot, event);
+        if let LinkEvent::Up { incarnation, .. } = event {
             self.showed_incarnation(slot, incarnation);
             // What was sent before may be lost: indices are exchanged at once.
             self.heartbeat(slot);
@@ -316,6 +331,7 @@ impl Engine {
             self.now.mono,
             now.mono
         );
+        self.clock.own_wall_moved(self.now, now);
         self.now = now;
     }
 

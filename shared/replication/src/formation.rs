@@ -3,7 +3,7 @@
 use shoal_types::limits::CLUSTER_HOSTS;
 use shoal_types::{ClusterSpec, Now};
 
-use crate::{Engine, Output, Record, RecordNumber, View};
+use crate::{Engine, Forgotten, Output, Record, RecordNumber, View};
 
 /// Why a cluster was not formed here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum FormError {
     /// The list is empty, too long, not sorted, or names a host twice.
     #[error("a cluster has 1 to 5 members, sorted by id, each once")]
     BadList,
+    /// Members of a cluster remember more of this host than it knows.
+    #[error("{0}")]
+    Forgotten(Forgotten),
 }
 
 impl Engine {
@@ -34,6 +37,9 @@ impl Engine {
     pub fn form(&mut self, spec: &ClusterSpec, now: Now) -> Result<(), FormError> {
         assert!(self.incarnation.0 > 0, "the engine is started before");
         self.begin_turn(now);
+        if let Some(forgotten) = self.forgotten {
+            return Err(FormError::Forgotten(forgotten));
+        }
         if let Some(learning) = &self.membership.learning {
             return Err(FormError::FormedOtherwise(learning.cluster));
         }
@@ -67,10 +73,11 @@ impl Engine {
     }
 }
 
-/// True if the list is one of members at all.
+/// True if the list is one of members at all, and the only writer, if one is named, is among them.
 pub(crate) fn is_list_of_members(spec: &ClusterSpec) -> bool {
     let sorted = spec.members.windows(2).all(|two| two[0].host < two[1].host);
-    sorted && CLUSTER_HOSTS.contains(&spec.members.len())
+    let is_member = |host| spec.members.iter().any(|m| m.host == host);
+    sorted && CLUSTER_HOSTS.contains(&spec.members.len()) && spec.only.is_none_or(is_member)
 }
 
 fn same_hosts(a: &ClusterSpec, b: &ClusterSpec) -> bool {

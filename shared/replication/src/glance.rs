@@ -2,7 +2,7 @@
 
 use shoal_types::{ClusterSpec, HostId, Ts, ViewNumber};
 
-use crate::{Engine, NotReady, View};
+use crate::{Ballot, Engine, NotReady, View};
 
 impl Engine {
     /// The cluster as of the view of this host, or, for a newcomer, as it is to become; `None` if it
@@ -31,16 +31,47 @@ impl Engine {
         self.clock.physical(wall)
     }
 
+    /// The highest ballot that this host has promised for this view, if it is to be decided yet.
+    #[must_use]
+    pub fn promised(&self, view: ViewNumber) -> Option<Ballot> {
+        self.acceptor.promised_for(view)
+    }
+
+    /// Under which ballot this host accepted a value for this view, if it did and it is to be decided yet.
+    #[must_use]
+    pub fn accepted(&self, view: ViewNumber) -> Option<Ballot> {
+        let (ballot, value) = self.acceptor.accepted()?;
+        (value.number == view).then_some(*ballot)
+    }
+
+    /// Up to which index this host has each lane of its view on disk, by the view's members.
+    #[must_use]
+    pub fn durable(&self) -> &[u64] {
+        self.acks.own()
+    }
+
     /// True if `submit` is taken unless the host is busy.
     #[must_use]
     pub fn takes_commands(&self) -> bool {
-        matches!(self.may_submit(), Ok(()) | Err(NotReady::Busy))
+        self.not_ready().is_none()
+    }
+
+    /// Why `submit` is refused, if it is for another reason than that the host is busy.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<NotReady> {
+        self.may_submit().err().filter(|why| *why != NotReady::Busy)
     }
 
     /// True if it takes commands and knows of nothing that it lacks.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.takes_commands() && !self.is_behind() && self.catch_up.lag(&self.lanes) == 0
+    }
+
+    /// True if it acts, writer or not, and knows of nothing that it lacks.
+    #[must_use]
+    pub fn is_following(&self) -> bool {
+        self.acting() && !self.is_behind() && self.catch_up.lag(&self.lanes) == 0
     }
 
     /// True if `leave` was called and nobody waits for this host any more: it can stop.

@@ -29,6 +29,7 @@ impl Engine {
         }
         self.execute_sealed();
         let slots_before = self.hosts_by_slot();
+        let wanted_in = self.expected_to_join();
         let was_removed = self.is_removed();
         let before = std::mem::take(&mut self.view);
         let record = match replayed {
@@ -39,7 +40,7 @@ impl Engine {
         self.note_members(&before, &view);
         self.enter(view.clone(), executed, record, &slots_before);
         if replayed.is_none() {
-            self.note_who_stays(&before, &view);
+            self.note_who_stays(&before, &view, &wanted_in);
         }
         self.outputs.push_back(Output::ViewInstalled { view });
         if !was_removed && self.is_removed() {
@@ -108,8 +109,19 @@ impl Engine {
         self.heartbeat_everyone();
     }
 
-    /// Remembers who became and who stopped being a writer.
-    fn note_who_stays(&mut self, before: &View, after: &View) {
+    /// Hosts for which this host would have changed the view.
+    fn expected_to_join(&self) -> Vec<HostId> {
+        let joins =
+            |k: &usize| self.asked_lately(*k) == Some(Asked::Join) && self.may_come_back(*k);
+        self.others()
+            .filter(joins)
+            .map(|k| self.host_at(k))
+            .collect()
+    }
+
+    /// Remembers who became and who stopped being a writer, and who should have become one and did not
+    /// vote in time: for those the view must not change again and again.
+    fn note_who_stays(&mut self, before: &View, after: &View, wanted_in: &[HostId]) {
         let (now, timings) = (self.now.mono, &self.config.timings);
         for (peer, host) in self.peers.iter_mut().zip(&after.members) {
             let lives = (before.incarnation_of(*host), after.incarnation_of(*host));
@@ -120,6 +132,9 @@ impl Engine {
             }
             if writes && (!wrote || replaced) {
                 peer.stay.joined(now);
+            }
+            if !wrote && !writes && wanted_in.contains(host) {
+                peer.stay.left_out(now, timings);
             }
         }
     }

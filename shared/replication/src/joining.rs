@@ -63,10 +63,18 @@ impl Engine {
             HostPhase::Learning | HostPhase::Stranded => false,
         };
         outside
+            && !self.is_set_aside()
             && !self.leaving
             && !self.disk_is_stalled()
             && !self.is_behind()
             && (self.catch_up.lag(&self.lanes) <= JOIN_LAG_ENTRIES || self.is_full())
+    }
+
+    /// True if another host alone is to write, and does.
+    #[must_use]
+    pub fn is_set_aside(&self) -> bool {
+        let only = self.spec.as_ref().and_then(|spec| spec.only);
+        only.is_some_and(|only| only != self.config.me && self.view.active == [only])
     }
 
     /// True if the others should not wait for this host any longer, and there are others.

@@ -9,6 +9,8 @@ pub enum LinkEvent {
     Up {
         /// Which start of the peer's process answered.
         incarnation: Incarnation,
+        /// True if it said that it belongs to a cluster.
+        assigned: bool,
     },
     /// A connection that was up is gone. The driver dials again at once.
     Closed,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use shoal_types::{ClusterSpec, HostId, Incarnation, Revision, Ts, ViewNumber};
 
-use crate::{Ballot, Entry, StateReport, View};
+use crate::{Ballot, Entry, Lacks, Payload, StateReport, View};
 
 /// One message from one member to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,12 +117,14 @@ pub enum Message {
         /// get in.
         hears: Vec<HostId>,
     },
-    /// "An earlier life of you has acted in a later view than you know."
+    /// "An earlier life of you knew more than you do: you are not listened to." Meant for one life only.
     Forgotten {
-        /// The life that the receiver is in.
+        /// That life's number.
         incarnation: Incarnation,
-        /// The view that it knows.
-        view: ViewNumber,
+        /// Which of the lives with this number; unknown if it has not said it yet.
+        life: Option<u64>,
+        /// What it lacks.
+        lacks: Lacks,
     },
     /// To members: "this change of the members was asked for; see to it." Repeated while it is wanted.
     Change {
@@ -142,6 +144,10 @@ pub enum Message {
         /// The view that the fetch was about.
         view: ViewNumber,
     },
+    /// Between the drivers of two hosts, about a snapshot: the engine neither sends nor understands it.
+    Snapshot(Payload),
+    /// What one driver says to another beside the protocol. The engine neither sends nor reads it.
+    Aside(Payload),
 }
 
 /// A writer's clock.
@@ -160,6 +166,8 @@ pub struct Heartbeat {
     pub view: ViewNumber,
     /// Which life of it.
     pub incarnation: Incarnation,
+    /// Drawn at random for this life: tells it from another one that claims the same number.
+    pub life: u64,
     /// What it does in the view.
     pub phase: HostPhase,
     /// Its clock, if it is an acting writer.

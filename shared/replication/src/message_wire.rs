@@ -14,7 +14,7 @@ use shoal_types::{ClusterSpec, HostId, Incarnation, Ts, ViewNumber, decode_frame
 use crate::limits::{ENTRIES_COUNT_MAX, MESSAGES_PER_FRAME_MAX};
 use crate::wire::{EntryHead, frame};
 use crate::{
-    Announced, Asked, Ballot, DecodeError, Entry, Heartbeat, Message, Payload, Reason, View,
+    Announced, Asked, Ballot, DecodeError, Entry, Heartbeat, Lacks, Message, Payload, Reason, View,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -44,10 +44,13 @@ enum Head {
     Fetch(ViewNumber, Vec<u64>, HostId),
     Entries(Vec<EntryHead>),
     Ask(ViewNumber, Asked, Vec<HostId>),
-    Forgotten(Incarnation, ViewNumber),
+    Forgotten(Incarnation, Option<u64>, Lacks),
     Change(ClusterSpec),
     Members(ViewNumber, ClusterSpec),
     Gone(ViewNumber),
+    /// The payload's checksum.
+    Snapshot(u32),
+    Aside,
 }
 
 /// Encodes messages as one frame: a chunk for the heads, then the payloads' own chunks, uncopied.
@@ -97,7 +100,7 @@ fn of_one_cluster(spec: ClusterSpec) -> Result<ClusterSpec, DecodeError> {
 
 fn entries_of(head: &Head) -> usize {
     match head {
-        Head::Append(_) => 1,
+        Head::Append(_) | Head::Snapshot(_) | Head::Aside => 1,
         Head::Entries(entries) => entries.len(),
         _ => 0,
     }
@@ -112,6 +115,14 @@ fn head_of<'m>(message: &'m Message, payloads: &mut Vec<&'m Payload>) -> Head {
         Message::Entries(entries) => {
             payloads.extend(entries.iter().map(|e| &e.payload));
             Head::Entries(entries.iter().map(|e| EntryHead::of(e)).collect())
+        }
+        Message::Snapshot(payload) => {
+            payloads.push(payload);
+            Head::Snapshot(payload.crc())
+        }
+        Message::Aside(payload) => {
+            payloads.push(payload);
+            Head::Aside
         }
         Message::Clock { view, announced } => Head::Clock(*view, *announced),
         Message::Ack {
@@ -150,7 +161,11 @@ fn head_of<'m>(message: &'m Message, payloads: &mut Vec<&'m Payload>) -> Head {
         Message::Install(view) => Head::Install(view.clone()),
         Message::Fetch { view, have, first } => Head::Fetch(*view, have.clone(), *first),
         Message::Ask { view, asked, hears } => Head::Ask(*view, *asked, hears.clone()),
-        Message::Forgotten { incarnation, view } => Head::Forgotten(*incarnation, *view),
+        Message::Forgotten {
+            incarnation,
+            life,
+            lacks,
+        } => Head::Forgotten(*incarnation, *life, *lacks),
         Message::Change { spec } => Head::Change(spec.clone()),
         Message::Members { view, spec } => Head::Members(*view, spec.clone()),
         Message::Gone { view } => Head::Gone(*view),
@@ -161,10 +176,18 @@ fn message_of(
     head: Head,
     payloads: &mut impl Iterator<Item = Bytes>,
 ) -> Result<Message, DecodeError> {
-    let mut entry = |head: EntryHead| -> Result<Arc<Entry>, DecodeError> {
-        head.with_payload(payloads.next().expect("payloads were counted"))
-    };
+    let mut payload = || payloads.next().expect("payloads were counted");
+    if let Head::Snapshot(crc) = head {
+        let payload = Payload::from(payload());
+        return match payload.crc() == crc {
+            true => Ok(Message::Snapshot(payload)),
+            false => Err(DecodeError::SnapshotDamaged),
+        };
+    }
+    let mut entry =
+        |head: EntryHead| -> Result<Arc<Entry>, DecodeError> { head.with_payload(payload()) };
     Ok(match head {
+        Head::Snapshot(_) => unreachable!("answered above"),
         Head::Append(head) => Message::Append(entry(head)?),
         Head::Entries(heads) => {
             at_most("entries", heads.len(), ENTRIES_COUNT_MAX)?;
@@ -207,7 +230,11 @@ fn message_of(
         Head::Install(view) => Message::Install(view),
         Head::Fetch(view, have, first) => Message::Fetch { view, have, first },
         Head::Ask(view, asked, hears) => Message::Ask { view, asked, hears },
-        Head::Forgotten(incarnation, view) => Message::Forgotten { incarnation, view },
+        Head::Forgotten(incarnation, life, lacks) => Message::Forgotten {
+            incarnation,
+            life,
+            lacks,
+        },
         Head::Change(spec) => Message::Change {
             spec: of_one_cluster(spec)?,
         },
@@ -216,5 +243,6 @@ fn message_of(
             spec: of_one_cluster(spec)?,
         },
         Head::Gone(view) => Message::Gone { view },
+        Head::Aside => Message::Aside(payload().into()),
     })
 }

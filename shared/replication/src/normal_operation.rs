@@ -68,6 +68,10 @@ impl Engine {
         if self.clock.physical(self.now.wall).is_none() {
             return Err(NotReady::ClockUnsure);
         }
+        // It keeps time by the others' clocks and gates nobody, but an operator has to know.
+        if let Some(ahead) = self.clock.off_by() {
+            return Err(NotReady::ClockOff { ahead });
+        }
         let (entries, bytes) = self.lanes[self.me].unexecuted();
         if entries >= UNEXECUTED_ENTRIES_MAX || bytes >= UNEXECUTED_BYTES_MAX {
             return Err(NotReady::Busy);
@@ -146,17 +150,14 @@ impl Engine {
     /// What is durable at the sender.
     pub(crate) fn on_ack(&mut self, from: usize, view: ViewNumber, durable: &[u64]) {
         self.keep_position(from, view, durable);
+        self.peers[from].acknowledged(view, durable);
         if view == self.view.number && durable.len() == self.view.members.len() {
             self.acks.acknowledged(from, durable);
         }
     }
 
     pub(crate) fn on_heartbeat(&mut self, from: usize, heartbeat: &Heartbeat) {
-        if self.has_forgotten(from, heartbeat) {
-            let (incarnation, view) = (heartbeat.incarnation, heartbeat.view);
-            return self.send(from, Message::Forgotten { incarnation, view });
-        }
-        if !self.showed_incarnation(from, heartbeat.incarnation) {
+        if !self.introduces_itself(from, heartbeat) {
             return;
         }
         let peer = &mut self.peers[from];
@@ -252,6 +253,7 @@ impl Engine {
         let heartbeat = Heartbeat {
             view: self.view.number,
             incarnation: self.incarnation,
+            life: self.config.seed,
             phase: self.phase(),
             announced: self.announce(),
             durable: self.acknowledged(),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use shoal_types::limits::MAX_CLOCK_SKEW;
 use shoal_types::{HostId, Position, ViewNumber};
 
-use crate::{Entry, Message, Record, RecordNumber, View};
+use crate::{Entry, Forgotten, Message, Record, RecordNumber, View};
 
 /// One thing to do. A driver carries them out in the order in which they are polled.
 #[derive(Clone, Debug)]
@@ -74,11 +75,10 @@ pub enum Output {
     /// This host was removed from its cluster: it does and sends nothing any more. What became of its
     /// own batches that were neither executed nor dropped before, it will never know.
     Removed,
-    /// This host must stop and not start again on this data folder without an operator.
-    Fatal {
-        /// For people.
-        reason: String,
-    },
+    /// Another host remembers more of this one than it knows: its data folder was lost or set back. It
+    /// does and sends nothing any more. What became of its own batches that were neither executed nor
+    /// dropped before, it will never know.
+    Forgotten(Forgotten),
 }
 
 /// Names a batch that was submitted here.
@@ -104,6 +104,18 @@ pub enum NotReady {
     /// Too few members have shown their clocks for this host to know whether its own is right.
     #[error("the host cannot tell yet whether its clock is right")]
     ClockUnsure,
+    /// The host's clock is further off what a quorum agrees on than clocks may differ.
+    #[error(
+        "the host's clock is {} {} those of a majority of its cluster, and {} ms are allowed: set the \
+         system's time right",
+        roughly(*ahead),
+        if *ahead < 0 { "behind" } else { "ahead of" },
+        MAX_CLOCK_SKEW / 1_000
+    )]
+    ClockOff {
+        /// Microseconds ahead; negative: behind.
+        ahead: i64,
+    },
     /// The host is about to stop.
     #[error("the host is about to stop")]
     Leaving,
@@ -113,4 +125,15 @@ pub enum NotReady {
     /// As much waits for execution as may ([`crate::limits`]).
     #[error("the host has as much to do as it may have")]
     Busy,
+}
+
+/// In words that stay the same while clocks jitter.
+fn roughly(micros: i64) -> String {
+    match micros.unsigned_abs() {
+        2_000_000.. => format!(
+            "{} s",
+            micros.unsigned_abs().saturating_add(500_000) / 1_000_000
+        ),
+        _ => "too far".to_owned(),
+    }
 }

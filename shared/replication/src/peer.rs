@@ -30,6 +30,12 @@ pub(crate) struct Peer {
     pub(crate) view_shown: ViewNumber,
     /// The latest view in which it acted, and in which life.
     pub(crate) acted: Option<(Incarnation, ViewNumber)>,
+    /// The life whose first words were found to contradict nothing that is remembered.
+    pub(crate) introduced: Option<(Incarnation, u64)>,
+    /// The life that was refused: it knows less than an earlier one.
+    pub(crate) refused: Option<(Incarnation, u64)>,
+    /// What it certainly has on disk, and by whose word.
+    pub(crate) kept: Option<Kept>,
     /// What it has on disk for sure: a view in which it acted, and how much of each lane.
     pub(crate) durable: Option<(ViewNumber, Vec<u64>)>,
     /// Percent of its data volume in use.
@@ -54,6 +60,17 @@ pub(crate) struct Request {
     pub(crate) asked: Asked,
     pub(crate) at: Mono,
     pub(crate) hears: Vec<HostId>,
+}
+
+/// What a life of a peer had on disk while it acted or learned; every later life has it too.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    /// The life that said so.
+    pub(crate) by: Incarnation,
+    /// It had this view …
+    pub(crate) view: ViewNumber,
+    /// … and its lanes up to here.
+    pub(crate) durable: Vec<u64>,
 }
 
 /// The connection to a peer, as the driver told.
@@ -93,6 +110,9 @@ impl Peer {
             phase_since: now,
             view_shown: ViewNumber::NOT_FORMED,
             acted: None,
+            introduced: None,
+            refused: None,
+            kept: None,
             durable: None,
             disk_used_percent: 0,
             state: None,
@@ -166,6 +186,25 @@ impl Peer {
         }
     }
 
+    /// A life of it has this on disk for sure. What came before in the order of lives and views is less.
+    pub(crate) fn keeps(&mut self, by: Incarnation, view: ViewNumber, durable: &[u64]) {
+        match &mut self.kept {
+            Some(kept) if (kept.by, kept.view) > (by, view) => {}
+            Some(kept) if (kept.by, kept.view) == (by, view) => kept.raise(durable),
+            kept => {
+                let durable = durable.to_vec();
+                *kept = Some(Kept { by, view, durable });
+            }
+        }
+    }
+
+    /// It acknowledged entries. Only one life of a host acts in a view, so they are that life's words.
+    pub(crate) fn acknowledged(&mut self, view: ViewNumber, durable: &[u64]) {
+        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.view == view) {
+            kept.raise(durable);
+        }
+    }
+
     /// It told what it has on disk.
     pub(crate) fn showed_durable(&mut self, view: ViewNumber, durable: &[u64]) {
         match &mut self.durable {
@@ -216,6 +255,14 @@ impl Peer {
     }
 }
 
+impl Kept {
+    fn raise(&mut self, durable: &[u64]) {
+        for (known, shown) in self.durable.iter_mut().zip(durable) {
+            *known = (*known).max(*shown);
+        }
+    }
+}
+
 impl Stay {
     /// It became a writer.
     pub(crate) fn joined(&mut self, now: Mono) {
@@ -228,11 +275,21 @@ impl Stay {
             .joined_at
             .take()
             .is_some_and(|joined| now < joined + timings.settled);
-        self.wait = if flapping {
-            (self.wait * 2).clamp(timings.rejoin_wait_min, timings.rejoin_wait_max)
+        if flapping {
+            self.wait_longer(now, timings);
         } else {
-            Duration::ZERO
-        };
+            self.wait = Duration::ZERO;
+            self.not_before = now;
+        }
+    }
+
+    /// The view was changed to let it in, and it was too slow to take part.
+    pub(crate) fn left_out(&mut self, now: Mono, timings: &Timings) {
+        self.wait_longer(now, timings);
+    }
+
+    fn wait_longer(&mut self, now: Mono, timings: &Timings) {
+        self.wait = (self.wait * 2).clamp(timings.rejoin_wait_min, timings.rejoin_wait_max);
         self.not_before = now + self.wait;
     }
 }
@@ -270,9 +327,29 @@ mod tests {
         assert_eq!(suspect_at, now + Duration::from_millis(20));
         peer.link_changed(LinkEvent::Refused, now);
         assert_eq!(peer.suspect_at(now, &timings), Mono(0));
-        let incarnation = Incarnation(1);
-        peer.link_changed(LinkEvent::Up { incarnation }, now);
+        let up = LinkEvent::Up {
+            incarnation: Incarnation(1),
+            assigned: true,
+        };
+        peer.link_changed(up, now);
         assert!(peer.suspect_at(now, &timings) > now);
+    }
+
+    #[test]
+    fn a_host_for_which_the_view_changed_in_vain_waits_longer_each_time() {
+        let timings = Timings::default();
+        let mut stay = Stay::default();
+        let mut now = Mono(0);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            stay.left_out(now, &timings);
+            waits.push(stay.not_before.since(now) / MS);
+            now = stay.not_before;
+        }
+        assert_eq!(
+            waits,
+            [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which message means what.
 
 use crate::acceptor::Promise;
-use crate::{Engine, Message, Output};
+use crate::{Engine, Message};
 
 impl Engine {
     pub(crate) fn receive(&mut self, from: usize, message: Message) {
@@ -45,6 +45,13 @@ impl Engine {
                 wants_out,
                 hears,
             } => {
+                if self.peers[from]
+                    .incarnation
+                    .is_some_and(|known| known != incarnation)
+                {
+                    // Of a life that is over, or of one that has not introduced itself.
+                    return;
+                }
                 let promise = Promise {
                     accepted,
                     durable,
@@ -67,14 +74,17 @@ impl Engine {
                     self.on_ask(from, asked, hears);
                 }
             }
-            Message::Forgotten { incarnation, view } => {
-                if incarnation == self.incarnation && view >= self.view.number {
-                    self.stop_for_good();
-                }
-            }
+            Message::Forgotten {
+                incarnation,
+                life,
+                lacks,
+            } => self.on_forgotten(self.host_at(from), incarnation, life, lacks),
             Message::Change { spec } => self.on_change(&spec),
             Message::Members { view, spec } => self.on_members(view, spec),
             Message::Gone { view } => self.on_gone(from, view),
+            // The driver's own affair.
+            Message::Snapshot(_) => {}
+            Message::Aside(_) => {}
         }
     }
 
@@ -88,7 +98,13 @@ impl Engine {
                 | Message::Entries(_)
                 | Message::Members { .. }
                 | Message::Gone { .. }
+                | Message::Forgotten { .. }
         );
+        // Decided views and entries are what they are, whoever repeats them; all else needs a life that
+        // has shown that it is sound.
+        if !follows && !self.is_introduced(from) {
+            return false;
+        }
         let from_member = from < self.view.members.len();
         match (self.is_outside(), from_member) {
             (false, true) => true,
@@ -111,15 +127,5 @@ impl Engine {
             }
             (true, false) => follows,
         }
-    }
-
-    fn stop_for_good(&mut self) {
-        self.stopped = true;
-        let reason = format!(
-            "this data folder has forgotten what it knew: it is at view {}, but an earlier life of this \
-             host has acted in a later one; replace the host by a new one",
-            self.view.number
-        );
-        self.outputs.push_back(Output::Fatal { reason });
     }
 }

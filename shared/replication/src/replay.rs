@@ -22,6 +22,7 @@ impl Engine {
         for view in checkpoint.views {
             self.views.insert(view.number, view);
         }
+        self.shown_before.extend(checkpoint.shown);
         for view in checkpoint.past_views {
             self.past_views.insert(view.number, view);
         }

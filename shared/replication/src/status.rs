@@ -2,7 +2,7 @@
 
 use shoal_types::{HostId, Incarnation, Position, Ts, ViewNumber, ViewSummary};
 
-use crate::{Engine, NotReady, Standing};
+use crate::{Engine, Standing};
 
 /// A look at an engine from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Engine {
             standing: self.standing(),
             view: self.view.summary(),
             acting: self.acting(),
-            taking_commands: matches!(self.may_submit(), Ok(()) | Err(NotReady::Busy)),
+            taking_commands: self.takes_commands(),
             caught_up: !self.is_behind() && self.catch_up.lag(&self.lanes) == 0,
             sealed_out: self.may_stop(),
             clock: self.clock.value(),

@@ -4,7 +4,7 @@ use shoal_types::{Incarnation, Mono};
 
 use crate::quorum::Quorum;
 use crate::timer::Timer;
-use crate::{Engine, Heartbeat, HostPhase};
+use crate::{Engine, HostPhase};
 
 impl Engine {
     /// True if a member is silent for too long, its process is gone, or its clock is far off.
@@ -49,14 +49,6 @@ impl Engine {
             self.clock.forget_wall_of(k);
         }
         self.peers[k].showed_incarnation(shown, self.view.number)
-    }
-
-    /// True if a new life of a member knows less than an earlier one had on disk before it acted: its
-    /// data folder was wiped or set back.
-    pub(crate) fn has_forgotten(&self, k: usize, heartbeat: &Heartbeat) -> bool {
-        self.peers[k].acted.is_some_and(|(incarnation, view)| {
-            heartbeat.incarnation > incarnation && heartbeat.view < view
-        })
     }
 
     /// Sets the timer for the moment at which a member becomes suspect.

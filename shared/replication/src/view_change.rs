@@ -171,6 +171,8 @@ impl Engine {
             None => self.view.members.clone(),
         };
         let writers = self.choose_writers(promises, &ends, &proposal.leaving, &members);
+        let wanted = spec.as_ref().or(self.spec.as_ref()).and_then(|s| s.only);
+        let writers = self.only_if_it_can(writers, wanted);
         let host = |slot: usize| self.view.members[slot];
         let latest = promises.values().map(|p| p.clock).max();
         View {
@@ -187,6 +189,15 @@ impl Engine {
             ends,
             start: latest.expect("a quorum is never empty").after(1),
             spec: spec.map(Box::new),
+        }
+    }
+
+    /// The one that alone is to write, if it can; else whoever can.
+    fn only_if_it_can(&self, writers: Vec<usize>, wanted: Option<HostId>) -> Vec<usize> {
+        let is_it = |k: &usize| Some(self.view.members[*k]) == wanted;
+        match writers.iter().copied().find(is_it) {
+            Some(only) => vec![only],
+            None => writers,
         }
     }
 

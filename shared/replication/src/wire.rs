@@ -30,6 +30,9 @@ pub enum DecodeError {
         /// The entry's index.
         index: u64,
     },
+    /// What a driver said about a snapshot differs from what was sent.
+    #[error("a message about a snapshot does not match its checksum")]
+    SnapshotDamaged,
     /// More or fewer payloads than entries.
     #[error("{bodies} payloads for {entries} entries")]
     Payloads {

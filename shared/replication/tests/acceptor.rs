@@ -44,6 +44,7 @@ impl Bench {
             cluster: ClusterId(1),
             members: (1..=3).map(member).collect(),
             revision: Revision(1),
+            only: None,
         };
         bench.engine.form(&spec, now(1)).unwrap();
         bench.sync();

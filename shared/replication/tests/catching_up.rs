@@ -150,31 +150,6 @@ fn a_log_is_kept_for_a_member_that_is_away() {
 }
 
 #[test]
-fn a_data_folder_that_was_set_back_is_refused() {
-    let mut rig = at_work(3);
-    rig.round(0);
-    let old = rig.hosts[2].disk.clone();
-    rig.kill(2);
-    rig.run_for(100 * MS);
-    rig.start(2);
-    rig.run_until(SECOND, |rig| rig.takes_commands(2));
-    rig.run_for(100 * MS);
-    rig.kill(2);
-    // Two lives more, so that the others see a later one than that which acted.
-    rig.hosts[2].disk = old;
-    rig.start(2);
-    rig.run_for(10 * MS);
-    rig.kill(2);
-    rig.start(2);
-    rig.run_until(SECOND, |rig| rig.hosts[2].fatal.is_some());
-    let reason = rig.hosts[2].fatal.clone().unwrap();
-    assert!(reason.contains("forgotten"), "{reason}");
-    assert!(!rig.takes_commands(2));
-    rig.run_until(SECOND, |rig| rig.takes_commands(0));
-    rig.round(0);
-}
-
-#[test]
 fn an_old_question_does_not_bring_back_what_was_trimmed() {
     // Found by random schedules (seed 11877 of 3 hosts): a fetch that arrived long after its sender had
     // gone on asked for entries that were no longer in the log.

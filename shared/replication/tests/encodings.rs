@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use shoal_replication::{
-    Announced, Asked, Ballot, DecodeError, Entry, Heartbeat, HostPhase, Message, Payload, Reason,
-    Record, StateMark, StateReport, View, decode_messages, encode_messages,
+    Announced, Asked, Ballot, DecodeError, Entry, Heartbeat, HostPhase, Lacks, Message, Payload,
+    Reason, Record, StateMark, StateReport, View, decode_messages, encode_messages,
 };
 use shoal_types::{
     ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, MachineVersion, Origin, Position,
@@ -65,6 +65,7 @@ fn spec() -> ClusterSpec {
         cluster: ClusterId(6),
         members: vec![member(1), member(2)],
         revision: Revision(8),
+        only: None,
     }
 }
 
@@ -109,6 +110,7 @@ fn messages() -> Vec<Message> {
         Message::Heartbeat(Heartbeat {
             view: number,
             incarnation: Incarnation(9),
+            life: 1,
             phase: HostPhase::Entering,
             announced: None,
             durable: vec![0, 0, 5],
@@ -178,7 +180,18 @@ fn messages() -> Vec<Message> {
         },
         Message::Forgotten {
             incarnation: Incarnation(2),
-            view: number,
+            life: Some(7),
+            lacks: Lacks::Entries {
+                view: number,
+                lane: HostId(3),
+                seen: 9,
+                has: 4,
+            },
+        },
+        Message::Forgotten {
+            incarnation: Incarnation(2),
+            life: None,
+            lacks: Lacks::Cluster,
         },
         Message::Change { spec: spec() },
         Message::Members {
@@ -186,6 +199,8 @@ fn messages() -> Vec<Message> {
             spec: spec(),
         },
         Message::Gone { view: number },
+        Message::Snapshot(Payload::from(Bytes::from_static(b"chunk"))),
+        Message::Aside(Payload::from(Bytes::from_static(b"between drivers"))),
     ]
 }
 

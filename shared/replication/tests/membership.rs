@@ -152,7 +152,7 @@ fn a_learner_counts_for_nothing() {
 }
 
 #[test]
-fn a_newcomer_whose_entries_are_in_no_log_says_that_it_needs_a_snapshot() {
+fn a_newcomer_whose_entries_are_in_no_log_needs_a_snapshot_and_the_change_waits_for_it() {
     let mut rig = at_work(3, 1);
     rig.run_until_converged(SECOND);
     rig.run_for(50 * MS);
@@ -165,13 +165,9 @@ fn a_newcomer_whose_entries_are_in_no_log_says_that_it_needs_a_snapshot() {
     rig.run_until(5 * SECOND, |rig| {
         standing(rig, 3) == Standing::NeedsSnapshot
     });
-    let why = ChangeState::GivenUp(ChangeError::NewcomerNeedsSnapshot);
-    rig.run_until(5 * SECOND, |rig| state(rig, 0, &spec) == why);
+    rig.run_for(SECOND);
+    assert_eq!(state(&rig, 0, &spec), ChangeState::Pending);
     assert_eq!(rig.members(), [0, 1, 2]);
-    rig.kill(3);
-    rig.start(3);
-    rig.run_for(100 * MS);
-    assert_ne!(standing(&rig, 3), Standing::Member);
     rig.round(1);
 }
 
@@ -686,4 +682,46 @@ fn a_host_that_is_formed_after_it_was_removed_learns_that_it_was() {
         "the list is another one by now"
     );
     rig.round(1);
+}
+
+// ---- who writes ----
+
+#[test]
+fn one_member_alone_writes_if_that_is_wanted_and_whoever_can_while_it_is_away() {
+    let mut rig = Rig::formed(3);
+    rig.run_for(100 * MS);
+    let mut spec = rig.spec_with(0, &[], &[]);
+    spec.only = Some(member(1).host);
+    rig.change_members(2, &spec).unwrap();
+    rig.run_until(SECOND, |rig| {
+        rig.writers_of(0) == [1] && rig.takes_commands(1)
+    });
+    assert_eq!(rig.submit(0).unwrap_err(), NotReady::NotWriter);
+    rig.round(1);
+    let view = rig.view_of(0);
+    rig.run_for(2 * SECOND);
+    assert_eq!(rig.view_of(0), view, "the others do not ask to be let in");
+
+    // Nobody else could take commands otherwise.
+    rig.kill(1);
+    rig.run_until(SECOND, |rig| {
+        rig.writers_of(0) == [0, 2] && rig.takes_commands(0)
+    });
+    rig.round(0);
+    rig.start(1);
+    rig.run_until(2 * SECOND, |rig| {
+        rig.writers_of(0) == [1] && rig.takes_commands(1)
+    });
+    rig.round(1);
+
+    let mut all = rig.spec_with(0, &[], &[]);
+    all.only = None;
+    rig.change_members(0, &all).unwrap();
+    rig.run_until(SECOND, |rig| rig.writers_of(0) == [0, 1, 2]);
+    rig.run_until_converged(SECOND);
+    let stranger = ClusterSpec {
+        only: Some(member(9).host),
+        ..rig.spec_with(0, &[], &[])
+    };
+    assert_eq!(rig.change_members(0, &stranger), Err(ChangeError::BadList));
 }

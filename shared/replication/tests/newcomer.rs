@@ -2,11 +2,12 @@
 //! which it would matter seldom.
 
 use shoal_replication::{
-    Ballot, Engine, EngineConfig, Heartbeat, HostPhase, Message, Output, RecordNumber, Standing,
-    View,
+    Ballot, Engine, EngineCheckpoint, EngineConfig, Heartbeat, HostPhase, Message, NotInstallable,
+    Output, RecordNumber, Standing, View,
 };
 use shoal_types::{
-    ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, Mono, Now, Revision, Ts, ViewNumber,
+    ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, Mono, Now, Position, Revision, Ts,
+    ViewNumber,
 };
 
 const ME: HostId = HostId(1);
@@ -32,6 +33,7 @@ fn list(hosts: u64, revision: u64) -> ClusterSpec {
         cluster: ClusterId(1),
         members: (1..=hosts).map(member).collect(),
         revision: Revision(revision),
+        only: None,
     }
 }
 
@@ -116,6 +118,7 @@ fn following() -> Message {
     Message::Heartbeat(Heartbeat {
         view: FIRST,
         incarnation: Incarnation(1),
+        life: 1,
         phase: HostPhase::Learning,
         announced: None,
         durable: vec![0, 0, 0],
@@ -292,4 +295,96 @@ fn a_learner_accepts_a_value_that_lists_it_and_no_other() {
         assert_eq!(voted, members == 4, "{said:?}");
         assert_eq!(learner.engine.standing(), Standing::Learner);
     }
+}
+
+// ---- a peer's state ----
+
+fn ballot() -> Ballot {
+    Ballot {
+        round: 3,
+        host: PEER,
+    }
+}
+
+/// A member of three that has promised a ballot, with the checkpoint of a peer that is further.
+fn behind() -> (Engine, EngineCheckpoint) {
+    let mut bench = Bench::new(ME);
+    bench.engine.form(&list(3, 1), now(0)).unwrap();
+    bench.said();
+    let view = NEXT;
+    bench.hear(
+        PEER,
+        Message::Prepare {
+            view,
+            ballot: ballot(),
+        },
+    );
+    bench.said();
+    let mut theirs = bench.engine.checkpoint();
+    theirs.incarnation = Incarnation(40);
+    theirs.promised = None;
+    theirs.executed = Position {
+        view: FIRST,
+        ts: Ts(now(0).wall.0 + 1),
+        lane: PEER,
+    };
+    theirs.executed_in_lanes = vec![0, 1, 0];
+    (bench.engine, theirs)
+}
+
+#[test]
+fn a_host_that_takes_a_peers_state_keeps_its_own_votes_and_lives() {
+    let (engine, theirs) = behind();
+    let mine = engine.checkpoint();
+    assert_eq!(mine.promised, Some((NEXT, ballot())));
+    let merged = engine.checkpoint_from_peer(&theirs).unwrap();
+    assert_eq!(merged.promised, mine.promised);
+    assert_eq!(merged.incarnation, mine.incarnation);
+    assert_eq!(merged.executed, theirs.executed);
+    assert_eq!(merged.executed_in_lanes, theirs.executed_in_lanes);
+    // From there it starts like from any checkpoint, and refuses what it had promised to refuse.
+    let mut again = Engine::new(EngineConfig::new(ME, 1), Some(merged), now(9));
+    again.started(now(9));
+    assert_eq!(again.promised(NEXT), Some(ballot()));
+}
+
+#[test]
+fn a_state_of_another_cluster_an_older_view_or_an_earlier_place_is_not_taken() {
+    let (engine, theirs) = behind();
+    assert_eq!(engine.may_install(&theirs), Ok(()));
+    let mut other = theirs.clone();
+    other.spec.as_mut().unwrap().cluster = ClusterId(2);
+    let refused = engine.may_install(&other);
+    assert_eq!(
+        refused,
+        Err(NotInstallable::OtherCluster(Some(ClusterId(2))))
+    );
+
+    let mut earlier = theirs.clone();
+    earlier.executed = Position::ZERO;
+    let refused = engine.may_install(&earlier);
+    assert!(
+        matches!(refused, Err(NotInstallable::NotNewer { .. })),
+        "{refused:?}"
+    );
+
+    let mut without_me = theirs.clone();
+    let mut next = without_me.views.last().unwrap().clone();
+    (next.number, next.members) = (NEXT, vec![PEER, OTHER]);
+    without_me.views.push(next);
+    without_me.executed_in_lanes.pop();
+    assert_eq!(
+        engine.may_install(&without_me),
+        Err(NotInstallable::NotMember)
+    );
+
+    let mut later = theirs.clone();
+    later.views.last_mut().unwrap().number = NEXT;
+    let engine = Engine::new(EngineConfig::new(ME, 1), Some(later), now(9));
+    let refused = engine.may_install(&theirs);
+    let older = NotInstallable::OlderView {
+        mine: NEXT,
+        theirs: FIRST,
+    };
+    assert_eq!(refused, Err(older));
 }

@@ -170,32 +170,49 @@ fn large_batches_are_bounded_by_bytes() {
 }
 
 #[test]
-fn a_clock_far_ahead_of_the_others_is_not_followed() {
+fn a_host_whose_clock_is_far_ahead_follows_the_others_and_takes_no_commands_until_it_is_right() {
     let mut rig = Rig::unformed(3, 1, Default::default());
     rig.hosts[0].skew = 3_600 * SECOND as i64;
     for h in 0..3 {
         rig.form(h);
     }
     rig.run_for(100 * MS);
-    rig.round(0);
+    let off = rig.submit(0).unwrap_err();
+    assert!(
+        matches!(off, NotReady::ClockOff { ahead } if ahead > 0),
+        "{off}"
+    );
     rig.round(1);
-    rig.run_until_converged(100 * MS);
+    rig.round(2);
+    rig.run_for(SECOND);
     assert_eq!(rig.view_of(1), 1, "nobody has reason to suspect anyone");
     let right = rig.now_of(1).wall;
     assert!(rig.status(0).clock.since(right) <= MAX_CLOCK_SKEW);
+    rig.hosts[0].skew = 0;
+    rig.run_for(50 * MS);
+    rig.round(0);
+    rig.run_until_converged(100 * MS);
 }
 
 #[test]
-fn a_clock_far_behind_the_others_is_no_harm() {
+fn a_host_whose_clock_is_far_behind_holds_nobody_up_and_takes_no_commands_until_it_is_right() {
     let mut rig = Rig::unformed(3, 1, Default::default());
     rig.hosts[2].skew = -3_600 * SECOND as i64;
     for h in 0..3 {
         rig.form(h);
     }
     rig.run_for(100 * MS);
-    for h in [2, 0, 1] {
+    let off = rig.submit(2).unwrap_err();
+    assert!(
+        matches!(off, NotReady::ClockOff { ahead } if ahead < 0),
+        "{off}"
+    );
+    for h in [0, 1] {
         rig.round(h);
     }
+    rig.hosts[2].skew = 0;
+    rig.run_for(50 * MS);
+    rig.round(2);
     rig.run_until_converged(100 * MS);
     assert_eq!(rig.view_of(0), 1);
 }

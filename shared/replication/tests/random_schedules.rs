@@ -9,7 +9,7 @@ mod rig;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rig::{MS, Random, Rig, SECOND, Us, member};
+use rig::{Disk, MS, Random, Rig, SECOND, Us, member};
 use shoal_replication::{FormError, Standing, Timings};
 use shoal_types::{ClusterSpec, Revision};
 
@@ -74,6 +74,10 @@ struct Storm {
     weather: Weather,
     /// Lost for good: at most a minority.
     gone: BTreeSet<usize>,
+    /// Whose disk will be set back, and to what.
+    copy: Option<(usize, Disk)>,
+    /// Hosts that were refused since their disk was set back.
+    refused: u64,
     formed: BTreeSet<usize>,
     /// Hosts that are listed at formation; the others may become members later.
     initial: usize,
@@ -103,6 +107,8 @@ impl Storm {
             rig,
             weather,
             gone: BTreeSet::new(),
+            copy: None,
+            refused: 0,
             formed: BTreeSet::new(),
             initial: hosts,
         }
@@ -113,6 +119,7 @@ impl Storm {
         let length = 300 * MS + self.rig.random.below(1_500 * MS);
         let loses_one = self.initial > 2 && self.rig.random.one_in(3);
         let lost_at = loses_one.then(|| self.rig.now + self.rig.random.below(length));
+        let sets_back = loses_one && self.rig.random.one_in(2);
         let end = self.rig.now + length;
         while self.rig.now < end {
             let pause = self.rig.random.below(6 * MS);
@@ -123,7 +130,18 @@ impl Storm {
                 self.form(h);
                 self.formed.insert(h);
             }
-            if lost_at.is_some_and(|at| self.rig.now >= at) && self.gone.is_empty() {
+            if sets_back && self.copy.is_none() && h < self.initial && self.rig.random.one_in(10) {
+                // Half of them are wiped.
+                let copy = match self.rig.random.one_in(2) {
+                    true => self.rig.hosts[h].disk.clone(),
+                    false => Disk::default(),
+                };
+                self.copy = Some((h, copy));
+            }
+            let loses_now = lost_at.is_some_and(|at| self.rig.now >= at) && self.gone.is_empty();
+            if loses_now && let Some((h, copy)) = self.copy.take() {
+                self.set_back(h, copy);
+            } else if loses_now {
                 if self.rig.is_up(h) {
                     self.rig.kill(h);
                 }
@@ -131,6 +149,33 @@ impl Storm {
             }
             self.act_on(h);
         }
+    }
+
+    /// The others remember only while they run, and only what they heard: so it happens while all is calm.
+    fn set_back(&mut self, h: usize, copy: Disk) {
+        self.calm_down();
+        let rig = &mut self.rig;
+        rig.kill(h);
+        rig.set_back(h, copy);
+        rig.start(h);
+        rig.run_for(500 * MS);
+        // One that had done nothing since the copy was made is as good as before.
+        self.refused += u64::from(rig.hosts[h].forgotten.is_some());
+        rig.kill(h);
+        self.gone.insert(h);
+    }
+
+    fn calm_down(&mut self) {
+        let rig = &mut self.rig;
+        rig.heal();
+        for h in 0..rig.hosts.len() {
+            rig.hosts[h].sync_latency = 200;
+            rig.hosts[h].paused_until = 0;
+            if !rig.is_up(h) {
+                rig.start(h);
+            }
+        }
+        rig.run_for(500 * MS);
     }
 
     fn act_on(&mut self, h: usize) {
@@ -384,7 +429,7 @@ fn run(hosts: usize, seeds: u64) {
         }
     };
     let (mut entries, mut views, mut changes, mut answered, mut time) = (0, 0, 0, 0, 0);
-    let mut stranded = 0;
+    let (mut stranded, mut refused) = (0, 0);
     for seed in from..to {
         let _line = Seed { hosts, seed };
         let mut storm = Storm::new(hosts, seed);
@@ -397,13 +442,14 @@ fn run(hosts: usize, seeds: u64) {
         stranded += up
             .filter(|h| storm.rig.status(*h).standing == Standing::NeedsSnapshot)
             .count();
+        refused += storm.refused;
         answered += storm.rig.history.answered_count();
         time += storm.rig.now;
     }
     let seconds: Us = time / SECOND;
     println!(
         "{hosts} hosts, {} seeds: {entries} entries, {views} views, {changes} changes of the members, \
-         {stranded} in need of a snapshot, {answered} answers, {seconds} s",
+         {stranded} in need of a snapshot, {refused} refused since they were set back, {answered} answers, {seconds} s",
         to - from
     );
 }

@@ -251,6 +251,29 @@ fn a_view_that_only_a_dead_host_has_installed_is_decided_again_with_the_same_val
 }
 
 #[test]
+fn a_host_too_slow_to_vote_in_time_is_let_in_less_and_less_often() {
+    // Found by the simulator: a host that took 30 ms for each turn asked to be let in, the view was
+    // changed for it, its promise came too late to be in it, and it asked again: ten views a second,
+    // with everybody suspended for half of the time.
+    let mut rig = at_work(3);
+    rig.kill(2);
+    rig.run_for(200 * MS);
+    rig.hosts[2].sync_latency = 60 * MS;
+    rig.start(2);
+    rig.run_for(SECOND);
+    let before = rig.view_of(0);
+    for _ in 0..800 {
+        rig.run_for(10 * MS);
+        // Refused while the view changes.
+        let _ = rig.submit(0);
+    }
+    let views = rig.view_of(0) - before;
+    assert!(views <= 8, "{views} views");
+    rig.hosts[2].sync_latency = 100;
+    rig.run_until(31 * SECOND, |rig| rig.writers_of(0) == [0, 1, 2]);
+}
+
+#[test]
 fn a_network_slower_than_the_distance_between_attempts_changes_views_all_the_same() {
     // Found by random schedules (seed 97 of 3 hosts): pre-votes were given up before their answers
     // could come, again and again.

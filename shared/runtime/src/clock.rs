@@ -46,6 +46,13 @@ impl SystemClock {
             wall: Ts(wall_ns / 1_000),
         }
     }
+
+    /// Takes over the system's wall time as it is now, wherever that jumps. Only while nothing goes by this
+    /// clock's wall reading.
+    pub fn set_to_system_time(&self) {
+        let mut slew = self.0.slew.lock().unwrap_or_else(PoisonError::into_inner);
+        slew.set(system_time_ns());
+    }
 }
 
 impl Default for SystemClock {
@@ -84,6 +91,13 @@ impl Slew {
             last_mono: 0,
             last_wall: system,
         }
+    }
+
+    /// The wall reading is what the system's clock says now, whatever it was before.
+    pub fn set(&mut self, system: u64) {
+        self.offset = system.saturating_sub(self.last_mono);
+        self.slewed_at = self.last_mono;
+        self.last_wall = self.last_mono;
     }
 
     /// The wall reading that belongs to these readings of the monotonic and the system's wall clock.
@@ -187,5 +201,14 @@ mod tests {
             assert!(now.mono >= last.mono && now.wall >= last.wall);
             last = now;
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_jumps_and_goes_on_from_there() {
+        let mut slew = Slew::new(100 * SECOND);
+        assert_eq!(slew.read(SECOND, 101 * SECOND), 101 * SECOND);
+        slew.set(7 * SECOND);
+        assert_eq!(slew.read(2 * SECOND, 8 * SECOND), 8 * SECOND);
+        assert_eq!(slew.read(3 * SECOND, 9 * SECOND), 9 * SECOND);
     }
 }

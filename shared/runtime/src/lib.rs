@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod http;
+pub mod http_client;
 pub mod limits;
 pub mod parent;
 pub mod shutdown;

@@ -83,6 +83,16 @@ impl DataFolder {
         })
     }
 
+    /// Whose folder this is, for whoever only looks into it: nothing is made or written.
+    ///
+    /// # Errors
+    /// If there is no identity, or it cannot be read or is none. Names the file.
+    pub fn identity_of(path: &Path) -> Result<HostId, DataFolderError> {
+        let file = path.join(IDENTITY);
+        let opened = File::open(&file).map_err(io_error(&file, "opening"))?;
+        read_identity(opened, &file)
+    }
+
     /// Whose folder it is.
     #[must_use]
     pub fn host(&self) -> HostId {

@@ -72,6 +72,34 @@ impl FolderLock {
     }
 }
 
+impl FolderLock {
+    /// Takes the lock of a folder that is only looked into: nothing is written, and a folder that was
+    /// never locked is not locked now.
+    ///
+    /// # Errors
+    /// If a process has it, or the lock file cannot be read.
+    pub fn look(folder: &Path) -> Result<Option<Self>, LockError> {
+        let path = folder.join(NAME);
+        let failed = |source| LockError::Io {
+            file: path.clone(),
+            source,
+        };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(Errno::WOULDBLOCK) => Err(LockError::Held {
+                folder: folder.to_owned(),
+                holder: read_holder(&mut file),
+            }),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+}
+
 fn write_holder(file: &mut File) -> io::Result<()> {
     let arguments = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
     let command = arguments.collect::<Vec<_>>().join(" ");

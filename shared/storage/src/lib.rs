@@ -19,12 +19,16 @@ pub mod limits;
 pub mod log;
 mod sealed;
 
-pub use checkpoint::{CheckpointError, CheckpointOptions, Checkpoints, Commit, Loaded, Rows};
+pub use checkpoint::{
+    CheckpointError, CheckpointOptions, Checkpoints, Commit, Loaded, Rows, Staging,
+};
 pub use data_folder::{DataFolder, DataFolderError, random_u64};
 pub use disk::volume_used_percent;
-pub use disk::{Disk, DiskFile, Fault, Faults, FaultyDisk, Keep, MemDisk, Operation, RealDisk};
+pub use disk::{
+    Disk, DiskFile, Fault, Faults, FaultyDisk, Keep, MemDisk, Operation, OverlayDisk, RealDisk,
+};
 pub use folder_lock::{FolderLock, LockError};
 pub use log::{
     Address, Appended, Batch, BatchDone, LaneSpan, Log, LogError, LogOptions, LogReader, LogRecord,
-    Lsn, ReadError, Removal, Scan, SegmentInfo, Tag, TornTail, Upkeep,
+    Lsn, ReadError, Removal, Scan, SegmentDamage, SegmentInfo, Tag, TornTail, Upkeep, Verified,
 };

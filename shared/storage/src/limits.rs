@@ -22,6 +22,12 @@ pub const SEGMENT_BYTES: u32 = 64 << 20;
 /// Free segments kept for the next change of segment: one being filled next, one in hand while the
 /// next is prepared.
 pub const SPARES_MAX: usize = 2;
+/// Free segments that are made ahead: the next one, and one in reserve, so that a disk that is full still
+/// takes a whole segment of acknowledgements, moved bodies and view changes, which free space.
+pub const SPARES_READY: usize = 2;
+/// Percent that a disk counts as full at least while it has no room for the reserve: neither sends nor
+/// receives are taken by any host of the cluster then.
+pub const LEVEL_WITHOUT_RESERVE: u8 = 95;
 
 /// Distance between the entries of a segment's lane index. Reading an entry walks at most this much
 /// of the log to find it; a segment of 64 MiB has at most 512 points for each lane (8 KiB).
@@ -45,6 +51,9 @@ pub const WRITE_PARTS_MAX: usize = 1024;
 
 /// Memory that redb may use for pages unless configured.
 pub const CHECKPOINT_CACHE_BYTES: usize = 32 << 20;
+/// Bytes of rows of a checkpoint that is being staged which share a transaction: each costs two syncs,
+/// and that much is held in memory meanwhile.
+pub const STAGED_BYTES_PER_COMMIT: usize = 4 << 20;
 /// Bytes of the lock and identity files that are read.
 pub const SMALL_FILE_BYTES_MAX: u64 = 4 << 10;
 /// Characters of the holder's command line kept in the lock file.

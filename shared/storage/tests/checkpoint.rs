@@ -249,6 +249,88 @@ fn a_sync_that_runs_out_of_space_is_final_as_well() {
     assert!(!error.may_succeed_later(), "{error}");
 }
 
+/// Rows that another host sent.
+fn from_another(n: u64) -> State {
+    let row = |k: u64| {
+        (
+            format!("row-{k:05}").into_bytes(),
+            vec![n as u8; (k * 37 % 900) as usize],
+        )
+    };
+    (0..300).map(row).collect()
+}
+
+/// Gathers what another host sent and puts it in force.
+fn take_over(checkpoints: &Checkpoints) -> Result<(), CheckpointError> {
+    let rows = from_another(7);
+    let mut staging = checkpoints.stage()?;
+    for row in rows.clone() {
+        staging.put([row])?;
+    }
+    let read = staging.read_back()?.collect::<Result<State, _>>()?;
+    assert!(read == rows, "what is read back is what was put in");
+    checkpoints.install(staging, b"another's".to_vec(), Lsn(77))
+}
+
+fn is_anothers(found: &Option<(Vec<u8>, Lsn, State)>) -> bool {
+    *found == Some((b"another's".to_vec(), Lsn(77), from_another(7)))
+}
+
+#[test]
+fn what_another_host_sent_takes_the_place_of_all_rows_and_is_built_upon() {
+    let disk = MemDisk::new();
+    let checkpoints = open(&disk).unwrap();
+    checkpoints.write(commit(1)).unwrap();
+    take_over(&checkpoints).unwrap();
+    assert!(is_anothers(&load(&checkpoints).unwrap()));
+    disk.crash(Keep::Synced);
+    drop(checkpoints);
+    let checkpoints = open(&disk).unwrap();
+    assert!(is_anothers(&load(&checkpoints).unwrap()));
+    checkpoints.write(commit(2)).unwrap();
+    let (meta, _, rows) = load(&checkpoints).unwrap().unwrap();
+    assert_eq!(meta, b"meta 2");
+    assert!(rows.len() > from_another(7).len());
+}
+
+#[test]
+fn a_crash_at_any_point_of_taking_over_leaves_the_old_rows_or_the_new_ones_whole() {
+    use Operation::{Create, Grow, Remove, Rename, SyncData, SyncFolder, Write};
+    let (mut olds, mut news) = (0, 0);
+    for operation in [Create, Grow, Remove, Rename, SyncData, SyncFolder, Write] {
+        for (after, keep) in (0..40).flat_map(|n| [(n, Keep::Synced), (n, Keep::All)]) {
+            let mem = MemDisk::new();
+            let disk = FaultyDisk::new(Arc::new(mem.clone()));
+            let checkpoints = open(&disk).unwrap();
+            checkpoints.write(commit(1)).unwrap();
+            let always = plan(operation, after, u64::MAX, io::ErrorKind::Other);
+            disk.faults().planned = vec![Fault {
+                name: String::new(),
+                ..always
+            }];
+            let taken = take_over(&checkpoints).is_ok();
+            drop(checkpoints);
+            mem.crash(keep);
+            let found = load(&open(&mem).unwrap()).unwrap();
+            let names = mem.list().unwrap();
+            assert_eq!(names, [FILE], "nothing is left over");
+            if is_anothers(&found) {
+                news += 1;
+            } else {
+                assert!(
+                    !taken && found == Some(expected(1)),
+                    "{operation:?} {after}"
+                );
+                olds += 1;
+            }
+            // What a start has shown is not taken back by the power's going.
+            mem.crash(Keep::Synced);
+            assert!(load(&open(&mem).unwrap()).unwrap() == found);
+        }
+    }
+    assert!(olds > 20 && news > 20, "{olds} {news}");
+}
+
 fn contents(disk: &MemDisk) -> Vec<u8> {
     let file = disk.open(FILE).unwrap();
     let mut bytes = vec![0; file.len().unwrap() as usize];

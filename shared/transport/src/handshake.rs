@@ -29,7 +29,7 @@ use crate::writer::WriteBuffer;
 const MAGIC: &[u8] = b"SHOAL";
 
 /// The versions of the protocol that this build speaks, lowest and highest.
-pub const VERSIONS: (u16, u16) = (1, 1);
+pub const VERSIONS: (u16, u16) = (2, 2);
 
 /// Whom a dialler means. What it does not know is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -70,6 +70,29 @@ pub enum HandshakeError {
     /// We do not want the other side.
     #[error("refused: {0}")]
     Refused(String),
+    /// A host looks for another one at our address, which is ours now.
+    #[error("refused: {}", .0.reason())]
+    Sought(Sought),
+}
+
+/// A host that looks for another one here: perhaps the one whose data folder was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sought {
+    /// Who looks.
+    pub by: HostId,
+    /// Its cluster.
+    pub cluster: Option<ClusterId>,
+    /// Whom it looks for.
+    pub meant: HostId,
+    /// Whom it found.
+    pub is: HostId,
+}
+
+impl Sought {
+    fn reason(&self) -> String {
+        let Self { meant, is, .. } = self;
+        format!("this is {is}, not {meant}; if {meant} lost its data folder, replace it by {is}")
+    }
 }
 
 impl HandshakeError {
@@ -79,7 +102,7 @@ impl HandshakeError {
             Self::Io(_) | Self::Closed => "closed",
             Self::TimedOut => "timeout",
             Self::Frame(_) | Self::Malformed(_) => "malformed",
-            Self::RefusedByRemote(_) | Self::Refused(_) => "refused",
+            Self::RefusedByRemote(_) | Self::Refused(_) | Self::Sought(_) => "refused",
         }
     }
 }
@@ -199,7 +222,12 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin, T>(
             ))
         }
         Err(error) => {
-            if let HandshakeError::Refused(reason) = &error {
+            let reason = match &error {
+                HandshakeError::Refused(reason) => Some(reason.clone()),
+                HandshakeError::Sought(sought) => Some(sought.reason()),
+                _ => None,
+            };
+            if let Some(reason) = reason {
                 send::<(), _>(&mut stream, Kind::Refused, reason.as_bytes(), None).await?;
             }
             Err(error)
@@ -224,8 +252,16 @@ fn check_hello(mut hello: Bytes, me: &Identity) -> Result<(u16, Remote), Handsha
     }
     let hello: HelloBody = decode(&hello)?;
     let ours = me.shown();
-    check_meant(hello.to, &ours).map_err(HandshakeError::Refused)?;
     let is_host = hello.from.role == Role::Host;
+    if let Some(meant) = hello.to.host.filter(|meant| is_host && *meant != ours.host) {
+        return Err(HandshakeError::Sought(Sought {
+            by: hello.from.host,
+            cluster: hello.from.cluster,
+            meant,
+            is: ours.host,
+        }));
+    }
+    check_meant(hello.to, &ours).map_err(HandshakeError::Refused)?;
     if is_host && hello.from.host == ours.host {
         return Err(HandshakeError::Refused(format!(
             "{} is my own id",

@@ -32,7 +32,8 @@ impl Role {
     }
 }
 
-/// Who this process is to others. Clones share the cluster, which a host learns while it runs.
+/// Who this process is to others. Clones share what a host learns while it runs: its cluster, and a later
+/// life of itself.
 #[derive(Clone, Debug)]
 pub struct Identity(Arc<Inner>);
 
@@ -40,7 +41,7 @@ pub struct Identity(Arc<Inner>);
 struct Inner {
     role: Role,
     host: HostId,
-    incarnation: Incarnation,
+    incarnation: AtomicU64,
     address: String,
     /// 0: none yet. A cluster's id is never 0.
     cluster: AtomicU64,
@@ -67,7 +68,7 @@ impl Identity {
         Self(Arc::new(Inner {
             role,
             host,
-            incarnation,
+            incarnation: AtomicU64::new(incarnation.0),
             address,
             cluster: AtomicU64::new(0),
         }))
@@ -76,6 +77,12 @@ impl Identity {
     /// From now on this host belongs to a cluster; later handshakes say so.
     pub fn set_cluster(&self, cluster: ClusterId) {
         self.0.cluster.store(cluster.0, Ordering::Relaxed);
+    }
+
+    /// From now on this host is in a later life of it, without its process having been started anew; later
+    /// handshakes say so.
+    pub fn set_incarnation(&self, incarnation: Incarnation) {
+        self.0.incarnation.store(incarnation.0, Ordering::Relaxed);
     }
 
     /// Which host; [`HostId`] 0 if it is none.
@@ -90,7 +97,7 @@ impl Identity {
         Remote {
             role: self.0.role,
             host: self.0.host,
-            incarnation: self.0.incarnation,
+            incarnation: Incarnation(self.0.incarnation.load(Ordering::Relaxed)),
             cluster: (cluster != 0).then_some(ClusterId(cluster)),
             address: self.0.address.clone(),
         }

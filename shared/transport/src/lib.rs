@@ -31,6 +31,7 @@ mod writer;
 
 pub use call::Response;
 pub use client::{CallError, CallErrorKind, ClientOptions, HostClient};
+pub use handshake::Sought;
 pub use identity::{Identity, Remote, Role};
 pub use peers::{PeerEvent, PeerLinks};
 pub use server::{HostService, Listener, Pusher};

@@ -21,8 +21,8 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::call::payload_bytes;
 use crate::frame::{HEADER_BYTES, Kind};
-use crate::handshake::{self, Connection, HandshakeError, Meant};
-use crate::identity::Identity;
+use crate::handshake::{self, Connection, HandshakeError, Meant, Sought};
+use crate::identity::{Identity, Remote};
 use crate::liveness::{Liveness, Sign};
 use crate::mailbox::{Mailbox, NotTaken, Weight};
 use crate::reader::FrameReader;
@@ -38,6 +38,8 @@ pub enum PeerEvent {
         peer: HostId,
         /// Which start of its process.
         incarnation: Incarnation,
+        /// True if it said that it belongs to a cluster.
+        assigned: bool,
     },
     /// Our link was up and is gone, with everything that waited on it. It is being dialled again.
     Closed {
@@ -49,6 +51,8 @@ pub enum PeerEvent {
         /// Which peer.
         peer: HostId,
     },
+    /// A host looks for another one at our address.
+    Sought(Sought),
     /// A peer sent something over its own link to us.
     Frame {
         /// Which peer.
@@ -224,14 +228,21 @@ async fn run<E: From<PeerEvent>>(shared: Arc<Shared>, me: Identity, events: mpsc
         };
         match handshake::dial(&address, &me, meant).await {
             Ok(connection) => {
-                let incarnation = connection.remote.incarnation;
+                let Remote {
+                    incarnation,
+                    cluster,
+                    ..
+                } = connection.remote;
+                let up = PeerEvent::Up {
+                    peer,
+                    incarnation,
+                    assigned: cluster.is_some(),
+                };
                 let began = Instant::now();
                 metrics::counter!(metric_names::PEER_CONNECTS).increment(1);
                 info!(%peer, address, %incarnation, "link to peer is up");
                 shared.set_up();
-                _ = events
-                    .send(PeerEvent::Up { peer, incarnation }.into())
-                    .await;
+                _ = events.send(up.into()).await;
                 let why = Live::new(&shared, connection).run().await;
                 shared.set_down();
                 info!(%peer, why, "link to peer is down");

@@ -47,7 +47,7 @@ fn hello(
 }
 
 fn frontend() -> Vec<u8> {
-    hello((1, 1), FROM_FRONTEND, 0, 0, None)
+    hello((2, 2), FROM_FRONTEND, 0, 0, None)
 }
 
 fn call(id: u64) -> Vec<u8> {
@@ -160,7 +160,7 @@ async fn frames_that_are_wrong_or_out_of_place_close() {
         b"",
         "a call before the handshake"
     );
-    let peer = hello((1, 1), FROM_HOST, 1, 1, None);
+    let peer = hello((2, 2), FROM_HOST, 1, 1, None);
     let answer = answer_to(&server, &[peer, call(1)].concat()).await;
     assert_eq!(
         frame::decode(answer.into()).unwrap().kind,
@@ -174,11 +174,11 @@ async fn handshakes_that_do_not_fit_are_refused_with_the_reason() {
     let server = Server::start(echo()).await;
     server.identity.set_cluster(CLUSTER);
     let frontend = |versions| hello(versions, FROM_FRONTEND, 0, 0, None);
-    for versions in [(0, 0), (2, 2), (2, 255), (1, 0)] {
+    for versions in [(0, 0), (1, 1), (3, 255), (2, 0)] {
         let why = refusal(&server, &frontend(versions)).await;
         assert!(why.starts_with("no common version: "), "{why}");
     }
-    let host = |id, incarnation, cluster| hello((1, 1), FROM_HOST, id, incarnation, cluster);
+    let host = |id, incarnation, cluster| hello((2, 2), FROM_HOST, id, incarnation, cluster);
     let own = refusal(&server, &host(HOST.0 as u8, 1, None)).await;
     assert_eq!(own, "ha is my own id");
     let other_cluster = refusal(&server, &host(1, 1, Some(1))).await;
@@ -188,14 +188,14 @@ async fn handshakes_that_do_not_fit_are_refused_with_the_reason() {
     peer.read_u8().await.unwrap();
     let stale = refusal(&server, &host(1, 4, None)).await;
     assert_eq!(stale, "stale incarnation: h1 was here as 5, not 4");
-    let mut magic = b"SHOAX\x01\0\x01\0".to_vec();
+    let mut magic = b"SHOAX\x02\0\x02\0".to_vec();
     magic.extend([0; 8]);
     assert_eq!(
         answer_to(&server, &frame(Kind::Hello, 0, &magic)).await,
         b""
     );
     assert_eq!(
-        answer_to(&server, &frame(Kind::Hello, 0, b"SHOAL\x01\0\x01\0\xff")).await,
+        answer_to(&server, &frame(Kind::Hello, 0, b"SHOAL\x02\0\x02\0\xff")).await,
         b""
     );
 }

@@ -74,6 +74,7 @@ fn up(incarnation: u64) -> PeerEvent {
     PeerEvent::Up {
         peer: HOST,
         incarnation: Incarnation(incarnation),
+        assigned: false,
     }
 }
 

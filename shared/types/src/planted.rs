@@ -106,6 +106,9 @@ bugs! {
     /// A host votes on a view without having installed the one before it.
     PromiseWhileBehind = "promise-while-behind",
         breaks "a host that lacks the view before catches up before it votes";
+    /// A host that knows less than an earlier life of it did is listened to all the same.
+    RolledBackHostVotes = "rolled-back-host-votes",
+        breaks "a host whose data folder was lost or set back does not vote";
     /// Every pre-vote is agreed to.
     PreVoteAlwaysAgrees = "pre-vote-always-agrees",
         breaks "a member agrees to a pre-vote only if it sees the same need";
@@ -114,6 +117,10 @@ bugs! {
         breaks "nothing beyond a seal is ever executed, after a restart neither";
 
     // The log and checkpoints.
+
+    /// A body counts as moved, and the segment that it left may go, once its new place is appended.
+    RelocatedBeforeDurable = "relocated-before-durable",
+        breaks "a body has moved once its new place is durable, and its old place goes only after a checkpoint";
 
     /// The log is cut at the first block that is not sound, whatever follows it.
     LogTruncatedAtDamage = "log-truncated-at-damage",
@@ -136,6 +143,13 @@ bugs! {
     /// A segment goes although a member may still ask for its entries.
     NeededEntriesRemoved = "needed-entries-removed",
         breaks "a segment with an entry that a member may still ask for stays";
+
+    /// A snapshot is installed as soon as it is here: neither durable in the log nor looked at.
+    SnapshotBaseBeforeSync = "snapshot-base-before-sync",
+        breaks "a snapshot is installed once every body that came with it is durable";
+    /// What a host promised and accepted is left out when it installs a snapshot.
+    PromiseForgottenAtInstall = "promise-forgotten-at-install",
+        breaks "a host that installs a snapshot keeps its own promise and its own accepted value";
 
     // Members, releases and clocks.
 

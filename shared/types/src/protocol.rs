@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusterId, HostId, Incarnation, Outcome, PartitionId, Request, Revision, Sequence, Ts,
-    ViewNumber,
+    ClusterId, HostId, Incarnation, Outcome, PartitionId, Position, Request, Revision, Sequence,
+    Ts, ViewNumber,
 };
 
 /// A request to a host. Bodies of a send travel beside it.
@@ -137,6 +137,8 @@ pub struct ClusterSpec {
     pub members: Vec<ClusterMember>,
     /// Fence: of two lists the one with the higher revision is in force.
     pub revision: Revision,
+    /// This member alone is to write, whenever it can; otherwise all that can do.
+    pub only: Option<HostId>,
 }
 
 /// A host and where it listens.
@@ -154,7 +156,8 @@ pub struct ClusterMember {
 pub enum HostState {
     /// Belongs to no cluster yet.
     Unassigned,
-    /// Belongs to one, but does not act in its current view: starting, catching up, or cut off.
+    /// Belongs to one, but takes no commands: starting, catching up, cut off, or in trouble, of which
+    /// [`HostStatus::trouble`] tells.
     Joining,
     /// Acts in the current view and has caught up.
     Acting,
@@ -164,6 +167,9 @@ pub enum HostState {
     NeedsSnapshot,
     /// Was removed from its cluster. Its data folder is of no use any more.
     Removed,
+    /// Refused by its cluster, which remembers more of it than it knows: its data folder was lost or set
+    /// back. Its data folder is of no use any more.
+    Forgotten,
 }
 
 /// A host's view of itself; also its heartbeat to the manager.
@@ -191,6 +197,13 @@ pub struct HostStatus {
     pub message_bytes: u64,
     /// Percent of the data volume in use.
     pub disk_used_percent: u8,
+    /// The entry executed last.
+    pub executed: Position,
+    /// The rolling hash of everything executed: hosts of a cluster that executed the same entry last have
+    /// the same.
+    pub state_hash: u64,
+    /// Why it takes no commands, if it does not: what is the matter and what to do about it.
+    pub trouble: Option<String>,
 }
 
 /// A view, as far as others need to know.

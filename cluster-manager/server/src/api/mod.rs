@@ -20,6 +20,7 @@ use shoal_types::ErrorCode;
 use crate::feed::Feeds;
 use crate::fleet::Fleet;
 use crate::heartbeats::Heartbeats;
+use crate::orders::Orders;
 use crate::queues::Queues;
 use answer::answer;
 
@@ -30,6 +31,7 @@ pub(crate) struct Api {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) heartbeats: Heartbeats,
     pub(crate) feeds: Feeds,
+    pub(crate) orders: Orders,
 }
 
 /// Every path of the API.
@@ -41,7 +43,11 @@ pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route(HEARTBEAT_PATH, post(fleet::heartbeat))
         .route(HOSTS_PATH, get(fleet::hosts))
-        .route(CLUSTERS_PATH, get(fleet::clusters))
+        .route(CLUSTERS_PATH, get(fleet::clusters).post(fleet::form))
+        .route(
+            &format!("{CLUSTERS_PATH}/{{cluster}}/changes"),
+            post(fleet::change),
+        )
         .route(QUEUES_PATH, get(queues::list))
         .route(&format!("{QUEUES_PATH}/{{queue}}"), one_queue)
         .route(FEED_PATH, get(feed::page))

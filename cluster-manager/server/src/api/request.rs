@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use shoal_api::{Problem, json, query};
 use shoal_runtime::http::BodyError;
-use shoal_types::{ErrorCode, QueueName};
+use shoal_types::{ClusterId, ErrorCode, QueueName};
 
 use crate::limits::API_BODY_BYTES_MAX;
 
@@ -23,6 +23,19 @@ pub(super) fn queue_name(part: QueuePart) -> Result<QueueName, Problem> {
             .map_err(|error| Problem::invalid("queue", error)),
         Err(rejection) => Err(Problem::invalid("queue", rejection.body_text())),
     }
+}
+
+/// The path part that names a cluster.
+pub(super) type ClusterPart = Result<Path<String>, PathRejection>;
+
+/// The cluster's id, checked.
+pub(super) fn cluster_id(part: ClusterPart) -> Result<ClusterId, Problem> {
+    let text = match part {
+        Ok(Path(text)) => text,
+        Err(rejection) => return Err(Problem::invalid("cluster", rejection.body_text())),
+    };
+    text.parse()
+        .map_err(|_| Problem::invalid("cluster", format!("{text:?} is no id: c and hex digits")))
 }
 
 /// The parameters of a query.

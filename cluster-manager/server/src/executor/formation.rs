@@ -27,6 +27,8 @@ pub(crate) struct Formation {
     pub(crate) clients: Arc<HostClients>,
     pub(crate) clock: SystemClock,
     pub(crate) rules: FormRules,
+    /// Clusters are formed as hosts come, without being asked for.
+    pub(crate) forms_by_itself: bool,
 }
 
 impl Formation {
@@ -47,8 +49,10 @@ impl Formation {
             let plan = form(&self.fleet.host_facts(), self.rules);
             let wait = held_for(&plan).map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
             tell(&plan, &mut told);
-            for cluster in &plan.clusters {
-                self.decide(cluster).await?;
+            if self.forms_by_itself {
+                for cluster in &plan.clusters {
+                    self.decide(cluster).await?;
+                }
             }
             for cluster in self.fleet.forming() {
                 if under_way.insert(cluster) {
@@ -69,11 +73,22 @@ impl Formation {
     /// Writes the decision down. If a host changed meanwhile, nothing is written and the next plan will
     /// be about the hosts as they are then.
     async fn decide(&self, new: &NewCluster) -> Result<(), StoreError> {
+        self.assign(&new.members, new.to_string()).await.map(|_| ())
+    }
+
+    /// Makes these hosts a cluster, unless one of them changes meanwhile.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) async fn assign(
+        &self,
+        members: &[HostId],
+        reason: String,
+    ) -> Result<Option<ClusterId>, StoreError> {
         let floor = self.fleet.last_cluster_id().0;
         let (id, counted) = ids::count_up(&*self.store, keys::CLUSTER_IDS, 1, floor).await?;
         let cluster = ClusterId(id);
-        let hosts: Vec<_> = new
-            .members
+        let hosts: Vec<_> = members
             .iter()
             .filter_map(|host| self.fleet.host(*host))
             .collect();
@@ -85,8 +100,10 @@ impl Formation {
             cluster,
             stage: ClusterStage::Forming,
             members: hosts.iter().map(address).collect(),
-            reason: new.to_string(),
+            reason,
             created_at: self.clock.now().wall,
+            only: None,
+            change: None,
         };
         let mut transaction = counted
             .expect(record.key(), None)
@@ -113,11 +130,11 @@ impl Formation {
                 for record in assigned {
                     self.fleet.put_host(At { record, revision });
                 }
-                Ok(())
+                Ok(Some(cluster))
             }
             Err(CommitError::Conflict { key }) => {
                 debug!(key, "a host changed while a cluster was decided");
-                Ok(())
+                Ok(None)
             }
             Err(CommitError::Store(error)) => Err(error),
         }
@@ -125,7 +142,12 @@ impl Formation {
 
     /// Tells every host until all have confirmed, then writes that down.
     async fn confirm(self, cluster: ClusterId) -> Result<ClusterId, StoreError> {
-        let members = self.fleet.targets(cluster).into_iter();
+        let members = self.fleet.targets(cluster);
+        let looks = members
+            .iter()
+            .map(|member| self.look_at(cluster, member.host));
+        join_all(looks).await;
+        let members = members.into_iter();
         join_all(members.map(|member| self.confirm_member(cluster, member.host))).await;
         loop {
             let Some(At {
@@ -153,6 +175,39 @@ impl Formation {
                 }
                 Err(CommitError::Store(error)) => return Err(error),
             }
+        }
+    }
+
+    /// Waits until a host answers and belongs to no cluster, or to this one. Before all do, none is told: an
+    /// empty folder must not form a cluster that others of the list remember otherwise.
+    async fn look_at(&self, cluster: ClusterId, host: HostId) {
+        let mut pause = FORM_PAUSE_MIN;
+        loop {
+            let Err(why) = self.is_free_for(cluster, host).await else {
+                return;
+            };
+            if pause == FORM_PAUSE_MIN {
+                warn!(%cluster, %host, why, "cluster waits for a host before it is formed");
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(FORM_PAUSE_MAX);
+        }
+    }
+
+    async fn is_free_for(&self, cluster: ClusterId, host: HostId) -> Result<(), String> {
+        // It may have started again elsewhere.
+        let address = self.fleet.host(host).ok_or("it is not known any more")?;
+        let client = self.clients.get(host, &address.record.address);
+        let answer = client
+            .call(&HostRequest::Status, &[], ATTEMPT_TIMEOUT)
+            .await;
+        match answer.map_err(|error| error.to_string())?.result {
+            Ok(HostReply::Status(status)) => match status.cluster {
+                Some(other) if other != cluster => Err(format!("it belongs to {other}")),
+                _ => Ok(()),
+            },
+            Ok(other) => Err(format!("it answered {other:?}")),
+            Err(refusal) => Err(refusal.to_string()),
         }
     }
 

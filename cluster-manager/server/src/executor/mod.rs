@@ -3,7 +3,9 @@
 mod clients;
 mod formation;
 mod instruct;
+mod membership;
 
 pub(crate) use clients::HostClients;
 pub(crate) use formation::Formation;
 pub(crate) use instruct::{InstructError, Instructor};
+pub(crate) use membership::Membership;

@@ -120,13 +120,41 @@ impl Fleet {
             host: host.at.record.host,
             zone: host.at.record.zone.clone(),
             alive: host.is_alive(now),
-            assigned: host.at.record.cluster.is_some(),
+            assigned: !host.is_free(),
             known_for: now.since(host.known_since),
         };
         self.state().hosts.values().map(facts).collect()
     }
 
     // ---- Clusters
+
+    /// Clusters with a change that is not carried out yet.
+    pub(crate) fn changing(&self) -> Vec<ClusterId> {
+        let state = self.state();
+        let clusters = state.clusters.values();
+        let changing = clusters.filter(|cluster| cluster.at.record.change.is_some());
+        changing.map(|cluster| cluster.at.record.cluster).collect()
+    }
+
+    /// Says how far a cluster's change is.
+    pub(crate) fn note_progress(&self, cluster: ClusterId, progress: String) {
+        if let Some(cluster) = self.state().clusters.get_mut(&cluster) {
+            cluster.progress = progress;
+        }
+    }
+
+    /// True if the host was heard lately and belongs nowhere.
+    pub(crate) fn is_free_and_alive(&self, host: HostId) -> bool {
+        let now = self.clock.now().mono;
+        let state = self.state();
+        let host = state.hosts.get(&host);
+        host.is_some_and(|host| host.is_alive(now) && host.is_free())
+    }
+
+    /// By this clock records are dated.
+    pub(crate) fn now(&self) -> Ts {
+        self.clock.now().wall
+    }
 
     pub(crate) fn cluster(&self, cluster: ClusterId) -> Option<At<ClusterRecord>> {
         self.state()

@@ -1,12 +1,12 @@
 //! What operators are shown.
 
-use shoal_api::manager::{ClusterInfo, ClusterState, HostInfo};
-use shoal_types::{HostStatus, Mono, ViewSummary};
+use shoal_api::manager::{ChangeInfo, ChangeStep, ClusterInfo, ClusterState, HostInfo};
+use shoal_types::{ClusterId, HostStatus, Mono, ViewSummary};
 
 use super::Fleet;
 use super::state::{Cluster, Host, State};
 use crate::metric_names;
-use crate::records::ClusterStage;
+use crate::records::{ClusterStage, Step};
 
 impl Fleet {
     /// All hosts, by id.
@@ -28,6 +28,14 @@ impl Fleet {
             .values()
             .map(|cluster| cluster_info(&state, cluster, now))
             .collect()
+    }
+
+    /// One cluster.
+    pub(crate) fn cluster_info(&self, cluster: ClusterId) -> Option<ClusterInfo> {
+        let now = self.clock.now().mono;
+        let state = self.state();
+        let known = state.clusters.get(&cluster)?;
+        Some(cluster_info(&state, known, now))
     }
 
     /// Sets the gauges.
@@ -69,6 +77,11 @@ fn host_info(host: &Host, now: Mono) -> HostInfo {
         messages: number(|status| status.messages),
         message_bytes: number(|status| status.message_bytes),
         disk_used_percent: status.map_or(0, |status| status.disk_used_percent),
+        executed: status
+            .map_or_else(Default::default, |status| status.executed)
+            .to_string(),
+        state_hash: format!("{:016x}", number(|status| status.state_hash)),
+        trouble: status.and_then(|status| status.trouble.clone()),
     }
 }
 
@@ -101,5 +114,20 @@ fn cluster_info(state: &State, cluster: &Cluster, now: Mono) -> ClusterInfo {
             .map(|status| status.messages)
             .max()
             .unwrap_or(0),
+        only: record.only,
+        change: record.change.as_ref().map(|change| ChangeInfo {
+            steps: change.steps.iter().map(step_info).collect(),
+            progress: cluster.progress.clone(),
+            asked_at: change.asked_at,
+        }),
+    }
+}
+
+fn step_info(step: &Step) -> ChangeStep {
+    match step {
+        Step::Add(member) => ChangeStep::Add(member.host),
+        Step::Remove(host) => ChangeStep::Remove(*host),
+        Step::Only(Some(host)) => ChangeStep::Only(*host),
+        Step::Only(None) => ChangeStep::All,
     }
 }

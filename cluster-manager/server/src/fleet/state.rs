@@ -32,11 +32,19 @@ pub(super) struct Cluster {
     pub(super) at: At<ClusterRecord>,
     /// Queues placed there, those being created or deleted included.
     pub(super) queues: u64,
+    /// How far its change is, for people.
+    pub(super) progress: String,
 }
 
 impl Host {
     pub(super) fn is_alive(&self, now: Mono) -> bool {
         now.since(self.heard) <= SILENCE_MAX
+    }
+
+    /// True if it can become a member of a cluster.
+    pub(super) fn is_free(&self) -> bool {
+        let record = &self.at.record;
+        record.cluster.is_none() && record.state == HostState::Unassigned
     }
 
     pub(super) fn is_acting(&self, now: Mono) -> bool {
@@ -69,15 +77,23 @@ impl State {
     /// True if the record is news.
     pub(super) fn put_cluster(&mut self, at: At<ClusterRecord>) -> bool {
         let id = at.record.cluster;
-        let queues = match self.clusters.get(&id) {
-            Some(cluster) if cluster.at.revision >= at.revision => return false,
-            Some(cluster) => cluster.queues,
-            None => 0,
+        let (queues, progress) = match self.clusters.remove(&id) {
+            Some(cluster) if cluster.at.revision >= at.revision => {
+                self.clusters.insert(id, cluster);
+                return false;
+            }
+            Some(cluster) => (cluster.queues, cluster.progress),
+            None => (0, String::new()),
         };
         if at.record.stage == ClusterStage::Formed {
             self.ring.set(id, WEIGHT);
         }
-        self.clusters.insert(id, Cluster { at, queues });
+        let cluster = Cluster {
+            at,
+            queues,
+            progress,
+        };
+        self.clusters.insert(id, cluster);
         true
     }
 

@@ -1,7 +1,7 @@
 //! A cluster: who belongs to it, and whether all of them know.
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{ClusterId, ClusterMember, ClusterRoute, ClusterSpec, Revision, Ts};
+use shoal_types::{ClusterId, ClusterMember, ClusterRoute, ClusterSpec, HostId, Revision, Ts};
 
 use super::{At, Record};
 use crate::keys;
@@ -16,6 +16,53 @@ pub(crate) struct ClusterRecord {
     pub(crate) reason: String,
     /// When it was decided, by the manager's clock.
     pub(crate) created_at: Ts,
+    /// The member that alone is to write, if an operator wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) only: Option<HostId>,
+    /// What an operator wants changed, until it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<ChangeRecord>,
+}
+
+/// A change of a cluster's members. `members` above are those before its first step; each step that the
+/// cluster has carried out is taken off and put into effect there, in one transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChangeRecord {
+    /// What is still to be done; never empty.
+    pub(crate) steps: Vec<Step>,
+    /// When it was asked for, by the manager's clock.
+    pub(crate) asked_at: Ts,
+}
+
+/// One step of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    /// One member more.
+    Add(ClusterMember),
+    /// This member alone writes, or all that can.
+    Only(Option<HostId>),
+    /// One member less. It may be none already: then this ends an addition that did not come about.
+    Remove(HostId),
+}
+
+impl Step {
+    /// The host that comes or goes, if one does.
+    pub(crate) fn host(&self) -> Option<HostId> {
+        match self {
+            Self::Add(member) => Some(member.host),
+            Self::Remove(host) => Some(*host),
+            Self::Only(_) => None,
+        }
+    }
+
+    /// True if both do the same, whatever the newcomer's address.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Add(one), Self::Add(other)) => one.host == other.host,
+            _ => self == other,
+        }
+    }
 }
 
 /// How far a cluster is.
@@ -41,11 +88,63 @@ impl ClusterRecord {
             cluster: self.cluster,
             members: self.members.clone(),
             revision,
+            only: self.only,
         }
+    }
+
+    /// The step to be carried out next.
+    pub(crate) fn step(&self) -> Option<&Step> {
+        self.change.as_ref()?.steps.first()
+    }
+
+    /// The members after a step.
+    pub(crate) fn members_after(&self, step: &Step) -> Vec<ClusterMember> {
+        let mut members = self.members.clone();
+        members.retain(|member| Some(member.host) != step.host());
+        if let Step::Add(member) = step {
+            members.push(member.clone());
+            members.sort_by_key(|member| member.host);
+        }
+        members
+    }
+
+    /// The member that alone is to write after a step.
+    pub(crate) fn only_after(&self, step: &Step) -> Option<HostId> {
+        match step {
+            Step::Only(only) => *only,
+            Step::Remove(host) => self.only.filter(|only| only != host),
+            Step::Add(_) => self.only,
+        }
+    }
+
+    /// The record after its first step was carried out.
+    pub(crate) fn after_step(mut self) -> Self {
+        let Some(step) = self.step().cloned() else {
+            return self;
+        };
+        self.members = self.members_after(&step);
+        self.only = self.only_after(&step);
+        if let Some(change) = &mut self.change {
+            change.steps.remove(0);
+        }
+        self.change.take_if(|change| change.steps.is_empty());
+        self
     }
 }
 
 impl At<ClusterRecord> {
+    /// What the hosts are to be told so that the next step comes about. The revision is that of the record
+    /// which says so: a later decision has a higher one.
+    pub(crate) fn next_spec(&self) -> Option<ClusterSpec> {
+        let step = self.record.step()?;
+        Some(ClusterSpec {
+            cluster: self.record.cluster,
+            members: self.record.members_after(step),
+            revision: self.revision,
+            only: self.record.only_after(step),
+        })
+    }
+
     /// What frontends are told.
     pub(crate) fn route(&self) -> ClusterRoute {
         ClusterRoute {

@@ -21,15 +21,16 @@ pub(crate) struct HostRecord {
 
 impl HostRecord {
     /// The record after a heartbeat. A host is assigned by the manager; only one that nobody assigned
-    /// is believed that it belongs to a cluster.
+    /// is believed that it belongs to a cluster. One that was removed belongs to none any more.
     pub(crate) fn after(before: Option<&Self>, status: &HostStatus) -> Self {
+        let assigned = before.and_then(|before| before.cluster).or(status.cluster);
         Self {
             host: status.host,
             address: status.address.clone(),
             zone: status.zone.clone(),
             incarnation: status.incarnation,
             state: status.state,
-            cluster: before.and_then(|before| before.cluster).or(status.cluster),
+            cluster: assigned.filter(|_| status.state != HostState::Removed),
         }
     }
 }

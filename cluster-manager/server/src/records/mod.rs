@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shoal_types::Revision;
 
-pub(crate) use cluster::{ClusterRecord, ClusterStage};
+pub(crate) use cluster::{ChangeRecord, ClusterRecord, ClusterStage, Step};
 pub(crate) use counter::Counter;
 pub(crate) use deleted::DeletedRecord;
 pub(crate) use host::HostRecord;

@@ -4,6 +4,7 @@
 mod bad_input;
 mod feed;
 mod forming;
+mod members;
 mod queues;
 mod restart;
 mod speed;

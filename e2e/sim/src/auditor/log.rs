@@ -65,6 +65,15 @@ impl OrderLog {
         }
     }
 
+    /// The first entry or view after both of these.
+    pub(super) fn after(&self, executed: Position, view: ViewNumber) -> usize {
+        let entry = self.entries.get(&executed);
+        let last = entry.max(self.views.get(&view));
+        let first = last.map_or(0, |last| last + 1);
+        let part = |logged: &&Logged| matches!(logged.step, Step::Command(..) | Step::Given(..));
+        first + self.steps[first..].iter().take_while(part).count()
+    }
+
     /// Adds the next step. `Err`: it cannot come next.
     pub(super) fn append(&mut self, logged: Logged) -> Result<(), (Checker, String)> {
         let place = self.steps.len();

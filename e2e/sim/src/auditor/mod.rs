@@ -13,7 +13,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use shoal_types::HostId;
+use shoal_types::{HostId, Position, ViewNumber};
 
 pub use log::{Logged, OrderLog};
 
@@ -84,6 +84,12 @@ impl Auditor {
         for (checker, what) in found {
             self.note(checker, at, format!("{host} in life {life}: {what}"));
         }
+    }
+
+    /// A host goes on from another one's state, at this place: it need not execute what comes before.
+    pub fn went_on_from(&mut self, host: HostId, executed: Position, view: ViewNumber) {
+        let next = self.log.after(executed, view);
+        self.hosts.entry(host).or_default().may_begin_at(next);
     }
 
     /// A fingerprint of a host's state was taken.

@@ -59,6 +59,11 @@ impl Progress {
         place
     }
 
+    /// It took over the state before this step from another host.
+    pub(super) fn may_begin_at(&mut self, place: usize) {
+        self.farthest = self.farthest.max(place);
+    }
+
     /// It executed something else than the others: what follows would only repeat that.
     pub(super) fn lose(&mut self) {
         self.next = None;

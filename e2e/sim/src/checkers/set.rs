@@ -46,6 +46,8 @@ checkers! {
     C15 = "C15": "a repeated request gets the first answer again";
     C16 = "C16": "at the end the counts are the model's, and zero";
     C17 = "C17": "each message's history can be put in an order, found without knowing the hosts'";
+    Memory = "memory": "what a host promised, accepted or acknowledged, its next life knows";
+    Calm = "calm": "while nothing new goes wrong, views settle";
     Assertions = "assertions": "no host stops for a fault of its own";
     Liveness = "liveness": "once faults are over, every operation is answered in time and the queues can be emptied";
     Sometimes = "sometimes": "every rare event that runs should reach is reached";

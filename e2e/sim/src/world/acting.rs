@@ -3,12 +3,14 @@
 use shoal_storage::Disk;
 use shoal_types::HostId;
 
+use super::disk::SimDisk;
 use super::host::{Host, Input};
 use super::{Event, World};
 use crate::actions::Action;
+use crate::checkers::Checker;
 use crate::faults::FaultKind;
 use crate::history::SimTime;
-use crate::limits::CLOCK_ERROR_MAX;
+use crate::limits::{CLOCK_ERROR_MAX, SECOND};
 use crate::random::Random;
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
@@ -16,7 +18,12 @@ use crate::trace::Note;
 impl World {
     /// One step, now.
     pub(super) fn act(&mut self, action: Action) {
+        if self.now < self.guarded_until {
+            // Something is under way that bears no other fault.
+            return self.plan(self.guarded_until, action);
+        }
         self.trace.note(self.now, &Note::Act(action.clone()));
+        self.calm.news();
         match action {
             Action::Kill(id) => self.kill(id, "killed"),
             Action::PowerOff(id) => self.power_off(id),
@@ -28,6 +35,9 @@ impl World {
             }
             Action::Start(id) => self.start(id),
             Action::KillInStart(id) => self.host(id).kill_in_start = true,
+            Action::PowerOffAtVote { host, lasts } => {
+                self.host(host).power_off_at_vote = Some(lasts);
+            }
             Action::KillInJob { host, job } => self.host(host).kill_in_job = Some(job),
             Action::Freeze { host, clock } => self.freeze(host, clock),
             Action::Thaw(id) => self.thaw(id),
@@ -88,6 +98,16 @@ impl World {
             }
             Action::Damage { host, place } => self.damage(host, place),
             Action::LoseTail(id) => self.lose_tail(id),
+            Action::CopyData(id) => {
+                let host = self.host(id);
+                host.copy = Some(host.disk.fork());
+            }
+            Action::SetBack(id) => {
+                if let Some(copy) = self.host(id).copy.take() {
+                    self.set_back(id, copy);
+                }
+            }
+            Action::Wipe(id) => self.set_back(id, SimDisk::new()),
             other => unreachable!("{other:?} is no matter of disks"),
         }
     }
@@ -239,6 +259,59 @@ impl World {
                 disk.flip(newest, offset as u64, 0x5a);
             }
             self.host(id).damaged = true;
+        }
+    }
+
+    /// Nothing else happens until the others have had time to notice.
+    fn set_back(&mut self, id: HostId, to: SimDisk) {
+        const TIME_TO_NOTICE: u64 = 2 * SECOND;
+        if !self.may_lose(id) || !self.all_is_calm_around(id) {
+            return;
+        }
+        self.kill(id, "its data folder is set back");
+        let host = self.host(id);
+        host.disk = to;
+        host.set_back = true;
+        host.durable_at_end = None;
+        self.guarded_until = SimTime(self.now.0 + TIME_TO_NOTICE);
+        self.start(id);
+    }
+
+    /// True if the host and all members act in the same view and hear each other.
+    fn all_is_calm_around(&self, id: HostId) -> bool {
+        let members = self.members.now();
+        let view_of = |host: &HostId| {
+            let host = &self.hosts[host];
+            let process = host.process.as_ref().filter(|_| host.is_alive());
+            let acting = process.filter(|p| p.core.engine().status().acting);
+            acting.map(|process| process.core.engine().view().number)
+        };
+        let view = view_of(&id);
+        let hears = |a: &HostId, b: &HostId| a == b || !self.is_unanswered(*a, *b);
+        let all_hear = members.iter().all(|a| members.iter().all(|b| hears(a, b)));
+        let same_view = members.iter().all(|host| view_of(host) == view);
+        view.is_some() && members.contains(&id) && same_view && all_hear
+    }
+
+    /// Hosts that the others refuse. Each must have lost something, and does not come back.
+    pub(super) fn look_for_refused(&mut self) {
+        for id in self.all_hosts() {
+            let host = &self.hosts[&id];
+            let Some(process) = host.process.as_ref().filter(|_| !host.away) else {
+                continue;
+            };
+            let Some(why) = process.core.engine().forgotten() else {
+                continue;
+            };
+            let (set_back, lost) = (host.set_back, host.set_back || host.damaged);
+            if set_back {
+                self.reached.note(Sometimes::SetBackRefused);
+            }
+            if !lost {
+                let what = format!("{id} lost nothing and is refused: {why}");
+                self.violation(Checker::Assertions, what);
+            }
+            self.lose(id);
         }
     }
 

@@ -1,13 +1,12 @@
 //! Between clients and hosts: calls, answers, and connections that break.
 
-use shoal_host::core::{Answer, OperationId, StoredBody};
-use shoal_types::{Delivery, ErrorCode, HostId, HostReply, HostRequest, Outcome, Refusal, Ts};
-
 use bytes::Bytes;
+use shoal_host::core::{Answer, OperationId, StoredBody};
+use shoal_types::{HostId, HostRequest, Ts};
 
+use super::bodies::ToBeRead;
 use super::host::{Caller, Input};
 use super::{Event, Outstanding, World};
-use crate::checkers::Checker;
 use crate::history::{CallId, SimTime, Told};
 use crate::limits::{CLIENT_SILENCE, CLIENT_SILENCE_SPREAD, EPOCH, MS};
 use crate::sometimes::Sometimes;
@@ -128,7 +127,7 @@ impl World {
 
     /// The client of a call learns that its connection is gone: at once where somebody tells it, else
     /// when it has waited for long enough.
-    fn break_call_later(&mut self, call: CallId, silently: bool) {
+    pub(super) fn break_call_later(&mut self, call: CallId, silently: bool) {
         let after = if silently {
             CLIENT_SILENCE + self.network.any(CLIENT_SILENCE_SPREAD)
         } else {
@@ -203,80 +202,25 @@ impl World {
         match caller {
             Caller::Manager { right } => self.manager_told(id, right, &answer.result),
             Caller::Members(call) => self.members_told(id, &call, &answer.result),
-            Caller::Client { call, .. } => {
-                let in_memory = answer
-                    .bodies
-                    .iter()
-                    .all(|body| matches!(body, StoredBody::Recent(_)));
-                let life = self.hosts[&id]
-                    .process
-                    .as_ref()
-                    .map_or(0, |process| process.life);
-                let answer = Box::new(answer);
-                let event = Event::BodiesRead {
+            caller @ Caller::Client { .. } => {
+                let in_memory = |body: &StoredBody| matches!(body, StoredBody::Recent(_));
+                let in_memory = answer.bodies.iter().all(in_memory);
+                let life = self.hosts[&id].process.as_ref().map_or(0, |p| p.life);
+                let event = Event::AnswerRead(Box::new(ToBeRead {
                     host: id,
                     life,
-                    call,
+                    operation,
+                    caller,
                     answer,
-                };
+                }));
                 if in_memory {
                     return self.schedule.at(self.now, event);
                 }
                 self.reached.note(Sometimes::BodyFromLog);
-                let takes = self.disk_random.below(self.options.disk.sync + 1)
-                    * self.hosts[&id].disk_slower;
-                let begins = self.now.max(self.hosts[&id].disk_stalled_until);
-                self.schedule.at(SimTime(begins.0 + takes), event);
+                let at = self.read_ends(id);
+                self.schedule.at(at, event);
             }
         }
-    }
-
-    /// The bodies are read and the answer goes to its client.
-    pub(super) fn bodies_read(&mut self, id: HostId, life: u64, call: CallId, answer: Answer) {
-        let Some(process) = self.hosts.get_mut(&id).expect("one of ours").life(life) else {
-            return;
-        };
-        let reader = &process.reader;
-        let read = |body: StoredBody| match body {
-            StoredBody::Recent(bytes) => Ok(bytes),
-            StoredBody::InLog(at, size) => reader.body(at, size),
-        };
-        let bodies: Result<Vec<Bytes>, _> = answer.bodies.into_iter().map(read).collect();
-        let told = match (answer.result, bodies) {
-            (Ok(HostReply::Outcome(outcome)), Ok(bodies)) => self.intact(id, outcome, bodies),
-            (Ok(other), Ok(_)) => unreachable!("{other:?} answers a command"),
-            (Err(refusal), _) => Told::Refused(refusal),
-            (Ok(_), Err(error)) => {
-                self.reached.note(Sometimes::BodyUnreadable);
-                Told::Refused(Refusal::unknown(ErrorCode::Corrupt, error.to_string()))
-            }
-        };
-        if self.hosts[&id].client_cuts > 0 {
-            return self.break_call_later(call, true);
-        }
-        let at = SimTime(self.now.0 + self.network.client_latency());
-        let told = Box::new(told);
-        self.schedule.at(at, Event::AnswerArrives { call, told });
-    }
-
-    /// What is not what was sent is not handed out. A frontend would hold back the damaged messages alone;
-    /// here the whole answer goes, so that what clients are told can be compared with what was executed.
-    fn intact(&mut self, id: HostId, outcome: Outcome, bodies: Vec<Bytes>) -> Told {
-        let Outcome::Received(deliveries) = &outcome else {
-            return Told::Outcome(outcome, bodies);
-        };
-        let same = |(delivery, body): (&Delivery, &Bytes)| crc32c::crc32c(body) == delivery.crc;
-        let sound = deliveries.len() == bodies.len() && deliveries.iter().zip(&bodies).all(same);
-        if sound {
-            return Told::Outcome(outcome, bodies);
-        }
-        self.reached.note(Sometimes::BodyUnreadable);
-        if !self.hosts[&id].damaged {
-            let what = format!("{id} reads a body that is not what was sent");
-            self.violation(Checker::Assertions, what);
-        }
-        let why = "the stored bytes are damaged";
-        Told::Refused(Refusal::unknown(ErrorCode::Corrupt, why))
     }
 
     pub(super) fn answer_arrives(&mut self, call: CallId, told: Told) {

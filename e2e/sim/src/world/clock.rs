@@ -19,8 +19,10 @@ pub(super) struct MachineClock {
     stands_still_since: Option<SimTime>,
 }
 
-/// All pauses of one machine together: beyond, its clock would be further behind than allowed.
-const STOOD_STILL_MAX: u64 = 200 * MS;
+/// After so much of it a machine is paused no more: one pause takes 100 ms at most, a process's clock makes
+/// them good by slewing, too slowly for one run, and with `CLOCK_ERROR_MAX` on both sides any two clocks
+/// must stay within the half second that is allowed.
+const STOOD_STILL_MAX: u64 = 60 * MS;
 
 impl MachineClock {
     pub(super) fn new(options: ClockOptions) -> Self {

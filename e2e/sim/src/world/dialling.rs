@@ -72,6 +72,7 @@ impl World {
         }
         let other = self.hosts[&to].process.as_ref().expect("looked at above");
         let (other_life, incarnation) = (other.life, other.core.origin().incarnation);
+        let assigned = other.core.cluster().is_some();
         let connection = self.schedule.planned();
         let now = self.now;
         let Some(link) = self.link(from, life, to) else {
@@ -93,6 +94,10 @@ impl World {
                 what: "up",
             },
         );
-        self.give(from, Input::Link(to, LinkEvent::Up { incarnation }));
+        let up = LinkEvent::Up {
+            incarnation,
+            assigned,
+        };
+        self.give(from, Input::Link(to, up));
     }
 }

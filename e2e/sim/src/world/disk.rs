@@ -50,6 +50,14 @@ impl SimDisk {
         }
     }
 
+    /// A disk of its own with the same files, on which nothing is going to fail.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            memory: self.memory.fork(),
+            troubles: Arc::default(),
+        }
+    }
+
     pub(super) fn memory(&self) -> &MemDisk {
         &self.memory
     }

@@ -1,10 +1,11 @@
 //! What can happen in a world.
 
 use bytes::Bytes;
-use shoal_host::core::Answer;
+use shoal_host::core::BodyReads;
 use shoal_replication::Message;
 use shoal_types::{HostId, HostRequest, ViewSummary};
 
+use super::bodies::ToBeRead;
 use super::process::Wanted;
 use crate::actions::Action;
 use crate::history::{CallId, SimTime, Told};
@@ -30,11 +31,13 @@ pub(super) enum Event {
         to: HostId,
         wanted: Wanted,
     },
+    /// The bodies of an answer are read.
+    AnswerRead(Box<ToBeRead>),
+    /// Bodies that no client waits for are read.
     BodiesRead {
         host: HostId,
         life: u64,
-        call: CallId,
-        answer: Box<Answer>,
+        reads: Box<BodyReads>,
     },
     Starts {
         host: HostId,
@@ -120,6 +123,7 @@ impl Event {
             | Self::JobEnds { host, .. }
             | Self::EntriesRead { host, .. }
             | Self::BodiesRead { host, .. } => Some(*host),
+            Self::AnswerRead(read) => Some(read.host),
             Self::Dial { from, .. }
             | Self::Dialled { from, .. }
             | Self::Refused { from, .. }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use shoal_host::core::{Core, OperationId, Write};
+use shoal_host::core::{
+    Answer, BodiesRead, Care, Core, OperationId, Scrubbed, SnapshotDone, Write,
+};
 use shoal_replication::{LinkEvent, Message, Reason};
 use shoal_storage::{BatchDone, Checkpoints, LogReader, Lsn};
 use shoal_types::{HostId, HostRequest, MachineVersion, Micros, Request, ViewNumber};
@@ -13,6 +15,8 @@ use super::clock::{MachineClock, ProcessClock};
 use super::disk::SimDisk;
 use super::jobs::Job;
 use super::members::MemberCall;
+use super::snapshots::Rested;
+use super::told::Told;
 use super::witness::Steps;
 use crate::actions::JobKind;
 use crate::history::{CallId, SimTime};
@@ -38,10 +42,18 @@ pub(super) struct Host {
     pub(super) kill_in_start: bool,
     /// The process is killed in the middle of the next job of this kind.
     pub(super) kill_in_job: Option<JobKind>,
+    /// Its power goes with the next vote that it sends, and comes back after so long.
+    pub(super) power_off_at_vote: Option<Micros>,
+    /// What it has told others.
+    pub(super) told: Told,
     /// The newest machine version that its release supports.
     pub(super) supports: MachineVersion,
     /// Files of it were damaged.
     pub(super) damaged: bool,
+    /// Its data folder was set back or wiped.
+    pub(super) set_back: bool,
+    /// An earlier copy of its data folder.
+    pub(super) copy: Option<SimDisk>,
     /// Its disk was made to fail or to be full, at some time.
     pub(super) had_disk_trouble: bool,
     /// It does not come back: gone for good, or it refused its own data.
@@ -53,6 +65,10 @@ pub(super) struct Host {
     pub(super) client_cuts: u32,
     /// It was told to form, and said that it did.
     pub(super) formed: bool,
+    /// It began to put a snapshot in the place of its state, at some time.
+    pub(super) installs: bool,
+    /// How it stood when it did, to be held against its next life.
+    pub(super) rested: Option<Rested>,
     /// Up to where its log was durable when its last process ended.
     pub(super) durable_at_end: Option<Lsn>,
 }
@@ -71,8 +87,12 @@ impl Host {
             starting: false,
             kill_in_start: false,
             kill_in_job: None,
+            power_off_at_vote: None,
+            told: Told::default(),
             supports,
             damaged: false,
+            set_back: false,
+            copy: None,
             had_disk_trouble: false,
             away: false,
             disk_slower: 1,
@@ -80,6 +100,8 @@ impl Host {
             turn_longer: 0,
             client_cuts: 0,
             formed: false,
+            installs: false,
+            rested: None,
             durable_at_end: None,
         }
     }
@@ -118,6 +140,8 @@ pub(super) struct Process {
     pub(super) catch_up_reads: usize,
     /// It stops then at the latest.
     pub(super) leave_until: Option<SimTime>,
+    /// It has installed a snapshot, and goes on from there once its disk has nothing to do.
+    pub(super) restarts: bool,
     /// A sync failed: what the system's memory holds is not what the disk has.
     pub(super) lost_trust: bool,
     pub(super) seen: Seen,
@@ -136,6 +160,8 @@ pub(super) struct Seen {
     pub(super) asked_in: (ViewNumber, u32),
     /// The last step executed was one of an entry: its state can be compared by the position alone.
     pub(super) after_entry: bool,
+    /// What was done for its bodies.
+    pub(super) care: Care,
     /// The view installed last.
     pub(super) view: ViewNumber,
 }
@@ -149,6 +175,14 @@ pub(super) enum Input {
         bodies: Vec<Bytes>,
     },
     Cancel(CallId),
+    /// Bodies of an answer could not be read.
+    Unreadable {
+        operation: OperationId,
+        caller: Caller,
+        answer: Box<Answer>,
+    },
+    BodiesRead(BodiesRead),
+    Scrubbed(Scrubbed),
     Link(HostId, LinkEvent),
     Frame {
         from: HostId,
@@ -157,6 +191,7 @@ pub(super) enum Input {
     Written(BatchDone),
     CheckpointWritten(Lsn),
     CheckpointPutOff(Vec<Write>),
+    Snapshot(SnapshotDone),
     EntriesRead(HostId, Message),
     /// The log does not hold the entries of this view that a peer asked for.
     NotInLog(HostId, ViewNumber),

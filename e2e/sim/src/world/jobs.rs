@@ -1,8 +1,10 @@
 //! What a host's disk does beside the process's turns. A job changes the disk at the moment it ends; if
 //! a crash comes before, some part of it may have been done.
 
-use shoal_host::core::{PendingCheckpoint, Write, encode_meta};
-use shoal_storage::{Batch, CheckpointError, Checkpoints, Commit, Removal, Upkeep};
+use shoal_host::core::{
+    PendingCheckpoint, ScrubLook, SnapshotJob, SnapshotJobKind, Write, encode_meta,
+};
+use shoal_storage::{Batch, CheckpointError, Checkpoints, Commit, LogReader, Removal, Upkeep};
 use shoal_types::{HostId, Micros};
 
 use super::host::Input;
@@ -18,26 +20,41 @@ pub(super) enum Job {
     Checkpoint(Box<PendingCheckpoint>),
     Upkeep(Upkeep),
     Remove(Removal),
+    Snapshot(SnapshotJob),
+    Scrub(ScrubLook),
 }
 
 impl Job {
-    fn kind(&self) -> JobKind {
+    pub(super) fn kind(&self) -> JobKind {
         match self {
             Self::Write(_) => JobKind::Write,
             Self::Checkpoint(_) => JobKind::Checkpoint,
             Self::Upkeep(_) => JobKind::Upkeep,
             Self::Remove(_) => JobKind::Removal,
+            Self::Snapshot(job) => match job.kind() {
+                SnapshotJobKind::Read => JobKind::SnapshotRead,
+                SnapshotJobKind::Install => JobKind::SnapshotInstall,
+                SnapshotJobKind::Stage | SnapshotJobKind::Verify | SnapshotJobKind::Discard => {
+                    JobKind::SnapshotStage
+                }
+            },
+            Self::Scrub(_) => JobKind::Scrub,
         }
     }
 
     /// Does it. What the process hears of it, if anything.
-    fn run(self, checkpoints: &Checkpoints) -> Result<Option<Input>, String> {
+    fn run(self, log: &LogReader, checkpoints: &Checkpoints) -> Result<Option<Input>, String> {
         match self {
             Self::Write(batch) => batch
                 .write()
                 .map(|done| Some(Input::Written(done)))
                 .map_err(|error| format!("the log cannot be written any more: {error}")),
             Self::Checkpoint(pending) => commit(checkpoints, *pending).map(Some),
+            Self::Snapshot(job) => job
+                .run(checkpoints)
+                .map(|done| Some(Input::Snapshot(done)))
+                .map_err(|error| format!("a snapshot cannot be installed: {error}")),
+            Self::Scrub(look) => Ok(Some(Input::Scrubbed(look.run(log, checkpoints)))),
             // The host goes on without these.
             Self::Upkeep(upkeep) => Ok(upkeep.run().map(|()| None).unwrap_or(None)),
             Self::Remove(removal) => Ok(removal.run().map(|()| None).unwrap_or(None)),
@@ -72,12 +89,17 @@ impl World {
     /// A process gives its disk something to do.
     pub(super) fn start_job(&mut self, id: HostId, job: Job) {
         let takes = self.job_takes(id, &job);
+        // Snapshots are too rare for a planned kill to hit them.
+        let faults = !self.options.faults.kinds.is_empty() && !self.is_settling();
+        let rarely_reached = faults && matches!(job, Job::Snapshot(_));
         let host = self.hosts.get_mut(&id).expect("one of ours");
         let begins = self.now.max(host.disk_stalled_until);
         let process = host.process.as_mut().expect("it gave the job");
         process.last_job += 1;
         let (life, number) = (process.life, process.last_job);
-        let kills = host.kill_in_job == Some(job.kind());
+        host.installs |= job.kind() == JobKind::SnapshotInstall;
+        let by_chance = rarely_reached && self.fault_random.one_in(job.kind().killed_one_in());
+        let kills = by_chance || host.kill_in_job == Some(job.kind());
         if kills {
             host.kill_in_job = None;
         }
@@ -104,6 +126,10 @@ impl World {
             Job::Checkpoint(_) => sync * self.disk_random.range(2..40),
             Job::Upkeep(_) => sync * self.disk_random.range(1..30),
             Job::Remove(_) => sync * self.disk_random.range(1..30),
+            // Rows are mostly gathered in memory, and what was just written is read from there.
+            Job::Snapshot(_) if self.disk_random.one_in(2) => self.disk_random.range(1..50),
+            Job::Snapshot(_) => sync * self.disk_random.range(1..20),
+            Job::Scrub(_) => sync * self.disk_random.range(1..10),
         };
         usual * self.hosts[&id].disk_slower
     }
@@ -125,8 +151,8 @@ impl World {
         }
         let job = process.jobs.remove(&number).expect("jobs end once");
         let kind = job.kind();
-        let checkpoints = &process.checkpoints;
-        let result = contained(|| job.run(checkpoints));
+        let (log, checkpoints) = (&process.reader, &process.checkpoints);
+        let result = contained(|| job.run(log, checkpoints));
         self.note_job(id, kind, &result);
         match result {
             Ok(Ok(Some(input))) => self.give(id, input),
@@ -134,6 +160,7 @@ impl World {
             Ok(Err(why)) => self.give(id, Input::Failed(why)),
             Err(panic) => self.process_panicked(id, &panic),
         }
+        self.go_on_from_snapshot(id);
     }
 
     fn note_job(
@@ -175,7 +202,13 @@ impl World {
     }
 
     /// A crash hits these jobs: none of them ends, and any part of them may have been done.
-    pub(super) fn interrupt(&mut self, jobs: Vec<Job>, id: HostId, checkpoints: &Checkpoints) {
+    pub(super) fn interrupt(
+        &mut self,
+        jobs: Vec<Job>,
+        id: HostId,
+        log: &LogReader,
+        checkpoints: &Checkpoints,
+    ) {
         let disk = self.hosts[&id].disk.clone();
         for job in jobs {
             let kind = job.kind();
@@ -185,9 +218,11 @@ impl World {
             disk.troubles().stop_after = Some(done);
             disk.troubles().failed = Default::default();
             // What it returns is lost with the process.
-            let _ = contained(|| job.run(checkpoints));
+            let _ = contained(|| job.run(log, checkpoints));
             let failed = std::mem::take(&mut disk.troubles().failed);
-            let Some(file) = failed.stopped_at else {
+            // These seldom change anything on the disk.
+            let quiet = matches!(kind, JobKind::SnapshotRead | JobKind::SnapshotStage);
+            let Some(file) = failed.stopped_at.or_else(|| quiet.then(String::new)) else {
                 continue;
             };
             self.reached.note(match kind {
@@ -196,6 +231,10 @@ impl World {
                 JobKind::Checkpoint => Sometimes::KilledInCheckpoint,
                 JobKind::Upkeep => Sometimes::KilledInUpkeep,
                 JobKind::Removal => Sometimes::KilledInRemoval,
+                JobKind::SnapshotRead => Sometimes::KilledInSnapshotRead,
+                JobKind::SnapshotStage => Sometimes::KilledInSnapshotStage,
+                JobKind::SnapshotInstall => Sometimes::KilledInSnapshotInstall,
+                JobKind::Scrub => continue,
             });
         }
         disk.troubles().stop_after = Some(0);

@@ -71,6 +71,7 @@ impl World {
         } else {
             messages
         };
+        let messages = self.damage_snapshots(messages);
         let cut = self.network.is_cut(from, to);
         let dead = !self.hosts[&to].powered;
         let breaks = self.network.breaks();

@@ -1,7 +1,9 @@
 //! The manager, as far as hosts see it: it tells each of them to form the cluster until it has heard
 //! that it did, and sometimes says so again.
 
-use shoal_types::{ClusterMember, ClusterSpec, HostId, HostReply, HostRequest, Refusal, Revision};
+use shoal_types::{
+    ClusterMember, ClusterSpec, ErrorCode, HostId, HostReply, HostRequest, Refusal, Revision,
+};
 
 use super::host::{Caller, Input};
 use super::{CLUSTER, Event, World};
@@ -21,6 +23,7 @@ pub(super) fn spec_of(options: &Options) -> ClusterSpec {
         cluster: CLUSTER,
         members: options.hosts.iter().map(member).collect(),
         revision: Revision(1),
+        only: None,
     }
 }
 
@@ -76,8 +79,12 @@ impl World {
             (false, Err(_)) => self.reached.note(Sometimes::FormedOtherwiseRefused),
             // Its members are others by now than the formation says.
             (true, Err(_)) if again && changed => {}
+            // It is busy with itself, about to go on from a snapshot for one: the manager asks again.
+            (true, Err(refusal)) if again && refusal.code == ErrorCode::NotReady => {}
             // And may be those that the other list has.
             (false, Ok(HostReply::Formed)) if again && changed => {}
+            // It does not know that it was formed before, and the others refuse it for that.
+            _ if host.set_back => {}
             (_, told) => {
                 self.violation(
                     Checker::Assertions,

@@ -110,7 +110,7 @@ impl World {
         let failed = self
             .hosts
             .values()
-            .filter(|host| host.damaged || host.away || is_far(host));
+            .filter(|host| host.damaged || host.set_back || host.away || is_far(host));
         failed.map(|host| host.id).collect()
     }
 

@@ -4,9 +4,12 @@
 //! - `host`, `process`, `starting`, `stopping`: machines and what runs on them;
 //! - `disk`, `jobs`: what they keep; `clock`: what time they think it is;
 //! - `network`, `links`: what they say to each other; `clients`, `manager`: who asks them;
+//! - `snapshots`: hosts that go on from a peer's state;
 //! - `schedule`, `event`: what happens when; `acting`: what goes wrong; `settling`: how it ends; `observing`: what was reached.
 
 mod acting;
+mod bodies;
+mod calm;
 mod clients;
 mod clock;
 mod contained;
@@ -25,14 +28,17 @@ mod process;
 mod releases;
 mod schedule;
 mod settling;
+mod snapshots;
 mod starting;
 mod stopping;
+mod told;
 mod witness;
 
 use std::collections::BTreeMap;
 
 use shoal_types::{ClusterId, HostId};
 
+use calm::Calm;
 use contained::contained;
 pub use ended::{Ended, Summary};
 use event::Event;
@@ -61,6 +67,8 @@ pub struct World {
     checkers: CheckerSet,
     now: SimTime,
     phase: Phase,
+    /// No fault comes before.
+    guarded_until: SimTime,
     schedule: Schedule<Event>,
     hosts: BTreeMap<HostId, Host>,
     members: Members,
@@ -80,6 +88,7 @@ pub struct World {
     manager_random: Random,
     executed_ids: ExecutedIds,
     reached_views: ReachedViews,
+    calm: Calm,
     reached: Reached,
     trace: Trace,
     violations: Vec<Violation>,
@@ -130,6 +139,7 @@ impl World {
             checkers: checkers.clone(),
             now: SimTime(0),
             phase: Phase::Load,
+            guarded_until: SimTime(0),
             schedule: Schedule::new(),
             hosts: hosts.collect(),
             members: Members::new(&options),
@@ -147,6 +157,7 @@ impl World {
             manager_random: random.fork("manager"),
             executed_ids: ExecutedIds::new(),
             reached_views: ReachedViews::default(),
+            calm: Calm::default(),
             reached,
             trace: Trace::new(with_lines),
             violations: Vec::new(),
@@ -236,12 +247,8 @@ impl World {
                 to,
                 wanted,
             } => self.entries_read(host, life, to, wanted),
-            Event::BodiesRead {
-                host,
-                life,
-                call,
-                answer,
-            } => self.bodies_read(host, life, call, *answer),
+            Event::AnswerRead(read) => self.answer_read(*read),
+            Event::BodiesRead { host, life, reads } => self.bodies_read(host, life, *reads),
             Event::Starts { host, life } => self.starts(host, life),
             Event::StartAgain { host } => {
                 if self.hosts[&host].powered {
@@ -299,6 +306,7 @@ impl World {
                 self.look_at_suspicions();
                 self.look_at_versions();
                 self.look_at_members();
+                self.look_for_refused();
                 if !self.is_settling() {
                     self.schedule
                         .at(SimTime(self.now.0 + SECOND / 10), Event::Suspicions);

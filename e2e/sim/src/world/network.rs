@@ -115,6 +115,11 @@ impl Network {
         }
     }
 
+    /// True if a message that is checked by its receiver alone arrives damaged.
+    pub(super) fn damages(&mut self) -> bool {
+        self.one_of(1_000, self.options.lost_permille.min(1) * 60)
+    }
+
     /// Any time up to the bound.
     pub(super) fn any(&mut self, below: Micros) -> Micros {
         self.random.below(below)

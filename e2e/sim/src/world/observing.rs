@@ -78,6 +78,7 @@ impl World {
         }
         if let Some(view) = installed {
             self.note_members(&view);
+            self.check_calm(view.number);
         }
         self.note_state(id);
     }
@@ -111,6 +112,28 @@ impl World {
         self.auditor.state_hash(hash);
     }
 
+    /// What a process did for the bodies that it keeps.
+    pub(super) fn note_care(&mut self, id: HostId) {
+        let Some(process) = &mut self.hosts.get_mut(&id).expect("one of ours").process else {
+            return;
+        };
+        let now = process.core.care();
+        let before = std::mem::replace(&mut process.seen.care, now);
+        let mut note = |more: bool, what| {
+            if more {
+                self.reached.note(what);
+            }
+        };
+        note(now.moved > before.moved, Sometimes::BodyMoved);
+        note(now.emptied > before.emptied, Sometimes::SegmentEmptied);
+        note(
+            now.damaged_segments > before.damaged_segments,
+            Sometimes::SegmentDamageFound,
+        );
+        note(now.scrubs > before.scrubs, Sometimes::Scrubbed);
+        note(now.repaired > before.repaired, Sometimes::BodyRepaired);
+    }
+
     /// What one host says to another.
     pub(super) fn note_sent(&mut self, from: HostId, to: HostId, messages: &[Message]) {
         let text = self.trace.text(|| words(messages));
@@ -121,6 +144,7 @@ impl World {
         };
         self.trace.note(self.now, &note);
         self.summary.messages += messages.len() as u64;
+        self.note_told(from, messages);
         let other = self.hosts[&to].process.as_ref();
         let their_view = other.map(|process| process.core.engine().view().number);
         let host = self.hosts.get_mut(&from).expect("one of ours");
@@ -372,6 +396,7 @@ fn note_command(
 fn words(messages: &[Message]) -> String {
     let word = |message: &Message| match message {
         Message::Append(entry) => format!("append {}/{}@{}", entry.lane, entry.index, entry.ts),
+        Message::Aside(payload) => format!("{} bytes beside the protocol", payload.len()),
         Message::Entries(entries) => format!("{} entries", entries.len()),
         Message::Heartbeat(heartbeat) => {
             format!("heartbeat {} {:?}", heartbeat.view, heartbeat.phase)

@@ -76,6 +76,8 @@ impl World {
         let turned = contained(|| take_turn(process, now, at, count));
         self.summary.turns += 1;
         self.note_steps(id);
+        self.note_snapshots(id);
+        self.note_care(id);
         self.connect(id);
         match turned {
             Err(panic) => return self.process_panicked(id, &panic),
@@ -155,6 +157,8 @@ impl World {
             }
             Effect::Write(batch) => self.start_job(id, Job::Write(batch)),
             Effect::Answer { operation, answer } => self.answer(id, operation, answer),
+            Effect::ReadBodies(reads) => self.read_bodies(id, reads),
+            Effect::Scrub(look) => self.start_job(id, Job::Scrub(look)),
             Effect::PushView(_, view) => {
                 if self.hosts[&id].client_cuts == 0 {
                     let takes = self.network.any(clients::PUSH_SPREAD);
@@ -170,6 +174,13 @@ impl World {
             Effect::Checkpoint(pending) => self.start_job(id, Job::Checkpoint(pending)),
             Effect::Upkeep(upkeep) => self.start_job(id, Job::Upkeep(upkeep)),
             Effect::Remove(removal) => self.start_job(id, Job::Remove(removal)),
+            Effect::Snapshot(job) => self.start_job(id, Job::Snapshot(job)),
+            Effect::Restart => {
+                if let Some(process) = &mut self.host(id).process {
+                    process.restarts = true;
+                }
+                self.go_on_from_snapshot(id);
+            }
             Effect::Fatal(reason) => self.process_fatal(id, &reason),
         }
     }
@@ -244,6 +255,16 @@ fn take_turn(process: &mut Process, now: Now, at: SimTime, count: usize) -> Turn
                     process.core.on_cancel(operation);
                 }
             }
+            Input::Unreadable {
+                operation,
+                caller,
+                answer,
+            } => {
+                process.callers.insert(operation, caller);
+                process.core.on_unreadable(operation, *answer);
+            }
+            Input::Scrubbed(scrubbed) => process.core.on_scrubbed(scrubbed),
+            Input::BodiesRead(read) => process.core.on_bodies_read(read),
             Input::Link(peer, event) => process.core.on_link(peer, event),
             Input::Frame { from, messages } => {
                 for message in messages {
@@ -255,6 +276,7 @@ fn take_turn(process: &mut Process, now: Now, at: SimTime, count: usize) -> Turn
                 process.core.on_checkpoint_written(replay_from)
             }
             Input::CheckpointPutOff(writes) => process.core.on_checkpoint_put_off(writes),
+            Input::Snapshot(done) => process.core.on_snapshot_job(done),
             Input::EntriesRead(to, message) => read.push(Effect::SendPeer {
                 to,
                 messages: vec![message],

@@ -6,7 +6,7 @@ use shoal_types::{HostId, HostState};
 use super::{Event, Phase, World};
 use crate::checkers::{Checker, CountsByHost};
 use crate::history::SimTime;
-use crate::limits::{LOOK_EVERY, SETTLING_MAX};
+use crate::limits::{CLOCK_ERROR_MAX, LOOK_EVERY, SETTLING_MAX};
 use crate::trace::Note;
 
 impl World {
@@ -23,6 +23,7 @@ impl World {
             host.client_cuts = 0;
             host.kill_in_start = false;
             host.kill_in_job = None;
+            host.power_off_at_vote = None;
             host.disk.memory().set_capacity(None);
             let mut troubles = host.disk.troubles();
             (troubles.fail_write, troubles.fail_sync, troubles.fail_reads) = (false, false, 0);
@@ -38,7 +39,9 @@ impl World {
         self.links_changed();
         let members = self.members.now();
         for id in self.all_hosts() {
-            if !members.contains(&id) {
+            // Nor does one with a clock that is off take commands.
+            let is_off = self.hosts[&id].clock.ahead().unsigned_abs() > CLOCK_ERROR_MAX;
+            if is_off || !members.contains(&id) {
                 self.workload.host_is_gone(id);
             }
         }
@@ -71,6 +74,7 @@ impl World {
         for id in self.expected() {
             self.start(id);
         }
+        self.look_for_refused();
         let restless = self.restless();
         if restless.is_none() && self.workload.drained() {
             return self.end(true);
@@ -110,7 +114,9 @@ impl World {
             };
             let (state, engine) = (process.core.state(), process.core.engine());
             let view = engine.view();
-            if state != HostState::Acting {
+            // A host whose clock is off follows and writes, and takes no commands.
+            let acts = state == HostState::Acting || process.core.clock_is_off();
+            if !acts {
                 return Some(format!(
                     "{id} is {state:?} in view {}: {:?}",
                     view.number,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shoal_host::core::{self, CheckpointPace, Core, Effect, Opened};
+use shoal_host::core::{self, CheckpointPace, Core, Effect, Opened, SnapshotPace};
 use shoal_replication::EngineConfig;
 use shoal_storage::{CheckpointOptions, Checkpoints, Disk, Keep, Log, LogOptions, Lsn};
 use shoal_types::{HostId, MachineVersion};
@@ -16,7 +16,7 @@ use super::witness::Steps;
 use super::{Event, World, contained};
 use crate::checkers::Checker;
 use crate::history::SimTime;
-use crate::limits::{CHECKPOINT_CACHE_BYTES, MS, SECOND};
+use crate::limits::{CHECKPOINT_CACHE_BYTES, MS, SCRUB_ROUND, SECOND};
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
 
@@ -105,6 +105,9 @@ impl World {
             .as_ref()
             .map_or(Lsn::FIRST, |loaded| loaded.replay_from);
         found.from_checkpoint = checkpoint.is_some();
+        if let Some(loaded) = &checkpoint {
+            self.note_installed(id, &loaded.meta);
+        }
         let log_options = LogOptions {
             segment_bytes: storage.segment_bytes,
             replay_from,
@@ -123,6 +126,12 @@ impl World {
                 log_bytes: storage.checkpoint_log_bytes,
                 interval: Duration::from_micros(storage.checkpoint_interval),
             },
+            snapshot_pace: SnapshotPace {
+                catch_up_bytes: storage.catch_up_bytes,
+                chunk_bytes: storage.chunk_bytes,
+                bytes_per_second: storage.snapshot_bytes_per_second,
+            },
+            scrub_round: SCRUB_ROUND,
         };
         let engine = EngineConfig::new(id, self.process_random.any());
         let host = &self.hosts[&id];
@@ -150,6 +159,7 @@ impl World {
             callers: BTreeMap::new(),
             catch_up_reads: 0,
             leave_until: None,
+            restarts: false,
             lost_trust: false,
             seen: Seen::default(),
         })
@@ -194,7 +204,10 @@ impl World {
             self.reached.note(Sometimes::DamageHarmless);
         }
         self.summary.starts += 1;
+        self.look_at_rested(id);
+        self.calm.news();
         self.note_replayed(&steps);
+        self.check_memory(id);
         self.note_steps(id);
         self.connect(id);
         self.links_changed();

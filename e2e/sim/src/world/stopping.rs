@@ -57,6 +57,13 @@ impl World {
         self.links_changed();
     }
 
+    /// A host drops its state, to go on from what its disk holds.
+    pub(super) fn process_replaced(&mut self, id: HostId) {
+        self.end_process(id, Keep::All, "it goes on from a snapshot", false);
+        self.break_calls_at(id, false);
+        self.links_changed();
+    }
+
     /// A write or sync failed: the host stops at once, which is right.
     pub(super) fn process_failed(&mut self, id: HostId, why: &str) {
         let host = &self.hosts[&id];
@@ -114,6 +121,7 @@ impl World {
             why: why.to_owned(),
         };
         self.trace.note(self.now, &note);
+        self.calm.news();
         if process.seen.proposes > process.core.engine().view().number {
             self.reached.note(Sometimes::ProposerDied);
         }
@@ -122,13 +130,17 @@ impl World {
         }
         let Process {
             core,
+            reader,
             checkpoints,
             jobs,
             ..
         } = process;
+        if in_the_middle && core.is_moving_bodies() {
+            self.reached.note(Sometimes::KilledWhileMoving);
+        }
         host.durable_at_end = matches!(keep, Keep::All).then(|| core.log().durable_lsn());
         if in_the_middle {
-            self.interrupt(jobs.into_values().collect(), id, &checkpoints);
+            self.interrupt(jobs.into_values().collect(), id, &reader, &checkpoints);
         }
         // Whatever closes now finds a disk that takes nothing any more.
         self.hosts[&id].disk.crash(keep);

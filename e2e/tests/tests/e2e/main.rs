@@ -5,5 +5,6 @@ mod commands;
 mod dev;
 mod host_loss;
 mod manager_loss;
+mod members;
 mod restart;
 mod support;

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use shoal_e2e::{ensure_kept, start_load, steady_plan};
+use shoal_e2e::{ensure_kept, prepare_load, start_load, steady_plan, waiting_plan};
 use shoal_harness::run;
-use shoal_load_test::{Load, Plan, Rest};
 use tokio::time::sleep;
 
 #[test]
@@ -33,17 +32,7 @@ fn with_100_000_messages_waiting_a_restart_is_ready_within_3_s() {
     run(async |bench| {
         let dev = bench.dev().processes().start().await?;
         let address = dev.address();
-        let plan = Plan {
-            queues: 4,
-            rate: None,
-            batch: 100,
-            receive_batch: 100,
-            messages_max: MESSAGES,
-            warm_up: Duration::ZERO,
-            duration: Duration::from_secs(90),
-            ..Plan::default()
-        };
-        let load = Load::prepare(plan, Rest::new(&dev.endpoint())?).await?;
+        let load = prepare_load(&dev.endpoint(), waiting_plan(MESSAGES, 1024)).await?;
         load.produce().await;
         dev.kill9().await?;
 

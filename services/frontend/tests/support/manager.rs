@@ -331,6 +331,8 @@ async fn clusters(State(store): State<Store>) -> Json<Vec<ClusterInfo>> {
         active: hosts,
         queues: 0,
         messages: 0,
+        only: None,
+        change: None,
     }])
 }
 
@@ -348,6 +350,9 @@ async fn hosts(State(store): State<Store>) -> Json<Vec<HostInfo>> {
         messages: 0,
         message_bytes: 0,
         disk_used_percent: 1,
+        executed: "1/0/h0".to_owned(),
+        state_hash: "0000000000000000".to_owned(),
+        trouble: None,
     };
     Json(store.0.members.iter().map(host).collect())
 }

@@ -2,7 +2,7 @@
 //! version of the rules is raised when all support a newer one, and a host whose state is not the
 //! others' stops.
 
-use shoal_replication::StateReport;
+use shoal_replication::{Standing, StateReport};
 use shoal_types::planted::{Bug, planted};
 use shoal_types::{Command, ErrorCode, MachineVersion, Mono, Refusal};
 
@@ -71,17 +71,39 @@ impl Core {
 
     /// Why this host takes no commands.
     pub(super) fn not_serving(&self) -> Refusal {
-        let Some(difference) = self.agreement.dispute() else {
-            return Refusal::not_applied(
-                ErrorCode::NotReady,
-                "this host takes no commands: it does not act in its cluster's current view",
-            );
-        };
-        let detail = format!(
-            "the hosts of this cluster came to different states, and no majority of them agrees: \
-             {difference}; an operator has to decide"
-        );
-        Refusal::not_applied(ErrorCode::NotReady, detail)
+        let why = self.trouble();
+        let why = why.unwrap_or_else(|| "it is catching up with its cluster".to_owned());
+        Refusal::not_applied(
+            ErrorCode::NotReady,
+            format!("this host takes no commands: {why}"),
+        )
+    }
+
+    /// Why this host takes no commands, for people: what is the matter and what to do, if there is
+    /// something to do.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        if let Some(forgotten) = self.engine.forgotten() {
+            return Some(forgotten.to_string());
+        }
+        if let Some(difference) = self.agreement.dispute() {
+            return Some(format!(
+                "the hosts of this cluster came to different states, and no majority of them agrees: \
+                 {difference}; an operator has to decide"
+            ));
+        }
+        match self.engine.standing() {
+            Standing::Removed => Some(
+                "the host was removed from its cluster; it comes back with an empty data folder only"
+                    .to_owned(),
+            ),
+            Standing::NeedsSnapshot => Some(
+                "the host needs a snapshot: what it lacks is in no log of its cluster any more".to_owned(),
+            ),
+            // As an operator wants it.
+            _ if self.engine.is_set_aside() && self.engine.is_following() => None,
+            _ => self.engine.not_ready().map(|why| why.to_string()),
+        }
     }
 
     /// Nothing more is executed, answered or written from here on.

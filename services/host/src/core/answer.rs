@@ -1,7 +1,10 @@
 //! What a client is told, with the places of the bodies that go along.
 
 use bytes::Bytes;
-use shoal_types::{BodyRef, Delivery, HostReply, Outcome, Peeked, QueryReply, Refusal};
+use shoal_queue::PlacedBody;
+use shoal_types::{
+    BodyRef, Delivery, HostReply, Outcome, PartitionId, Peeked, QueryReply, Refusal,
+};
 
 use crate::recent_bodies::RecentBodies;
 
@@ -17,8 +20,8 @@ pub struct Answer {
 pub enum StoredBody {
     /// Still in memory.
     Recent(Bytes),
-    /// To be read from the log: where and how many bytes.
-    InLog(BodyRef, u32),
+    /// To be read from the log.
+    InLog(PlacedBody),
 }
 
 impl Answer {
@@ -50,11 +53,20 @@ impl Answer {
         }
     }
 
-    pub(super) fn peeked(found: Vec<(Peeked, BodyRef)>, recent: &RecentBodies) -> Self {
-        let bodies = found
-            .iter()
-            .map(|(peeked, at)| stored(*at, peeked.size, recent))
-            .collect();
+    pub(super) fn peeked(
+        partition: PartitionId,
+        found: Vec<(Peeked, BodyRef)>,
+        recent: &RecentBodies,
+    ) -> Self {
+        let body = |(peeked, at): &(Peeked, BodyRef)| PlacedBody {
+            partition,
+            sequence: peeked.sequence,
+            at: *at,
+            size: peeked.size,
+            crc: peeked.crc,
+        };
+        let bodies = found.iter().map(|found| stored(body(found), recent));
+        let bodies = bodies.collect();
         let peeked = found.into_iter().map(|(peeked, ..)| peeked).collect();
         Self {
             result: Ok(HostReply::Query(QueryReply::Peeked(peeked))),
@@ -64,15 +76,20 @@ impl Answer {
 }
 
 fn delivered(deliveries: &[Delivery], recent: &RecentBodies) -> Vec<StoredBody> {
-    deliveries
-        .iter()
-        .map(|d| stored(d.body, d.size, recent))
-        .collect()
+    let body = |delivery: &Delivery| PlacedBody {
+        partition: delivery.receipt.partition,
+        sequence: delivery.sequence,
+        at: delivery.body,
+        size: delivery.size,
+        crc: delivery.crc,
+    };
+    let bodies = deliveries.iter();
+    bodies.map(|d| stored(body(d), recent)).collect()
 }
 
-fn stored(at: BodyRef, size: u32, recent: &RecentBodies) -> StoredBody {
-    match recent.get(at) {
-        Some(body) => StoredBody::Recent(body),
-        None => StoredBody::InLog(at, size),
+fn stored(body: PlacedBody, recent: &RecentBodies) -> StoredBody {
+    match recent.get(body.at) {
+        Some(bytes) => StoredBody::Recent(bytes),
+        None => StoredBody::InLog(body),
     }
 }

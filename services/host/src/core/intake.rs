@@ -137,7 +137,7 @@ impl Core {
     }
 
     fn check_disk(&self, command: &Command) -> Result<(), Refusal> {
-        let used = self.engine.fullest_disk().max(self.disk_used_percent);
+        let used = self.fullest_disk();
         let limit = match command {
             Command::Send { .. } | Command::CreatePartition { .. } => limits::DISK_NO_SENDS_PERCENT,
             Command::Receive { .. } => limits::DISK_NO_RECEIVES_PERCENT,

@@ -1,6 +1,6 @@
 //! The manager's orders about who belongs to the cluster.
 
-use shoal_replication::{ChangeError, ChangeState, LearnError};
+use shoal_replication::{ChangeError, ChangeState, Forgotten, LearnError};
 use shoal_types::{ClusterSpec, ErrorCode, HostId, HostReply, Refusal, ViewNumber};
 
 use super::outputs::Deferred;
@@ -63,20 +63,36 @@ impl Core {
 
     /// A peer's question cannot be answered from this host's log.
     pub fn on_not_in_log(&mut self, peer: HostId, view: ViewNumber) {
+        if self.receiving.installing {
+            return;
+        }
         self.engine.handle_not_in_log(peer, view, self.now);
         self.pump();
     }
 
     /// This host is no member any more: what became of its last entries it will never know.
     pub(super) fn removed(&mut self) {
+        self.end_of_operations(
+            "this host was removed from its cluster before the command was executed",
+        );
+    }
+
+    /// Others remember more of this host than it knows. It stays up to say so, and does nothing else.
+    pub(super) fn forgotten(&mut self, why: Forgotten) {
+        tracing::error!(%why, "refused by the members of this host's cluster");
+        self.end_of_operations(
+            "this host was refused by its cluster before the command was executed",
+        );
+    }
+
+    fn end_of_operations(&mut self, why: &'static str) {
         self.own.clear();
-        for operation in self.operations.take_in_flight() {
-            let why = "this host was removed from its cluster before the command was executed";
+        // A receive that waits may have been given messages since, in what this host will not execute.
+        let in_flight = self.operations.take_in_flight();
+        let waiting = self.operations.take_waiting();
+        for operation in in_flight.into_iter().chain(waiting) {
             let refusal = Refusal::unknown(ErrorCode::NotReady, why);
             self.answer(operation, Answer::refused(refusal));
-        }
-        for operation in self.operations.take_waiting() {
-            self.answer(operation, Answer::refused(super::intake::left_the_view()));
         }
     }
 
@@ -84,7 +100,7 @@ impl Core {
         let code = match error {
             ChangeError::BadList | ChangeError::MoreThanOne => ErrorCode::InvalidRequest,
             ChangeError::OtherCluster(_) => ErrorCode::StaleRoute,
-            ChangeError::Stale(_) | ChangeError::NewcomerNeedsSnapshot => ErrorCode::Fenced,
+            ChangeError::Stale(_) => ErrorCode::Fenced,
             ChangeError::NotMember | ChangeError::NewcomerSilent | ChangeError::NotDecided => {
                 ErrorCode::NotReady
             }

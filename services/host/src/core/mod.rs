@@ -8,100 +8,62 @@
 mod agreement;
 mod announcements;
 mod answer;
+mod body_reads;
+mod care;
+mod compaction;
+mod effect;
 mod executor;
 mod intake;
+mod keeping;
 mod members;
 mod operations;
 mod outputs;
 mod recovery;
 mod release;
+mod repair;
+mod scrub;
+mod snapshot;
 mod tick;
 mod witness;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use shoal_queue::{Frozen, Machine};
+use shoal_queue::Machine;
 use shoal_replication::{
-    Engine, EngineCheckpoint, LinkEvent, Message, RecordNumber, Standing, Ticket,
+    Engine, LinkEvent, Message, NeededFrom, NotReady, RecordNumber, Standing, Ticket,
 };
-use shoal_storage::{Address, Batch, BatchDone, Log, Lsn, Removal, Upkeep};
+use shoal_storage::{Address, BatchDone, Log, Lsn};
 use shoal_types::planted::show_local_clock;
 use shoal_types::{
     BodyRef, ClusterId, ClusterSpec, ErrorCode, HostId, HostReply, HostRequest, HostState,
-    Incarnation, Mono, Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber, ViewSummary,
+    Incarnation, Mono, Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber,
 };
 
 pub use answer::{Answer, StoredBody};
+pub use body_reads::{BodiesRead, BodyError, BodyReads, read_body};
+pub use care::Care;
+pub use effect::{Effect, PendingCheckpoint, Write};
 pub use operations::OperationId;
-pub use recovery::{Opened, RecoveryError, encode_meta, recover, recover_supporting};
+pub use recovery::{Opened, RecoveryError, decode_meta, encode_meta, recover, recover_supporting};
 pub use release::CheckpointPace;
+pub use scrub::{ScrubLook, Scrubbed};
+pub use snapshot::{
+    SnapshotDone, SnapshotEvent, SnapshotJob, SnapshotJobKind, SnapshotPace, SnapshotProgress,
+};
 pub use witness::Witness;
 
 use crate::limits;
 use crate::recent_bodies::RecentBodies;
 use agreement::{Agreement, Verdict};
+use compaction::Compaction;
 use intake::Intake;
+use keeping::Keeping;
 use operations::Operations;
 use outputs::Deferred;
-
-/// What the driver is to do, in this order.
-pub enum Effect {
-    /// Send messages to another host of the cluster; losing them is allowed.
-    SendPeer {
-        /// The other host.
-        to: HostId,
-        /// In order.
-        messages: Vec<Message>,
-    },
-    /// Read entries from the log and send them to a host that catches up.
-    SendEntries {
-        /// The other host.
-        to: HostId,
-        /// Which lane of which view.
-        view: ViewNumber,
-        /// The lane's owner.
-        lane: HostId,
-        /// First index.
-        from: u64,
-        /// Last index.
-        up_to: u64,
-    },
-    /// Write and sync; then call [`Core::on_written`].
-    Write(Batch),
-    /// Answer a client.
-    Answer {
-        /// Its operation.
-        operation: OperationId,
-        /// The answer.
-        answer: Answer,
-    },
-    /// Tell connected frontends.
-    PushView(ClusterId, ViewSummary),
-    /// Write a checkpoint; then call [`Core::on_checkpoint_written`].
-    Checkpoint(Box<PendingCheckpoint>),
-    /// Background work of the log; it can go on without it.
-    Upkeep(Upkeep),
-    /// Free the space of segments that nobody needs any more.
-    Remove(Removal),
-    /// The host must stop; this is why.
-    Fatal(String),
-}
-
-/// A key of the checkpoint with its new value; `None` deletes it.
-pub type Write = (Vec<u8>, Option<Vec<u8>>);
-
-/// State frozen at one position, on its way to redb.
-pub struct PendingCheckpoint {
-    /// What an earlier checkpoint could not write because the disk was full; comes first.
-    pub carried: Vec<Write>,
-    /// What changed in the queues.
-    pub state: Frozen,
-    /// The engine's part.
-    pub engine: EngineCheckpoint,
-    /// Replay starts here.
-    pub replay_from: Lsn,
-}
+use repair::Repairs;
+use scrub::Scrub;
+use snapshot::{Receiving, Sending};
 
 /// See the module.
 pub struct Core {
@@ -140,6 +102,19 @@ pub struct Core {
     /// Why this host must end; it does nothing any more.
     stopped: Option<String>,
     checkpoint: release::CheckpointSchedule,
+    snapshot_pace: SnapshotPace,
+    sending: Option<Sending>,
+    receiving: Receiving,
+    snapshot_events: Vec<SnapshotEvent>,
+    /// For whom nothing is kept any more, and what each needed when that began.
+    behind: Vec<(HostId, NeededFrom)>,
+    keeping: Keeping,
+    compaction: Compaction,
+    repairs: Repairs,
+    /// Log segments of which some part cannot be read.
+    damaged: BTreeSet<u32>,
+    care: Care,
+    scrub: Scrub,
     disk_used_percent: u8,
     log_bytes: u64,
     disk_looked_at: Option<Mono>,
@@ -160,6 +135,7 @@ impl Core {
         machine: Machine,
         log: Log,
         checkpoint: release::CheckpointSchedule,
+        scrub: Scrub,
         now: Now,
     ) -> Self {
         Self {
@@ -191,6 +167,17 @@ impl Core {
             raise_at: None,
             stopped: None,
             checkpoint,
+            snapshot_pace: SnapshotPace::default(),
+            sending: None,
+            receiving: Receiving::default(),
+            snapshot_events: Vec::new(),
+            behind: Vec::new(),
+            keeping: Keeping::default(),
+            compaction: Compaction::default(),
+            repairs: Repairs::default(),
+            damaged: BTreeSet::new(),
+            care: Care::default(),
+            scrub,
             disk_used_percent: 0,
             log_bytes: 0,
             disk_looked_at: None,
@@ -206,6 +193,13 @@ impl Core {
 
     /// A frontend, the manager or a client asks for something.
     pub fn on_call(&mut self, operation: OperationId, request: HostRequest, bodies: Vec<Bytes>) {
+        if self.receiving.installing {
+            let refusal = Refusal::not_applied(
+                ErrorCode::NotReady,
+                "this host is about to go on from a snapshot",
+            );
+            return self.answer(operation, Answer::refused(refusal));
+        }
         match request {
             HostRequest::Execute { cluster, request } => {
                 match self
@@ -234,17 +228,30 @@ impl Core {
     /// The client of an operation is gone.
     pub fn on_cancel(&mut self, operation: OperationId) {
         self.changes.retain(|(waiting, _)| *waiting != operation);
+        self.forget_held(operation);
         self.cancel(operation);
     }
 
     /// Another host of the cluster says something.
     pub fn on_message(&mut self, from: HostId, message: Message) {
+        if self.receiving.installing {
+            return;
+        }
+        if let Message::Snapshot(payload) = &message {
+            return self.on_snapshot_message(from, payload);
+        }
+        if let Message::Aside(payload) = message {
+            return self.on_aside(from, payload.contiguous());
+        }
         self.engine.handle_message(from, message, self.now);
         self.pump();
     }
 
     /// A link to another host changed.
     pub fn on_link(&mut self, peer: HostId, event: LinkEvent) {
+        if self.receiving.installing {
+            return;
+        }
         self.engine.handle_link(peer, event, self.now);
         self.pump();
     }
@@ -253,6 +260,10 @@ impl Core {
     pub fn on_written(&mut self, done: BatchDone) {
         let durable = self.log.complete(done);
         self.writing = false;
+        if self.receiving.installing {
+            return;
+        }
+        self.believe_kept(durable);
         let durable_records = self.records.partition_point(|(_, lsn)| *lsn <= durable);
         let up_to = durable_records
             .checked_sub(1)
@@ -267,12 +278,18 @@ impl Core {
 
     /// Ask to be sealed out before a stop, so that nobody has to suspect this host.
     pub fn leave(&mut self) {
+        if self.receiving.installing {
+            return;
+        }
         self.engine.leave(self.now);
         self.pump();
     }
 
     /// Ends the turn: runs timers, sends off what was gathered, starts the next sync.
     pub fn end_turn(&mut self) -> Vec<Effect> {
+        if self.receiving.installing {
+            return self.end_turn_at_rest();
+        }
         if self
             .engine
             .next_timeout()
@@ -290,7 +307,12 @@ impl Core {
         self.look_at_disk();
         self.propose_tick();
         self.send_off_intake();
+        self.compact();
+        self.go_on_repairing();
+        self.scrub_on();
         self.start_checkpoint_if_due();
+        self.go_on_sending();
+        self.go_on_receiving();
         self.flush_outbox();
         if let Some(batch) = self.log.take_batch() {
             self.writing = true;
@@ -302,6 +324,24 @@ impl Core {
         std::mem::take(&mut self.effects)
     }
 
+    /// Nothing happens any more but that what was logged becomes durable, and then the change of state.
+    fn end_turn_at_rest(&mut self) -> Vec<Effect> {
+        if self.stopped.is_none() {
+            self.start_checkpoint_if_due();
+            self.go_on_receiving();
+            if let Some(batch) = self.log.take_batch() {
+                self.writing = true;
+                self.effects.push(Effect::Write(batch));
+            }
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// What became of snapshots since this was asked last.
+    pub fn take_snapshot_events(&mut self) -> Vec<SnapshotEvent> {
+        std::mem::take(&mut self.snapshot_events)
+    }
+
     /// When the next turn is due even without an input.
     #[must_use]
     pub fn next_wake(&self) -> Option<Mono> {
@@ -311,6 +351,11 @@ impl Core {
             self.next_raise(),
             self.hold_ends(),
             self.checkpoint_due(),
+            self.next_sending(),
+            self.next_receiving(),
+            self.next_compaction(),
+            self.repairs.next(),
+            self.next_scrub(),
         ];
         times.into_iter().flatten().min()
     }
@@ -318,7 +363,8 @@ impl Core {
     /// What this host is at the moment.
     #[must_use]
     pub fn state(&self) -> HostState {
-        if self.engine.is_ready() && !self.is_halted() {
+        let follows = self.engine.is_set_aside() && self.engine.is_following();
+        if (self.engine.is_ready() || follows) && !self.is_halted() {
             return HostState::Acting;
         }
         match self.engine.standing() {
@@ -327,7 +373,14 @@ impl Core {
             Standing::Member => HostState::Joining,
             Standing::NeedsSnapshot => HostState::NeedsSnapshot,
             Standing::Removed => HostState::Removed,
+            Standing::Forgotten => HostState::Forgotten,
         }
+    }
+
+    /// True if this host's clock is so far off that it takes no commands.
+    #[must_use]
+    pub fn clock_is_off(&self) -> bool {
+        matches!(self.engine.not_ready(), Some(NotReady::ClockOff { .. }))
     }
 
     /// The cluster this host belongs to, if it does.
@@ -384,6 +437,17 @@ impl Core {
         &self.log
     }
 
+    /// What was done for the bodies that this host keeps, in this life.
+    #[must_use]
+    pub fn care(&self) -> Care {
+        self.care
+    }
+
+    /// The fullest disk of the cluster, in percent: a message is kept on all of them.
+    pub(super) fn fullest_disk(&self) -> u8 {
+        self.engine.fullest_disk().max(self.disk_used_percent)
+    }
+
     /// A body sent a moment ago, if it is still in memory.
     #[must_use]
     pub fn recent_body(&self, at: BodyRef) -> Option<Bytes> {
@@ -420,7 +484,7 @@ impl Core {
                     .machine
                     .peek(partition, usize::from(limit))
                     .ok_or_else(missing)?;
-                Ok(Answer::peeked(found, &self.recent))
+                Ok(Answer::peeked(partition, found, &self.recent))
             }
         }
     }
@@ -452,9 +516,14 @@ impl Core {
     }
 
     fn look_at_disk(&mut self) {
+        let interval = if self.disk_used_percent >= limits::DISK_NO_SENDS_PERCENT {
+            limits::DISK_LOOK_INTERVAL_WHEN_FULL
+        } else {
+            limits::DISK_LOOK_INTERVAL
+        };
         if self
             .disk_looked_at
-            .is_some_and(|at| self.now.mono < at + limits::DISK_LOOK_INTERVAL)
+            .is_some_and(|at| self.now.mono < at + interval)
         {
             return;
         }

@@ -53,7 +53,7 @@ impl Core {
                 Output::ViewInstalled { view } => self.view_installed(&view),
                 Output::Dropped { ticket } => self.dropped(ticket),
                 Output::Removed => self.removed(),
-                Output::Fatal { reason } => self.stop(reason),
+                Output::Forgotten(why) => self.forgotten(why),
             }
         }
     }

@@ -2,15 +2,18 @@
 //! engine and queues that execute live.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use shoal_queue::{Machine, RestoreError};
 use shoal_replication::{Engine, EngineCheckpoint, EngineConfig, Record};
-use shoal_storage::{Address, CheckpointError, Loaded, Log, LogError, Lsn, Scan};
+use shoal_storage::{Address, CheckpointError, Loaded, Log, LogError, LogRecord, Lsn, Scan};
 use shoal_types::planted::show_local_clock;
 use shoal_types::{HostId, MachineVersion, Now};
 
 use super::release::CheckpointSchedule;
-use super::{CheckpointPace, Core, Effect, Payload, Witness};
+use super::scrub::Scrub;
+use super::{CheckpointPace, Core, Effect, Payload, SnapshotPace, Witness};
+use crate::kept_body;
 
 /// Why a host cannot start from its data folder.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,14 @@ pub fn encode_meta(engine: &EngineCheckpoint) -> Vec<u8> {
     postcard::to_stdvec(engine).expect("writing to memory does not fail")
 }
 
+/// What [`encode_meta`] wrote.
+///
+/// # Errors
+/// If the bytes are not that.
+pub fn decode_meta(meta: &[u8]) -> Result<EngineCheckpoint, RecoveryError> {
+    postcard::from_bytes(meta).map_err(|error| RecoveryError::Engine(error.to_string()))
+}
+
 /// What the data folder holds, opened.
 pub struct Opened {
     /// The newest checkpoint, if there is one.
@@ -58,6 +69,10 @@ pub struct Opened {
     pub witness: Option<Box<dyn Witness + Send>>,
     /// How often the next ones are written.
     pub checkpoint_pace: CheckpointPace,
+    /// How snapshots are made, and for whom the log is kept.
+    pub snapshot_pace: SnapshotPace,
+    /// All that is kept is read again and checked within about so long.
+    pub scrub_round: Duration,
 }
 
 /// Rebuilds the core. Entries that were executed before are executed again by the same code; nobody
@@ -92,11 +107,12 @@ pub fn recover_supporting(
         scan,
         witness,
         checkpoint_pace,
+        snapshot_pace,
+        scrub_round,
     } = opened;
     let (machine, engine_checkpoint, replay_from) = match checkpoint {
         Some(loaded) => {
-            let engine = postcard::from_bytes(&loaded.meta)
-                .map_err(|e| RecoveryError::Engine(e.to_string()))?;
+            let engine = decode_meta(&loaded.meta)?;
             let replay_from = loaded.replay_from;
             let machine = restore_queues(versions, loaded)?;
             (machine, Some(engine), replay_from)
@@ -105,17 +121,14 @@ pub fn recover_supporting(
     };
     let engine = Engine::new(config, engine_checkpoint, now);
     let schedule = CheckpointSchedule::new(checkpoint_pace, replay_from, now.mono);
-    let mut core = Core::new(host, engine, machine, log, schedule, now);
+    let scrub = Scrub::new(scrub_round, now.mono);
+    let mut core = Core::new(host, engine, machine, log, schedule, scrub, now);
+    core.note_damage(scan.damage());
     core.witness = witness;
+    core.snapshot_pace = snapshot_pace;
     show_local_clock(now.wall);
     for found in scan {
-        let found = found?;
-        let record =
-            Record::decode(found.kind, found.payload).map_err(|e| RecoveryError::Record {
-                lsn: found.lsn,
-                why: e.to_string(),
-            })?;
-        core.replay(record, found.lsn, found.at);
+        core.replay_record(found?)?;
         if let Some(reason) = core.stopped {
             return Err(RecoveryError::Stopped(reason));
         }
@@ -145,6 +158,25 @@ fn restore_queues(
 }
 
 impl Core {
+    fn replay_record(&mut self, found: LogRecord) -> Result<(), RecoveryError> {
+        let LogRecord {
+            lsn,
+            kind,
+            at,
+            payload,
+            ..
+        } = found;
+        let unreadable = |why: String| RecoveryError::Record { lsn, why };
+        if kind == kept_body::KIND {
+            let found = kept_body::decode(payload).map_err(|e| unreadable(e.to_string()))?;
+            self.replay_kept(&found.kept, at, found.starts);
+            return Ok(());
+        }
+        let record = Record::decode(kind, payload).map_err(|e| unreadable(e.to_string()))?;
+        self.replay(record, lsn, at);
+        Ok(())
+    }
+
     fn replay(&mut self, record: Record, lsn: Lsn, at: Address) {
         if let Record::Entry(entry) = &record {
             let payload = Payload {

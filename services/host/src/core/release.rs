@@ -4,11 +4,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shoal_storage::{LaneSpan, Lsn};
+use shoal_replication::{EngineCheckpoint, NeededFrom};
+use shoal_storage::{LaneSpan, Lsn, SegmentInfo};
 use shoal_types::Mono;
 use shoal_types::planted::{Bug, planted};
 
-use super::{Core, Effect, PendingCheckpoint, Write};
+use super::{Core, Effect, PendingCheckpoint, SnapshotEvent, Write};
+use crate::limits;
 
 /// How often checkpoints are written.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,11 @@ pub(super) struct CheckpointSchedule {
 }
 
 impl CheckpointSchedule {
+    /// True if one is frozen or being written.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.frozen.is_some() || self.writing
+    }
+
     /// A record of so many bytes was logged.
     pub(super) fn appended(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
@@ -69,9 +76,23 @@ impl CheckpointSchedule {
 impl Core {
     pub(super) fn checkpoint_due(&self) -> Option<Mono> {
         let schedule = &self.checkpoint;
-        let idle = schedule.frozen.is_none() && !schedule.writing && !self.is_halted();
-        (idle && self.log.next_lsn() > schedule.started_at)
-            .then_some(schedule.started + schedule.pace.interval)
+        let idle = !schedule.is_under_way() && !self.is_halted();
+        let may_begin = idle && !self.holds_checkpoint() && !self.receiving.installing;
+        if may_begin && self.wants_checkpoint() {
+            return Some(self.now.mono);
+        }
+        (may_begin && self.log.next_lsn() > schedule.started_at)
+            .then_some(schedule.started + self.checkpoint_interval())
+    }
+
+    /// A disk that is nearly full does not wait: only a checkpoint lets segments go.
+    fn checkpoint_interval(&self) -> Duration {
+        let usual = self.checkpoint.pace.interval;
+        if self.fullest_disk() >= limits::DISK_NO_SENDS_PERCENT {
+            usual.min(limits::CHECKPOINT_INTERVAL_WHEN_FULL)
+        } else {
+            usual
+        }
     }
 
     /// Freezes the state now (cheap) and hands it on when everything it refers to is durable: a
@@ -108,14 +129,10 @@ impl Core {
     fn freeze(&mut self) {
         let next = self.log.next_lsn();
         let engine = self.engine.checkpoint();
-        let first = self
-            .records
-            .partition_point(|(number, _)| *number < engine.replay_from);
-        let replay_from = self.records.get(first).map_or(next, |(_, lsn)| *lsn);
-        let needs = self
-            .records
-            .back()
-            .map_or(self.checkpoint.started_at, |(_, lsn)| *lsn);
+        let replay_from = self.replay_from(&engine);
+        // Replay never starts beyond what is durable.
+        let needs = self.log.last_lsn();
+        self.frozen_to_be_sent(&engine);
         let carried = std::mem::take(&mut self.checkpoint.carried);
         let state = self.machine.freeze();
         let pending = PendingCheckpoint {
@@ -130,12 +147,24 @@ impl Core {
         self.checkpoint.frozen = Some((needs, Box::new(pending)));
     }
 
+    /// Where the log's scan has to start after a restart from this checkpoint of the engine.
+    pub(super) fn replay_from(&self, engine: &EngineCheckpoint) -> Lsn {
+        let first = self
+            .records
+            .partition_point(|(number, _)| *number < engine.replay_from);
+        let next = self.log.next_lsn();
+        let unexecuted = self.records.get(first).map_or(next, |(_, lsn)| *lsn);
+        let unmoved = self.keeping.oldest().unwrap_or(next);
+        unexecuted.min(unmoved)
+    }
+
     /// A checkpoint is durable and was read back: segments that nobody needs any more go.
     pub fn on_checkpoint_written(&mut self, replay_from: Lsn) {
         self.checkpoint.writing = false;
         self.checkpoint.durable_replay_from = replay_from;
         let covered = self.records.partition_point(|(_, lsn)| *lsn < replay_from);
         self.records.drain(..covered);
+        self.written_to_be_sent();
         self.release_segments();
     }
 
@@ -146,39 +175,80 @@ impl Core {
         // The same keys come again with every attempt: only their newest values count.
         let newest: BTreeMap<_, _> = writes.into_iter().collect();
         self.checkpoint.carried = newest.into_iter().collect();
+        if self.holds_checkpoint() {
+            self.cannot_send("there is no room for the checkpoint that it needs");
+        }
         self.release_segments();
     }
 
-    fn release_segments(&mut self) {
-        let released = self.releasable();
+    pub(super) fn release_segments(&mut self) {
+        if self.receiving.installing {
+            return;
+        }
+        self.let_those_far_behind();
+        let unneeded = self.unneeded();
+        let live = self.machine.live_bodies();
+        let (kept, released): (Vec<_>, Vec<_>) = unneeded
+            .into_iter()
+            .partition(|s| live.contains_key(&s.number) && !planted(Bug::LiveBodyRemoved));
         if !released.is_empty() {
+            let released: Vec<u32> = released.iter().map(|segment| segment.number).collect();
+            self.note_released(&released);
             let removal = self.log.remove_segments(&released);
             self.effects.push(Effect::Remove(removal));
         }
+        self.choose_segments_to_empty(&kept);
     }
 
-    /// Closed segments that hold no live body, nothing that replay needs, and no entry that any member
-    /// may still ask for.
-    fn releasable(&self) -> Vec<u32> {
+    /// Keeps nothing for whoever would hold on to too much of the log: it needs a snapshot when it is back.
+    fn let_those_far_behind(&mut self) {
+        let segments = self.log.segments();
+        let most = self.snapshot_pace.catch_up_bytes;
+        let holds_on_to = |needed: &NeededFrom| -> u64 {
+            let kept = segments
+                .iter()
+                .skip_while(|s| !s.lanes.iter().any(|span| is_needed(span, needed)));
+            kept.map(|s| s.bytes).sum()
+        };
+        let others = self.engine.needed_by_others();
+        // Whoever was let behind is so until it shows that it has got further.
+        self.behind.retain(|known| others.contains(known));
+        for (host, needed) in others {
+            let known = self.behind.iter().any(|(behind, _)| *behind == host);
+            if !known && holds_on_to(&needed) > most {
+                self.behind.push((host, needed));
+                self.snapshot_events.push(SnapshotEvent::LetBehind { host });
+            }
+        }
+        let behind = self.behind.iter().map(|(host, _)| *host).collect();
+        self.engine.let_behind(behind);
+    }
+
+    /// Closed segments that hold nothing that replay or a snapshot under way needs, and no entry that any
+    /// member may still ask for. Live bodies may lie in them.
+    fn unneeded(&self) -> Vec<SegmentInfo> {
         let Some(needed) = self.engine.needed_from() else {
             return Vec::new();
         };
-        let live = self.machine.live_bodies();
         let covered = self.checkpoint.durable_replay_from;
-        let is_needed = |span: &LaneSpan| match span.view.cmp(&needed.view) {
-            Ordering::Less => false,
-            Ordering::Greater => true,
-            Ordering::Equal => needed
-                .lanes
-                .iter()
-                .any(|(h, from)| *h == span.lane && span.last >= *from),
-        };
+        let is_needed = |span: &LaneSpan| is_needed(span, &needed);
         let segments = self.log.segments().into_iter();
         segments
             .filter(|s| s.closed && s.last_lsn < covered)
-            .filter(|s| !live.contains_key(&s.number) || planted(Bug::LiveBodyRemoved))
+            .filter(|s| !self.is_being_sent(s.number) && !self.is_being_received(s.number))
             .filter(|s| !s.lanes.iter().any(is_needed) || planted(Bug::NeededEntriesRemoved))
-            .map(|s| s.number)
             .collect()
+    }
+}
+
+/// True if some of these entries may still be asked for.
+fn is_needed(span: &LaneSpan, needed: &NeededFrom) -> bool {
+    match span.view.cmp(&needed.view) {
+        Ordering::Less => false,
+        Ordering::Greater => true,
+        Ordering::Equal => needed
+            .lanes
+            .iter()
+            .any(|(host, from)| *host == span.lane && span.last >= *from),
     }
 }

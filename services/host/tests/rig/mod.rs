@@ -8,19 +8,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_host::core::{
-    self, Answer, Core, Effect, Opened, OperationId, RecoveryError, StoredBody, Witness,
+    self, Answer, CheckpointPace, Core, Effect, Opened, OperationId, RecoveryError, SnapshotEvent,
+    SnapshotPace, StoredBody, Witness,
 };
 use shoal_queue::{MACHINE_VERSION_MAX, Machine};
 use shoal_replication::{
-    EngineConfig, Heartbeat, HostPhase, LinkEvent, Message, Record, StateReport, View,
+    EngineConfig, Heartbeat, HostPhase, LinkEvent, Message, Payload, Record, StateReport, View,
 };
 use shoal_storage::{
     CheckpointOptions, Checkpoints, Commit, Disk, Keep, Log, LogOptions, LogReader, Lsn, MemDisk,
+    ReadError,
 };
 use shoal_types::{
-    ClusterId, ClusterMember, ClusterSpec, Command, Delivery, HostId, HostReply, HostRequest,
-    HostState, MachineVersion, Micros, Mono, Now, Origin, Outcome, PartitionId, Position, Query,
-    QueueSettings, Refusal, Request, RequestId, Revision, SendItem, Ts,
+    BodyRef, ClusterId, ClusterMember, ClusterSpec, Command, Delivery, HostId, HostReply,
+    HostRequest, HostState, MachineVersion, Micros, Mono, Now, Origin, Outcome, PartitionId,
+    Position, Query, QueueSettings, Refusal, Request, RequestId, Revision, SendItem, Ts,
 };
 
 pub(crate) const CLUSTER: ClusterId = ClusterId(1);
@@ -44,6 +46,10 @@ struct Slot {
     fatal: Option<String>,
     /// Its wall clock shows so much more than the others'.
     wall_ahead: Micros,
+    /// It went on from a snapshot so often.
+    restarts: u32,
+    /// What became of snapshots.
+    snapshots: Vec<SnapshotEvent>,
 }
 
 struct Running {
@@ -75,6 +81,11 @@ pub(crate) struct Rig {
     last_operation: u64,
     last_request: u128,
     log_bytes_max: Option<u64>,
+    checkpoint_pace: CheckpointPace,
+    snapshot_pace: SnapshotPace,
+    /// Of the messages about snapshots every so manieth is lost, and every so manieth damaged.
+    disturbed: Option<u64>,
+    snapshot_messages: u64,
 }
 
 impl Rig {
@@ -89,15 +100,38 @@ impl Rig {
         hosts: u64,
         settings: QueueSettings,
     ) -> Self {
-        Self::build(log_bytes_max, &vec![1; hosts as usize], settings)
+        Self::build(
+            log_bytes_max,
+            &vec![1; hosts as usize],
+            settings,
+            Default::default(),
+        )
+    }
+
+    /// The same, with a checkpoint after so long if anything was logged.
+    pub(crate) fn with_checkpoints_every(
+        interval: Duration,
+        hosts: u64,
+        settings: QueueSettings,
+    ) -> Self {
+        let pace = CheckpointPace {
+            interval,
+            ..Default::default()
+        };
+        Self::build(None, &vec![1; hosts as usize], settings, pace)
     }
 
     /// The same, of hosts whose releases support machine versions 1 to these.
     pub(crate) fn of_releases(newest: &[u16]) -> Self {
-        Self::build(None, newest, QueueSettings::default())
+        Self::build(None, newest, QueueSettings::default(), Default::default())
     }
 
-    fn build(log_bytes_max: Option<u64>, newest: &[u16], settings: QueueSettings) -> Self {
+    fn build(
+        log_bytes_max: Option<u64>,
+        newest: &[u16],
+        settings: QueueSettings,
+        checkpoint_pace: CheckpointPace,
+    ) -> Self {
         let start = Now {
             mono: Mono(1_000),
             wall: Ts(1_000_000_000),
@@ -110,6 +144,10 @@ impl Rig {
             last_operation: 0,
             last_request: 0,
             log_bytes_max,
+            checkpoint_pace,
+            snapshot_pace: SnapshotPace::default(),
+            disturbed: None,
+            snapshot_messages: 0,
         };
         for (n, newest) in (1..).zip(newest) {
             rig.add_host_of_release(HostId(n), *newest);
@@ -146,6 +184,8 @@ impl Rig {
             may_stop: false,
             fatal: None,
             wall_ahead: 0,
+            restarts: 0,
+            snapshots: Vec::new(),
         };
         self.slots.insert(host, slot);
         self.start(host);
@@ -168,6 +208,7 @@ impl Rig {
             cluster: CLUSTER,
             members: members.collect(),
             revision: Revision(1),
+            only: None,
         }
     }
 
@@ -201,6 +242,18 @@ impl Rig {
             .as_ref()
             .expect("the host runs")
             .core
+    }
+
+    /// A host's disk.
+    pub(crate) fn disk(&self, host: HostId) -> &MemDisk {
+        &self.slots[&host].disk
+    }
+
+    /// Changes bits of a body on a host's disk.
+    pub(crate) fn flip(&self, host: HostId, body: BodyRef, byte: u32) {
+        let name = format!("{:010}.segment", body.segment);
+        let offset = u64::from(body.offset + byte);
+        self.slots[&host].disk.flip(&name, offset, 0x10);
     }
 
     /// Kills a process. What it wrote is in the page cache and stays.
@@ -243,8 +296,8 @@ impl Rig {
         let options = CheckpointOptions {
             cache_bytes: 1 << 20,
         };
-        let checkpoints = Checkpoints::open(Arc::clone(&disk), options).unwrap();
-        let checkpoint = checkpoints.load().unwrap();
+        let checkpoints = Checkpoints::open(Arc::clone(&disk), options)?;
+        let checkpoint = checkpoints.load()?;
         let replay_from = checkpoint.as_ref().map_or(Lsn::FIRST, |c| c.replay_from);
         let log_options = LogOptions {
             segment_bytes: 1 << 20,
@@ -252,13 +305,15 @@ impl Rig {
             log_bytes_max: self.log_bytes_max,
             ..LogOptions::new(host, host.0 << 32 | slot.lives)
         };
-        let (log, scan) = Log::open(disk, log_options).unwrap();
+        let (log, scan) = Log::open(disk, log_options)?;
         let opened = Opened {
             checkpoint,
             log,
             scan,
             witness: Some(Box::new(CountRaises(Arc::clone(&slot.raises)))),
-            checkpoint_pace: Default::default(),
+            checkpoint_pace: self.checkpoint_pace,
+            snapshot_pace: self.snapshot_pace,
+            scrub_round: Duration::from_secs(5),
         };
         let versions = MachineVersion(1)..=MachineVersion(slot.newest);
         let config = EngineConfig::new(host, host.0);
@@ -276,11 +331,13 @@ impl Rig {
             .slots
             .iter()
             .filter_map(|(host, slot)| {
-                Some((*host, slot.running.as_ref()?.core.origin().incarnation))
+                let core = &slot.running.as_ref()?.core;
+                let assigned = core.cluster().is_some();
+                Some((*host, (core.origin().incarnation, assigned)))
             })
             .collect();
         for (a, _) in &lives {
-            for (b, incarnation) in &lives {
+            for (b, (incarnation, assigned)) in &lives {
                 if a != b && (*a == host || *b == host) {
                     let running = self.slots.get_mut(a).unwrap().running.as_mut().unwrap();
                     running.begin_turn(self.now);
@@ -288,6 +345,7 @@ impl Rig {
                         *b,
                         LinkEvent::Up {
                             incarnation: *incarnation,
+                            assigned: *assigned,
                         },
                     );
                 }
@@ -385,6 +443,7 @@ impl Rig {
         Message::Heartbeat(Heartbeat {
             view: core.engine().view().number,
             incarnation: core.origin().incarnation,
+            life: host.0,
             phase: HostPhase::Acting,
             announced: None,
             durable: vec![0; self.slots.len()],
@@ -497,6 +556,109 @@ impl Rig {
         )
     }
 
+    /// Starts all hosts anew with logs of which next to nothing is kept, and checkpoints every second.
+    pub(crate) fn keep_little(&mut self) {
+        self.checkpoint_pace.interval = Duration::from_secs(1);
+        self.snapshot_pace = SnapshotPace {
+            catch_up_bytes: 3 << 20,
+            chunk_bytes: 100_000,
+            ..SnapshotPace::default()
+        };
+        let hosts = self.hosts();
+        for host in &hosts {
+            self.kill(*host);
+            self.start(*host);
+            self.run_until(|rig| rig.acting().len() == hosts.len());
+        }
+    }
+
+    /// Of the messages about snapshots every so manieth is lost from now on, and every so manieth damaged.
+    pub(crate) fn disturb_snapshots(&mut self, every: u64) {
+        self.disturbed = Some(every);
+    }
+
+    fn disturb(&mut self, message: Message) -> Option<Message> {
+        let (Message::Snapshot(payload), Some(every)) = (&message, self.disturbed) else {
+            return Some(message);
+        };
+        let is_chunk = payload.len() > 1_000;
+        self.snapshot_messages += u64::from(is_chunk);
+        match self.snapshot_messages % every {
+            0 if is_chunk => None,
+            3 if is_chunk => {
+                let mut bytes = payload.contiguous().to_vec();
+                let last = bytes.len() - 1;
+                bytes[last] ^= 1;
+                Some(Message::Snapshot(Payload::from(Bytes::from(bytes))))
+            }
+            _ => Some(message),
+        }
+    }
+
+    /// How often a host went on from a snapshot.
+    pub(crate) fn restarts(&self, host: HostId) -> u32 {
+        self.slots[&host].restarts
+    }
+
+    /// How many snapshots a host gave up half-way.
+    pub(crate) fn abandoned(&self, host: HostId) -> usize {
+        let events = self.slots[&host].snapshots.iter();
+        let abandoned = |event: &&SnapshotEvent| matches!(event, SnapshotEvent::Abandoned { .. });
+        events.filter(abandoned).count()
+    }
+
+    /// How many chunks a host refused as damaged, and how many it asked for again.
+    pub(crate) fn chunks_repeated(&self, host: HostId) -> (usize, usize) {
+        let events = &self.slots[&host].snapshots;
+        let refused = |event: &&SnapshotEvent| matches!(event, SnapshotEvent::ChunkRefused { .. });
+        let again = |event: &&SnapshotEvent| matches!(event, SnapshotEvent::ChunkAskedAgain { .. });
+        (
+            events.iter().filter(refused).count(),
+            events.iter().filter(again).count(),
+        )
+    }
+
+    /// Changes a bit of the last waiting message's body in a host's log.
+    pub(crate) fn damage_a_body(&mut self, host: HostId) {
+        let waiting = self.core(host).machine().peek(QUEUE, 1_000).unwrap();
+        let (_, at) = *waiting.last().unwrap();
+        let name = format!("{:010}.segment", at.segment);
+        self.slots[&host].disk.flip(&name, at.offset.into(), 1);
+    }
+
+    /// # Panics
+    /// If the hosts that run have not executed the same, or differ.
+    pub(crate) fn states_agree(&mut self) {
+        self.run_until(|rig| {
+            let at = |host: &HostId| rig.core(*host).machine().executed();
+            let positions: Vec<_> = rig.hosts().iter().map(at).collect();
+            positions.windows(2).all(|pair| pair[0] == pair[1])
+        });
+        let of = |host: &HostId| {
+            let machine = self.core(*host).machine();
+            (machine.state_hash(), machine.full_hash())
+        };
+        let states: Vec<_> = self.hosts().iter().map(of).collect();
+        assert!(states.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    pub(crate) fn send_bytes(&mut self, host: HostId, body: &[u8]) {
+        let item = SendItem {
+            size: body.len() as u32,
+            crc: crc32c::crc32c(body),
+            delay: None,
+            ttl: None,
+            group: None,
+            deduplication: None,
+        };
+        let send = Command::Send {
+            partition: QUEUE,
+            items: vec![item],
+        };
+        self.execute(host, send, vec![Bytes::copy_from_slice(body)])
+            .unwrap();
+    }
+
     /// Lets time pass until the condition holds.
     ///
     /// # Panics
@@ -530,6 +692,9 @@ impl Rig {
 
     fn deliver_all(&mut self) {
         while let Some((from, to, message)) = self.wire.pop_front() {
+            let Some(message) = self.disturb(message) else {
+                continue;
+            };
             if let Some(running) = &mut self.slots.get_mut(&to).unwrap().running {
                 running.begin_turn(self.now);
                 running.core.on_message(from, message);
@@ -540,24 +705,33 @@ impl Rig {
 
     /// Ends turns of a host until nothing more comes of it.
     fn turn(&mut self, host: HostId) {
-        if let Err(reason) = self.turn_unless_fatal(host) {
-            let slot = self.slots.get_mut(&host).unwrap();
-            assert!(slot.may_stop, "{host} must stop: {reason}");
-            slot.fatal = Some(reason);
-            self.kill(host);
+        match self.turn_unless_fatal(host) {
+            Ok(Then::GoOn) => {}
+            Ok(Then::Restart) => {
+                self.slots.get_mut(&host).unwrap().restarts += 1;
+                self.kill(host);
+                self.start(host);
+            }
+            Err(reason) => {
+                let slot = self.slots.get_mut(&host).unwrap();
+                assert!(slot.may_stop, "{host} must stop: {reason}");
+                slot.fatal = Some(reason);
+                self.kill(host);
+            }
         }
     }
 
-    fn turn_unless_fatal(&mut self, host: HostId) -> Result<(), String> {
-        let Some(running) = &mut self.slots.get_mut(&host).unwrap().running else {
-            return Ok(());
-        };
+    fn turn_unless_fatal(&mut self, host: HostId) -> Result<Then, String> {
         loop {
+            let Some(running) = &mut self.slots.get_mut(&host).unwrap().running else {
+                return Ok(Then::GoOn);
+            };
             running.begin_turn(self.now);
             let effects = running.core.end_turn();
             if effects.is_empty() {
-                return Ok(());
+                return Ok(Then::GoOn);
             }
+            let mut then = Then::GoOn;
             for effect in effects {
                 match effect {
                     Effect::SendPeer { to, messages } => {
@@ -571,10 +745,12 @@ impl Rig {
                         from,
                         up_to,
                     } => {
-                        let records = running
-                            .reader
-                            .entries(view, lane, from, up_to, 1 << 20)
-                            .unwrap();
+                        let read = running.reader.entries(view, lane, from, up_to, 1 << 20);
+                        if let Err(ReadError::NotFound { .. }) = read {
+                            running.core.on_not_in_log(to, view);
+                            continue;
+                        }
+                        let records = read.unwrap();
                         let entries = records.into_iter().map(|record| {
                             match Record::decode(Record::ENTRY_KIND, record).unwrap() {
                                 Record::Entry(entry) => entry,
@@ -586,12 +762,37 @@ impl Rig {
                     Effect::Write(batch) => running.core.on_written(batch.write().unwrap()),
                     Effect::Answer { operation, answer } => {
                         let Answer { result, bodies } = answer;
+                        let mut at_hand = Vec::new();
                         let read = |body| match body {
-                            StoredBody::Recent(bytes) => bytes,
-                            StoredBody::InLog(at, len) => running.reader.body(at, len).unwrap(),
+                            StoredBody::Recent(bytes) => Ok(bytes),
+                            StoredBody::InLog(placed) => {
+                                core::read_body(&running.reader, &placed).map_err(|_| body)
+                            }
                         };
-                        let bodies = bodies.into_iter().map(read).collect();
-                        self.answers.insert(operation, (result, bodies));
+                        let read: Vec<_> = bodies.into_iter().map(read).collect();
+                        let whole = read.iter().all(Result::is_ok);
+                        for body in read {
+                            at_hand.push(body.map_or_else(|body| body, StoredBody::Recent));
+                        }
+                        if whole {
+                            let bytes = |body| match body {
+                                StoredBody::Recent(bytes) => bytes,
+                                StoredBody::InLog(_) => unreachable!("all of it was read"),
+                            };
+                            let bodies = at_hand.into_iter().map(bytes).collect();
+                            self.answers.insert(operation, (result, bodies));
+                        } else {
+                            let bodies = at_hand;
+                            let answer = Answer { result, bodies };
+                            running.core.on_unreadable(operation, answer);
+                        }
+                    }
+                    Effect::ReadBodies(reads) => {
+                        running.core.on_bodies_read(reads.run(&running.reader));
+                    }
+                    Effect::Scrub(look) => {
+                        let scrubbed = look.run(&running.reader, &running.checkpoints);
+                        running.core.on_scrubbed(scrubbed);
                     }
                     Effect::PushView(..) => {}
                     Effect::Checkpoint(pending) => {
@@ -613,11 +814,34 @@ impl Rig {
                     }
                     Effect::Upkeep(upkeep) => upkeep.run().unwrap(),
                     Effect::Remove(removal) => removal.run().unwrap(),
+                    Effect::Snapshot(job) => {
+                        let came = job.run(&running.checkpoints).unwrap();
+                        running.core.on_snapshot_job(came);
+                    }
+                    Effect::Restart => then = Then::Restart,
                     Effect::Fatal(reason) => return Err(reason),
                 }
             }
+            self.slots.get_mut(&host).unwrap().note_snapshots();
+            if let Then::Restart = then {
+                return Ok(then);
+            }
         }
     }
+}
+
+impl Slot {
+    fn note_snapshots(&mut self) {
+        if let Some(running) = &mut self.running {
+            self.snapshots.extend(running.core.take_snapshot_events());
+        }
+    }
+}
+
+/// How a host goes on after a turn.
+enum Then {
+    GoOn,
+    Restart,
 }
 
 /// Sees how often the machine version is raised.
@@ -640,7 +864,7 @@ impl Witness for CountRaises {
 pub(crate) fn send_of(body: &str) -> Command {
     let item = SendItem {
         size: body.len() as u32,
-        crc: 0,
+        crc: crc32c::crc32c(body.as_bytes()),
         delay: None,
         ttl: None,
         group: None,

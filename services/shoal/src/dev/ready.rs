@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::bail;
+use shoal_runtime::http_client;
 
 use super::layout::Layout;
 
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// If that takes longer than a minute; names what is missing and why.
 pub(super) async fn wait(layout: &Layout) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder()
+    let client = http_client::builder("http://")
         .timeout(Duration::from_secs(1))
         .build()?;
     let places = [&layout.manager, &layout.frontend]

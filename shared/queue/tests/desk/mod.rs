@@ -276,6 +276,15 @@ impl Desk {
 
     /// A receive that finds nothing and waits so many seconds.
     pub(crate) fn wait_for(&mut self, count: u16, wait_s: u64) -> RequestId {
+        self.wait_as(count, wait_s, None)
+    }
+
+    /// A receive that waits, under an attempt's key.
+    pub(crate) fn wait_in_attempt(&mut self, count: u16, key: u8) -> RequestId {
+        self.wait_as(count, 20, Some([key; 16]))
+    }
+
+    fn wait_as(&mut self, count: u16, wait_s: u64, attempt: Option<[u8; 16]>) -> RequestId {
         let at = self.at.ts;
         let id = RequestId(self.requests.len() as u128 + 1);
         let mut request = self.make(id, Command::Tick);
@@ -285,7 +294,7 @@ impl Desk {
             max: count,
             visibility: None,
             wait_until: Some(at.after(seconds(wait_s))),
-            attempt: None,
+            attempt,
             auto_ack: false,
         };
         self.requests.insert(id, request.clone());
@@ -390,7 +399,8 @@ impl Desk {
     }
 
     pub(crate) fn live_bodies(&self) -> u64 {
-        self.machine.live_bodies().values().sum()
+        let live = self.machine.live_bodies().values();
+        live.map(|live| live.bodies).sum()
     }
 
     pub(crate) fn checkpoint(&mut self) {

@@ -52,9 +52,6 @@ pub enum ChangeError {
     /// The newcomer was not heard of for too long. Trying again may help.
     #[error("the host to be added does not answer")]
     NewcomerSilent,
-    /// What the newcomer lacks is in no log any more.
-    #[error("the host to be added needs a snapshot: what it lacks is in no log any more")]
-    NewcomerNeedsSnapshot,
     /// Nothing came of it in time. Trying again may help.
     #[error("the members could not agree in time")]
     NotDecided,
@@ -231,9 +228,6 @@ impl Engine {
         let Some(peer) = newcomer.map(|k| &self.peers[k]) else {
             return (self.now.mono >= change.at + patience).then_some(ChangeError::NotDecided);
         };
-        if let Some((_, HostPhase::Stranded)) = peer.phase {
-            return Some(ChangeError::NewcomerNeedsSnapshot);
-        }
         let silent = self.now.mono >= change.at.max(peer.heard_at) + patience;
         silent.then_some(ChangeError::NewcomerSilent)
     }

@@ -8,7 +8,7 @@ use shoal_types::{ClusterId, ClusterSpec, HostId, Now, Revision, ViewNumber};
 
 use crate::formation::is_list_of_members;
 use crate::limits::HINT_INTERVAL;
-use crate::{Engine, Heartbeat, HostPhase, Message, Output, Record};
+use crate::{Engine, Forgotten, Heartbeat, HostPhase, Message, Output, Record};
 
 /// Why a host does not become a learner.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,9 @@ pub enum LearnError {
     /// The host was a member and was removed.
     #[error("the host was removed from its cluster: it comes back with an empty data folder only")]
     Removed,
+    /// Members of its cluster remember more of it than it knows.
+    #[error("{0}")]
+    Forgotten(Forgotten),
 }
 
 impl Engine {
@@ -45,6 +48,9 @@ impl Engine {
     pub fn learn(&mut self, spec: &ClusterSpec, now: Now) -> Result<(), LearnError> {
         assert!(self.incarnation.0 > 0, "the engine is started before");
         self.begin_turn(now);
+        if let Some(forgotten) = self.forgotten {
+            return Err(LearnError::Forgotten(forgotten));
+        }
         if self.is_removed() {
             return Err(LearnError::Removed);
         }
@@ -124,7 +130,7 @@ impl Engine {
 
     /// A host outside, or one of a later view, tells how it is.
     pub(crate) fn on_heartbeat_from_outside(&mut self, from: usize, heartbeat: &Heartbeat) {
-        if !self.showed_incarnation(from, heartbeat.incarnation) {
+        if !self.introduces_itself(from, heartbeat) {
             return;
         }
         let now = self.now.mono;
@@ -154,6 +160,11 @@ impl Engine {
     pub(crate) fn receive_from_stranger(&mut self, from: HostId, message: Message) {
         match message {
             Message::Members { view, spec } => self.on_members(view, spec),
+            Message::Forgotten {
+                incarnation,
+                life,
+                lacks,
+            } => self.on_forgotten(from, incarnation, life, lacks),
             // It takes itself for a member.
             Message::Heartbeat(theirs) if theirs.view < self.view.number => {
                 self.tell_members_now_and_then(from);

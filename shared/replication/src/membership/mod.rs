@@ -60,13 +60,17 @@ pub enum Standing {
     NeedsSnapshot,
     /// It was a member and is none any more. It does nothing; its data folder is of no use to anyone.
     Removed,
+    /// Others remember more of it than it knows: its data folder was lost or set back. It does nothing.
+    Forgotten,
 }
 
 impl Engine {
     /// What this host is to its cluster.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        if !self.belongs_somewhere() {
+        if self.forgotten.is_some() {
+            Standing::Forgotten
+        } else if !self.belongs_somewhere() {
             Standing::None
         } else if self.is_removed() {
             Standing::Removed
@@ -101,7 +105,7 @@ impl Engine {
     /// [`Engine::neighbours_version`] does.
     #[must_use]
     pub fn neighbours(&self) -> Vec<ClusterMember> {
-        if self.is_removed() && self.has_departed() {
+        if self.forgotten.is_some() || self.is_removed() && self.has_departed() {
             return Vec::new();
         }
         let membership = &self.membership;

@@ -109,7 +109,13 @@ impl Rig {
                     let command = host.waiting.remove(&ticket).expect("it waits");
                     host.dropped.push(command);
                 }
-                Output::Fatal { reason } => self.hosts[h].fatal = Some(reason),
+                Output::Forgotten(why) => {
+                    assert!(self.hosts[h].set_back, "{h} lost nothing: {why}");
+                    self.hosts[h].forgotten = Some(why);
+                    for command in std::mem::take(&mut self.hosts[h].waiting).into_values() {
+                        self.history.forgotten(command);
+                    }
+                }
             }
         }
         self.hosts[h].removed = self.engine(h).standing() == Standing::Removed;

@@ -5,7 +5,7 @@ use shoal_replication::{
 };
 use shoal_types::{ClusterSpec, Incarnation, Revision};
 
-use super::{Event, MS, Rig, Us, member};
+use super::{Disk, Event, MS, Rig, Us, member};
 
 impl Rig {
     /// The manager tells a host to form the cluster.
@@ -82,6 +82,18 @@ impl Rig {
         }
     }
 
+    /// Somebody puts back an earlier copy of a host's data folder, or an empty one. The host is down.
+    pub fn set_back(&mut self, h: usize, to: Disk) {
+        assert!(
+            !self.is_up(h),
+            "a data folder is locked while the process runs"
+        );
+        let host = &mut self.hosts[h];
+        host.disk = to;
+        host.disk.crash(0);
+        host.set_back = true;
+    }
+
     /// The process starts: checkpoint, replay, a new life.
     pub fn start(&mut self, h: usize) {
         if self.trace {
@@ -127,7 +139,8 @@ impl Rig {
         } else if self.hosts[peer].engine.is_none() {
             self.tell_link(host, peer, LinkEvent::Refused, self.latency);
         } else if incarnation.0 > 0 && !self.is_cut(host, peer) {
-            self.tell_link(host, peer, LinkEvent::Up { incarnation }, 2 * self.latency);
+            let up = self.link_to(peer, incarnation);
+            self.tell_link(host, peer, up, 2 * self.latency);
         }
     }
 
@@ -158,7 +171,8 @@ impl Rig {
         self.tell_link(host, peer, down, 0);
         let incarnation = self.hosts[peer].shown;
         let back = self.random.below(20 * MS);
-        self.tell_link(host, peer, LinkEvent::Up { incarnation }, back);
+        let up = self.link_to(peer, incarnation);
+        self.tell_link(host, peer, up, back);
     }
 
     /// A host takes everyone for dead and believes that all agree to a view change: what the rules
@@ -181,11 +195,21 @@ impl Rig {
         }
     }
 
+    /// What a connection to a host shows.
+    fn link_to(&self, peer: usize, incarnation: Incarnation) -> LinkEvent {
+        let engine = self.hosts[peer].engine.as_ref();
+        let assigned = engine.is_some_and(|engine| engine.spec().is_some());
+        LinkEvent::Up {
+            incarnation,
+            assigned,
+        }
+    }
+
     /// Tells a host how its connection to a peer really is.
     pub fn show_link(&mut self, host: usize, peer: usize) {
         let incarnation = self.hosts[peer].shown;
         let event = match &self.hosts[peer].engine {
-            Some(_) => LinkEvent::Up { incarnation },
+            Some(_) => self.link_to(peer, incarnation),
             None => LinkEvent::Refused,
         };
         self.tell_link(host, peer, event, 0);

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use shoal_replication::{
-    Engine, LinkEvent, Message, NotReady, Payload, RecordNumber, Standing, Status, Ticket, Timings,
-    decode_messages,
+    Engine, Forgotten, LinkEvent, Message, NotReady, Payload, RecordNumber, Standing, Status,
+    Ticket, Timings, decode_messages,
 };
 use shoal_types::{
     ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, Mono, Now, Revision, Ts,
@@ -60,7 +60,7 @@ pub struct Rig {
     events: BTreeMap<(Us, u64), Event>,
     sequence: u64,
     last_arrival: BTreeMap<(usize, usize), Us>,
-    seed: u64,
+    pub seed: u64,
     pub spec: ClusterSpec,
 }
 
@@ -78,7 +78,9 @@ pub struct Host {
     /// Own batches that wait, by ticket.
     pub waiting: BTreeMap<Ticket, Command>,
     pub dropped: Vec<Command>,
-    pub fatal: Option<String>,
+    pub forgotten: Option<Forgotten>,
+    /// Its disk was replaced by an earlier copy, or by an empty one.
+    set_back: bool,
     /// Messages that wait for a record.
     after_persisted: Vec<(RecordNumber, usize, Message)>,
     /// Frozen: up, but does nothing until then.
@@ -142,6 +144,7 @@ impl Rig {
             cluster: ClusterId(7),
             members: (0..members).map(member).collect(),
             revision: Revision(1),
+            only: None,
         };
         let host = |h: usize| Host {
             id: member(h).host,
@@ -152,7 +155,8 @@ impl Rig {
             executed: 0,
             waiting: BTreeMap::new(),
             dropped: Vec::new(),
-            fatal: None,
+            forgotten: None,
+            set_back: false,
             after_persisted: Vec::new(),
             paused_until: 0,
             start: 0,
@@ -308,7 +312,7 @@ impl Rig {
                 if self.trace {
                     println!("{:>9} {h} link to {peer}: {event:?}", self.now);
                 }
-                let stale = matches!(event, LinkEvent::Up { incarnation }
+                let stale = matches!(event, LinkEvent::Up { incarnation, .. }
                     if incarnation.0 == 0 || self.hosts[peer].shown != incarnation);
                 if !stale {
                     self.engine(h).handle_link(peer_id, event, now);

@@ -11,14 +11,19 @@
 //! back: every page that was written, from the device; and every row, through redb. Only then may
 //! segments of the log that it covers go.
 //!
+//! A checkpoint that comes from another host is gathered beside this one and takes its place as a whole
+//! (`staging`).
+//!
 //! A full disk undoes the transaction and nothing else: the last checkpoint stands, and a later one may
 //! succeed. Any other failure is final.
 
 mod backend;
 mod error;
 mod rows;
+mod staging;
 
 use std::io;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, ReadableDatabase, TableDefinition, WriteTransaction};
@@ -32,9 +37,11 @@ pub use error::CheckpointError;
 use error::contained;
 pub use rows::Rows;
 use rows::{Digest, protect, unprotect};
+pub use staging::Staging;
 
 const NAME: &str = "checkpoint.redb";
 const NAME_NEW: &str = "checkpoint.redb.new";
+const NAME_STAGED: &str = "checkpoint.redb.staged";
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const HEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("head");
 const HEAD_KEY: &str = "head";
@@ -84,6 +91,8 @@ pub struct Loaded {
 pub struct Checkpoints {
     disk: Arc<dyn Disk>,
     options: CheckpointOptions,
+    /// Its file's.
+    name: &'static str,
     slot: Mutex<Slot>,
 }
 
@@ -136,9 +145,14 @@ impl Checkpoints {
         let checkpoints = Self {
             disk,
             options,
+            name: NAME,
             slot: Mutex::default(),
         };
         checkpoints.make_if_missing()?;
+        checkpoints.remove_what_was_staged()?;
+        // What is found may have got its name a moment before the process ended.
+        let synced = checkpoints.disk.sync_folder();
+        synced.map_err(|error| checkpoints.io(error))?;
         let opened = contained(checkpoints.file(), || {
             let opened = checkpoints.open_database(NAME)?;
             checkpoints.read_head(&opened)?;
@@ -174,6 +188,36 @@ impl Checkpoints {
             replay_from,
             rows: Rows::new(rows, head.digest, self.file()),
         }))
+    }
+
+    /// Reads up to so many rows after this key and checks each. Gives the last key; `None` once there
+    /// are no more. Waits for a [`Checkpoints::write`] that is under way.
+    ///
+    /// # Errors
+    /// If a row is damaged, or the file cannot be read.
+    pub fn verify(&self, after: &[u8], rows: usize) -> Result<Option<Vec<u8>>, CheckpointError> {
+        let mut slot = self.slot();
+        if let Some(failure) = &slot.failure {
+            return Err(failure.clone());
+        }
+        let verified = contained(self.file(), || {
+            let opened = self.opened(&mut slot)?;
+            self.read_head(opened)?;
+            let found = check_rows(opened.database(), after, rows);
+            match found.map_err(|error| self.failed(&opened.watch, error))? {
+                Checked::UpTo(key) => Ok(Some(key)),
+                Checked::ToTheEnd => Ok(None),
+                Checked::Damaged(key) => {
+                    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+                    Err(self.damaged(&format!("the row with key {key} fails its checksum")))
+                }
+            }
+        });
+        if verified.is_err() {
+            // redb answers nothing any more after an error.
+            slot.open = None;
+        }
+        verified
     }
 
     /// Writes a checkpoint, makes it durable and reads it back. Blocks.
@@ -243,7 +287,7 @@ impl Checkpoints {
 
     fn opened<'a>(&self, slot: &'a mut Slot) -> Result<&'a Opened, CheckpointError> {
         if slot.open.is_none() {
-            slot.open = Some(self.open_database(NAME)?);
+            slot.open = Some(self.open_database(self.name)?);
         }
         Ok(slot.open.as_ref().expect("it was just opened"))
     }
@@ -259,6 +303,18 @@ impl Checkpoints {
         }
         self.disk.create(NAME_NEW).map_err(|e| self.io(e))?;
         let opened = self.open_database(NAME_NEW)?;
+        self.write_first(&opened)?;
+        drop(opened);
+        let publish = || {
+            self.disk.open(NAME_NEW)?.sync_data()?;
+            self.disk.rename(NAME_NEW, NAME)?;
+            self.disk.sync_folder()
+        };
+        publish().map_err(|e| self.io(e))
+    }
+
+    /// Makes the tables, empty.
+    fn write_first(&self, opened: &Opened) -> Result<(), CheckpointError> {
         let fill = || -> Result<(), redb::Error> {
             let transaction = begin(opened.database())?;
             transaction.open_table(ROWS)?;
@@ -269,14 +325,16 @@ impl Checkpoints {
             put_head(&transaction, &empty)?;
             Ok(transaction.commit()?)
         };
-        fill().map_err(|error| self.failed(&opened.watch, error))?;
-        drop(opened);
-        let publish = || {
-            self.disk.open(NAME_NEW)?.sync_data()?;
-            self.disk.rename(NAME_NEW, NAME)?;
-            self.disk.sync_folder()
-        };
-        publish().map_err(|e| self.io(e))
+        fill().map_err(|error| self.failed(&opened.watch, error))
+    }
+
+    /// A checkpoint that was not installed before the process ended is begun again from nothing.
+    fn remove_what_was_staged(&self) -> Result<(), CheckpointError> {
+        let names = self.disk.list().map_err(|e| self.io(e))?;
+        if names.iter().any(|name| name == NAME_STAGED) {
+            self.disk.remove(NAME_STAGED).map_err(|e| self.io(e))?;
+        }
+        Ok(())
     }
 
     fn open_database(&self, name: &str) -> Result<Opened, CheckpointError> {
@@ -319,7 +377,7 @@ impl Checkpoints {
     }
 
     fn file(&self) -> String {
-        self.disk.display(NAME)
+        self.disk.display(self.name)
     }
 
     fn damaged(&self, what: &str) -> CheckpointError {
@@ -376,6 +434,27 @@ fn apply(
         checks.push((key, crc));
     }
     Ok(Some((digest, checks)))
+}
+
+/// What a look at some rows came to.
+enum Checked {
+    UpTo(Vec<u8>),
+    ToTheEnd,
+    Damaged(Vec<u8>),
+}
+
+fn check_rows(database: &Database, after: &[u8], rows: usize) -> Result<Checked, redb::Error> {
+    let table = database.begin_read()?.open_table(ROWS)?;
+    let from = (Bound::Excluded(after), Bound::Unbounded);
+    let mut last = None;
+    for row in table.range::<&[u8]>(from)?.take(rows) {
+        let (key, stored) = row?;
+        if unprotect(key.value(), stored.value()).is_none() {
+            return Ok(Checked::Damaged(key.value().to_vec()));
+        }
+        last = Some(key.value().to_vec());
+    }
+    Ok(last.map_or(Checked::ToTheEnd, Checked::UpTo))
 }
 
 /// True if every row is as it was written.

@@ -9,6 +9,7 @@
 
 mod faulty;
 mod mem;
+mod overlay;
 mod real;
 
 use std::fmt::Debug;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use faulty::{Fault, Faults, FaultyDisk, Operation};
 pub use mem::{Keep, MemDisk};
+pub use overlay::OverlayDisk;
 pub(crate) use real::percent;
 pub use real::{RealDisk, volume_used_percent};
 

@@ -15,6 +15,7 @@ use crate::limits::WRITE_PARTS_MAX;
 #[derive(Debug)]
 pub struct RealDisk {
     folder: PathBuf,
+    writes: bool,
 }
 
 impl RealDisk {
@@ -22,6 +23,15 @@ impl RealDisk {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            writes: true,
+        }
+    }
+
+    /// The same, of files that are opened for reading alone.
+    pub fn read_only(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            writes: false,
         }
     }
 
@@ -35,7 +45,7 @@ impl Disk for RealDisk {
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(self.writes)
             .open(self.path(name))?;
         Ok(Arc::new(RealFile(file)))
     }

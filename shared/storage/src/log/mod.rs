@@ -13,7 +13,7 @@
 //! jobs that can be carried to any thread: [`Batch`], [`Upkeep`], [`Removal`]; and in [`LogReader`].
 //!
 //! - `format`: the bytes on disk; `block`, `batch`: how they get there;
-//! - `walk`, `recovery`, `scan`: how they are found again, and what is damage;
+//! - `walk`, `recovery`, `scan`, `verify`: how they are found again, and what is damage;
 //! - `lanes`, `index_file`, `reader`: finding entries;
 //! - `segment`, `spares`, `manifest`, `removal`, `upkeep`: the files.
 
@@ -31,6 +31,7 @@ mod segment;
 mod spares;
 mod types;
 mod upkeep;
+mod verify;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -43,13 +44,16 @@ pub use reader::LogReader;
 pub use removal::Removal;
 pub use scan::Scan;
 pub use types::{
-    Address, Appended, LaneSpan, LogError, LogOptions, LogRecord, Lsn, ReadError, SegmentInfo, Tag,
-    TornTail,
+    Address, Appended, LaneSpan, LogError, LogOptions, LogRecord, Lsn, ReadError, SegmentDamage,
+    SegmentInfo, Tag, TornTail,
 };
 pub use upkeep::Upkeep;
+pub use verify::Verified;
 
 use crate::Disk;
-use crate::limits::{PAGE, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::limits::{
+    LEVEL_WITHOUT_RESERVE, PAGE, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+};
 use block::{Block, SegmentStart};
 use format::{BLOCK_HEADER, Chain, Checksum, RECORD_HEADER, RecordHeader, SegmentHeader, page_up};
 use segment::Shared;
@@ -64,6 +68,8 @@ pub struct Log {
     newest: u32,
     /// Segments before this one are closed and durable.
     newest_durable: u32,
+    /// Closed segments below this number have their index file, or it was tried.
+    indexed_below: u32,
     next_lsn: Lsn,
     chain: Chain,
     durable: Lsn,
@@ -88,7 +94,8 @@ impl Log {
     /// Opens the log in `disk`, or begins one in an empty folder. Whatever the scan yields is durable.
     ///
     /// # Errors
-    /// If what was durable is damaged or missing, if a file is of another host or format, or if the
+    /// If what was durable and is to be replayed is damaged or missing (what is not replayed is told by
+    /// [`Scan::damage`]), if a file is of another host or format, or if the
     /// disk fails. Nothing is changed on disk then.
     ///
     /// # Panics
@@ -102,12 +109,13 @@ impl Log {
         let found = recovery::recover(&*disk, &options)?;
         let shared = Shared::new(disk, options, found.segments, found.spares, found.manifest);
         let shared = Arc::new(shared);
-        let scan = Scan::new(&shared, found.torn_tail);
+        let scan = Scan::new(&shared, found.torn_tail, found.damage);
         let log = Self {
             shared,
             current: None,
             newest: found.newest,
             newest_durable: found.newest,
+            indexed_below: 0,
             next_lsn: found.next_lsn,
             chain: found.chain,
             durable: Lsn(found.next_lsn.0 - 1),
@@ -269,10 +277,8 @@ impl Log {
     /// The oldest record that is still there; the next one if there is none.
     #[must_use]
     pub fn first_lsn(&self) -> Lsn {
-        let segments = self.shared.segments();
-        segments
-            .first()
-            .map_or(Lsn(self.durable.0 + 1), |oldest| oldest.header.first_lsn)
+        let oldest = self.shared.oldest_segment();
+        oldest.map_or(Lsn(self.durable.0 + 1), |oldest| oldest.header.first_lsn)
     }
 
     /// Bytes appended in this life, record headers included.
@@ -302,6 +308,20 @@ impl Log {
             }
         };
         self.shared.segments().iter().map(info).collect()
+    }
+
+    /// Closed segments without a sound index file beside them.
+    #[must_use]
+    pub fn unindexed(&self) -> Vec<u32> {
+        let closed = self.shared.segments_in(0..self.newest_durable);
+        let unindexed = closed.iter().filter(|segment| !segment.contents().indexed);
+        unindexed.map(|segment| segment.header.number).collect()
+    }
+
+    /// The first closed segment from this number on.
+    #[must_use]
+    pub fn next_closed(&self, from: u32) -> Option<u32> {
+        self.shared.first_in(from..self.newest_durable)
     }
 
     /// Lets closed segments go, in any order. They cannot be read from now on; the job frees their
@@ -335,12 +355,16 @@ impl Log {
         }
         let make_spare = {
             let spares = self.shared.spares();
-            spares.is_empty() && !spares.given_up
+            spares.are_few() && !spares.given_up
         };
-        let mut unindexed = self.shared.segments();
-        unindexed.retain(|segment| {
-            segment.header.number < self.newest_durable && !segment.contents().indexed
-        });
+        let mut unindexed = self
+            .shared
+            .segments_in(self.indexed_below..self.newest_durable);
+        unindexed.retain(|segment| !segment.contents().indexed);
+        if unindexed.is_empty() {
+            // Asked after every batch: what is done once is not looked at again.
+            self.indexed_below = self.newest_durable;
+        }
         if !make_spare && unindexed.is_empty() {
             return None;
         }
@@ -370,7 +394,8 @@ impl Log {
     }
 
     /// How full the disk is for this log, in percent: the volume, or the share of `log_bytes_max` in
-    /// use, whichever is more.
+    /// use, whichever is more; and [`LEVEL_WITHOUT_RESERVE`] at least, if there is no room for the
+    /// segment that is held in reserve. Whoever asks now and then lets that be tried again.
     ///
     /// # Errors
     /// If the system does not say how full the volume is.
@@ -380,7 +405,14 @@ impl Log {
         let volume = volume.map_err(|e| self.shared.io(".", "measuring the volume", e))?;
         let quota = self.shared.options.log_bytes_max;
         let share = |most: u64| crate::disk::percent(self.bytes_used().into(), most.into());
-        Ok(quota.map_or(0, share).max(volume))
+        let mut spares = self.shared.spares();
+        spares.given_up = false;
+        let reserve = if spares.are_short() {
+            LEVEL_WITHOUT_RESERVE
+        } else {
+            0
+        };
+        Ok(quota.map_or(0, share).max(volume).max(reserve))
     }
 
     /// The failed write or sync after which nothing is written any more.

@@ -137,13 +137,13 @@ impl LogReader {
         Ok(())
     }
 
-    fn present(&self, number: u32) -> Result<Arc<Segment>, ReadError> {
+    pub(super) fn present(&self, number: u32) -> Result<Arc<Segment>, ReadError> {
         let removed = ReadError::Removed { segment: number };
         self.shared.segment(number).ok_or(removed)
     }
 
     /// A removed segment's file is used again; what was read from it in the meantime is no good.
-    fn still_present(&self, segment: &Arc<Segment>) -> Result<(), ReadError> {
+    pub(super) fn still_present(&self, segment: &Arc<Segment>) -> Result<(), ReadError> {
         self.present(segment.header.number).map(|_| ())
     }
 }

@@ -11,6 +11,7 @@
 //! | no sound block, but one somewhere after it | corruption |
 //! | the log would end before the LSN at which the checkpoint replays | corruption |
 //! | a missing or damaged segment, unless the manifest says that it was removed | corruption |
+//! | any of these in a closed segment of which nothing is replayed | [`SegmentDamage`] |
 //! | nothing valid here and after: zeros, or what the file held when it was used before | the end |
 //! | the same, but a block of this segment was begun here | the end, a [`TornTail`] |
 //!
@@ -28,14 +29,14 @@ use std::sync::Arc;
 
 use shoal_types::planted::{Bug, planted};
 
-use super::format::{Chain, FORMAT_VERSION, HeaderError, SEGMENT_HEADER, SegmentHeader};
+use super::format::{Chain, FORMAT_VERSION, HeaderError, SEGMENT_HEADER, Salt, SegmentHeader};
 use super::index_file;
 use super::lanes::LaneIndex;
 use super::manifest::Manifest;
 use super::segment::{Contents, End, FileKind, Segment, io_error, remove_if_there, segment_name};
 use super::spares::{Spare, Spares};
 use super::walk::{BlockWalk, Why};
-use super::{LogError, LogOptions, Lsn, TornTail};
+use super::{LogError, LogOptions, Lsn, SegmentDamage, TornTail};
 use crate::limits::{PAGE, READ_AHEAD};
 use crate::{Disk, DiskFile};
 
@@ -51,6 +52,7 @@ pub(super) struct Recovered {
     /// The chain so far.
     pub chain: Chain,
     pub torn_tail: Option<TornTail>,
+    pub damage: Vec<SegmentDamage>,
 }
 
 /// Reads the folder, decides, and cleans up.
@@ -74,14 +76,17 @@ pub(super) fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Recovered
     let (present, left_over) = numbers
         .into_iter()
         .partition(|number| *number > manifest.through || manifest.present.contains_key(number));
-    check_all_there(disk, &manifest, &present)?;
 
     let recovery = Recovery {
         disk,
         options,
         manifest: &manifest,
     };
-    let (mut segments, tail) = recovery.read(&present)?;
+    let Read {
+        mut segments,
+        tail,
+        damage,
+    } = recovery.read(&present)?;
     let newest = present.last().copied().unwrap_or(0);
     let last = segments.get(&newest).map(|segment| segment.end());
     let next_lsn = last.map_or(Lsn::FIRST, |end| end.next_lsn);
@@ -96,36 +101,26 @@ pub(super) fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Recovered
         segments,
         spares,
         torn_tail,
+        damage,
         manifest,
     })
 }
 
-/// Segments that should be there are there.
-fn check_all_there(
-    disk: &dyn Disk,
-    manifest: &Manifest,
-    present: &BTreeSet<u32>,
-) -> Result<(), LogError> {
-    let missing = |number: u32| LogError::Corruption {
-        file: disk.display(&segment_name(number)),
-        offset: 0,
-        what: "the file is missing".to_owned(),
-    };
-    if let Some(lost) = manifest.present.keys().find(|n| !present.contains(n)) {
-        return Err(missing(*lost));
-    }
-    let mut expected = manifest.through + 1;
-    for number in present.range(expected..) {
-        if *number != expected {
-            return Err(missing(expected));
-        }
-        expected += 1;
-    }
+/// Segments that should be there and are not. What follows the last one that is there cannot be known,
+/// but for what the manifest says.
+fn missing(manifest: &Manifest, present: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let listed = manifest.present.keys().copied();
+    let newest = present.last().copied().unwrap_or(0);
     // A segment is removed only after a later one became durable.
-    if manifest.through > 0 && expected == manifest.through + 1 {
-        return Err(missing(expected));
-    }
-    Ok(())
+    let at_least = if manifest.through > 0 {
+        manifest.through + 1
+    } else {
+        0
+    };
+    let expected = listed.chain(manifest.through + 1..=newest.max(at_least));
+    expected
+        .filter(|number| !present.contains(number))
+        .collect()
 }
 
 /// How the walk through the last segment ended.
@@ -142,6 +137,43 @@ struct Recovery<'a> {
 
 type Segments = BTreeMap<u32, Arc<Segment>>;
 
+/// Files by number; of a damaged one, what is wrong.
+type Opened = BTreeMap<u32, Result<(SegmentHeader, Arc<dyn DiskFile>), LogError>>;
+
+/// What the segments hold.
+struct Read {
+    segments: Segments,
+    tail: Tail,
+    damage: Vec<SegmentDamage>,
+}
+
+/// A damaged segment of which nothing is replayed.
+struct Borne {
+    damage: SegmentDamage,
+    header: SegmentHeader,
+    /// `None` if it is missing.
+    file: Option<Arc<dyn DiskFile>>,
+    contents: Contents,
+}
+
+/// Where the first sound segment after this one begins: this one ended there at the latest.
+fn end_before(number: u32, opened: &Opened) -> Option<(Lsn, Chain)> {
+    let later = opened.range(number + 1..);
+    let mut sound = later.filter_map(|(_, segment)| segment.as_ref().ok());
+    sound
+        .next()
+        .map(|(later, _)| (later.first_lsn, later.chain))
+}
+
+/// Damage may turn out not to matter; a disk that fails, or a file of somebody else's, always does.
+fn bearable<T>(result: Result<T, LogError>) -> Result<Result<T, LogError>, LogError> {
+    match result {
+        Err(error @ LogError::Corruption { .. }) => Ok(Err(error)),
+        Err(error) => Err(error),
+        Ok(sound) => Ok(Ok(sound)),
+    }
+}
+
 impl Recovery<'_> {
     fn failed(&self, number: u32, doing: &'static str) -> impl Fn(io::Error) -> LogError + '_ {
         move |source| io_error(self.disk, &segment_name(number), doing, source)
@@ -155,39 +187,125 @@ impl Recovery<'_> {
         }
     }
 
-    /// Opens every segment and finds out what it holds.
-    fn read(&self, present: &BTreeSet<u32>) -> Result<(Segments, Tail), LogError> {
+    /// Opens every segment and finds out what it holds. Damage is borne where nothing is replayed.
+    fn read(&self, present: &BTreeSet<u32>) -> Result<Read, LogError> {
+        let missing = missing(self.manifest, present);
         let mut opened = BTreeMap::new();
-        for number in present {
-            opened.insert(*number, self.open_segment(*number)?);
+        for number in present.union(&missing) {
+            let segment = if missing.contains(number) {
+                Err(self.damaged(*number, 0, "the file is missing"))
+            } else {
+                self.open_segment(*number)
+            };
+            opened.insert(*number, bearable(segment)?);
         }
-        let mut segments = BTreeMap::new();
-        let mut tail = Tail { torn: false };
-        for (number, (header, file)) in &opened {
-            let next = opened.get(&(number + 1)).map(|(next, _)| next);
-            let listed = self.manifest.present.get(number);
-            let listed = listed.map(|end| (end.next_lsn, end.chain));
-            let followed = next.map(|next| (next.first_lsn, next.chain));
-            let mut ends = listed.into_iter().chain(followed);
-            let contents = match ends.next() {
-                Some(end) => {
-                    if ends.any(|other| other != end) {
-                        let what = "the manifest and the next segment do not agree on its end";
-                        return Err(self.damaged(*number, 0, what));
-                    }
-                    self.closed_contents(header, file, end)?
+        let mut read = Read {
+            segments: BTreeMap::new(),
+            tail: Tail { torn: false },
+            damage: Vec::new(),
+        };
+        for (number, segment) in &opened {
+            let exact = self.end_of(*number, &opened)?;
+            let end = exact.or_else(|| end_before(*number, &opened));
+            let contents = match (segment, exact) {
+                (Ok((header, file)), Some(end)) => {
+                    bearable(self.closed_contents(header, file, end))?
                 }
-                None => {
+                // The segment behind it is lost, and with it what this one's end was.
+                (Ok((header, file)), None) if end.is_some() => bearable(
+                    self.last_contents(header, file)
+                        .map(|(contents, _)| contents),
+                )?,
+                (Ok((header, file)), None) => {
                     let (contents, found) = self.last_contents(header, file)?;
-                    tail = found;
-                    contents
+                    read.tail = found;
+                    Ok(contents)
                 }
+                (Err(damage), _) => Err(damage.clone()),
+            };
+            let (header, file, contents) = match (segment, contents) {
+                (Ok((header, file)), Ok(contents)) => (*header, Arc::clone(file), contents),
+                (_, Err(damage)) => {
+                    let found = self.bear(damage, *number, end)?;
+                    read.damage.push(found.damage);
+                    match found.file {
+                        Some(file) => (found.header, file, found.contents),
+                        None => continue,
+                    }
+                }
+                (Err(_), Ok(_)) => unreachable!("what cannot be opened has no contents"),
             };
             let bytes = file.len().map_err(self.failed(*number, "opening"))?;
-            let segment = Segment::new(*header, Arc::clone(file), bytes, contents);
-            segments.insert(*number, Arc::new(segment));
+            let segment = Segment::new(header, file, bytes, contents);
+            read.segments.insert(*number, Arc::new(segment));
         }
-        Ok((segments, tail))
+        Ok(read)
+    }
+
+    /// Where a segment ends, if something that comes after it says so: the record that comes next, and
+    /// the chain.
+    fn end_of(&self, number: u32, opened: &Opened) -> Result<Option<(Lsn, Chain)>, LogError> {
+        let listed = self.manifest.present.get(&number);
+        let listed = listed.map(|end| (end.next_lsn, end.chain));
+        let next = opened
+            .get(&(number + 1))
+            .and_then(|next| next.as_ref().ok());
+        let followed = next.map(|(next, _)| (next.first_lsn, next.chain));
+        if let (Some(listed), Some(followed)) = (listed, followed)
+            && listed != followed
+        {
+            let what = "the manifest and the next segment do not agree on its end";
+            return Err(self.damaged(number, 0, what));
+        }
+        Ok(listed.or(followed))
+    }
+
+    /// Takes a damaged segment for what it is, if the checkpoint covers it.
+    fn bear(
+        &self,
+        damage: LogError,
+        number: u32,
+        end: Option<(Lsn, Chain)>,
+    ) -> Result<Borne, LogError> {
+        let covered = end.filter(|(next_lsn, _)| *next_lsn <= self.options.replay_from);
+        let (Some((next_lsn, chain)), LogError::Corruption { file, offset, what }) =
+            (covered, &damage)
+        else {
+            return Err(damage);
+        };
+        let damage = SegmentDamage {
+            segment: number,
+            file: file.clone(),
+            offset: *offset as u32,
+            what: what.clone(),
+        };
+        tracing::error!(%damage, "part of the log is lost here; no record of it is replayed");
+        let opened = self.disk.open(&segment_name(number)).ok();
+        let bytes = opened.as_ref().and_then(|file| file.len().ok());
+        let header = SegmentHeader {
+            number,
+            salt: Salt(0),
+            owner: self.options.owner,
+            first_lsn: next_lsn,
+            chain,
+        };
+        let contents = Contents {
+            end: End {
+                // What a body's own checksum finds sound is sound, wherever it lies.
+                offset: bytes.map_or(0, |bytes| bytes.min(u32::MAX.into()) as u32),
+                next_lsn,
+                chain,
+            },
+            lanes: LaneIndex::default(),
+            // An index would hide the damage from the next start.
+            indexed: true,
+        };
+        Ok(Borne {
+            damage,
+            header,
+            file: opened,
+            contents,
+        })
     }
 
     fn open_segment(&self, number: u32) -> Result<(SegmentHeader, Arc<dyn DiskFile>), LogError> {
@@ -230,10 +348,14 @@ impl Recovery<'_> {
         (next_lsn, chain): (Lsn, Chain),
     ) -> Result<Contents, LogError> {
         let fits = |end: &End| (end.next_lsn, end.chain) == (next_lsn, chain);
+        let number = header.number;
         if let Some(contents) = index_file::load(self.disk, header, fits) {
+            let bytes = file.len().map_err(self.failed(number, "opening"))?;
+            if bytes < contents.end.offset.into() {
+                return Err(self.damaged(number, bytes as u32, "the file is cut off"));
+            }
             return Ok(contents);
         }
-        let number = header.number;
         let failed = self.failed(number, "scanning");
         let mut walk = self.walk(header, file)?;
         let mut lanes = LaneIndex::default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::segment::{End, Segment, Shared, segment_name};
 use super::walk::{BlockWalk, FoundRecord, SoundBlock};
-use super::{LogError, LogRecord, Lsn, TornTail};
+use super::{LogError, LogRecord, Lsn, SegmentDamage, TornTail};
 use crate::limits::{PAGE, READ_AHEAD};
 
 /// The records from `replay_from` on, in order, each checked. Ends after the first error. Reads one
@@ -21,6 +21,7 @@ pub struct Scan {
     ahead: VecDeque<(Arc<Segment>, End)>,
     current: Option<Current>,
     torn_tail: Option<TornTail>,
+    damage: Vec<SegmentDamage>,
 }
 
 #[derive(Debug)]
@@ -32,7 +33,11 @@ struct Current {
 }
 
 impl Scan {
-    pub(super) fn new(shared: &Arc<Shared>, torn_tail: Option<TornTail>) -> Self {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        torn_tail: Option<TornTail>,
+        damage: Vec<SegmentDamage>,
+    ) -> Self {
         let from = shared.options.replay_from;
         let segments = shared.segments().into_iter();
         let with_ends = segments.map(|segment| {
@@ -45,6 +50,7 @@ impl Scan {
             ahead: with_ends.filter(|(_, end)| end.next_lsn > from).collect(),
             current: None,
             torn_tail,
+            damage,
         }
     }
 
@@ -52,6 +58,13 @@ impl Scan {
     #[must_use]
     pub fn torn_tail(&self) -> Option<&TornTail> {
         self.torn_tail.as_ref()
+    }
+
+    /// Segments before the first record to be replayed that were found damaged or missing. What else
+    /// stands in them may be damaged too: only the body's own checksum tells.
+    #[must_use]
+    pub fn damage(&self) -> &[SegmentDamage] {
+        &self.damage
     }
 
     fn advance(&mut self) -> Result<Option<LogRecord>, LogError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -188,6 +189,29 @@ impl Shared {
     pub(super) fn segments(&self) -> Vec<Arc<Segment>> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         segments.values().cloned().collect()
+    }
+
+    /// Those of these numbers that are there, oldest first.
+    pub(super) fn segments_in(&self, numbers: Range<u32>) -> Vec<Arc<Segment>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments
+            .range(numbers)
+            .map(|(_, s)| Arc::clone(s))
+            .collect()
+    }
+
+    /// The number of the oldest of these that is there.
+    pub(super) fn first_in(&self, numbers: Range<u32>) -> Option<u32> {
+        if numbers.is_empty() {
+            return None;
+        }
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.range(numbers).next().map(|(number, _)| *number)
+    }
+
+    pub(super) fn oldest_segment(&self) -> Option<Arc<Segment>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.values().next().cloned()
     }
 
     pub(super) fn add_segment(&self, segment: Arc<Segment>) {

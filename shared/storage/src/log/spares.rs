@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::limits::SPARES_MAX;
+use crate::limits::{SPARES_MAX, SPARES_READY};
 use crate::{Disk, DiskFile};
 
 /// How much of a new spare is written and synced at once: a commit that comes in between waits for
@@ -18,6 +18,8 @@ pub(super) struct Spares {
     next: u64,
     /// No room for another; not tried again until something changes.
     pub given_up: bool,
+    /// The last attempt to make one found no room, and none has come since.
+    no_room: bool,
 }
 
 /// A file that may become a segment.
@@ -35,11 +37,24 @@ impl Spares {
             ready: Vec::new(),
             next: used.max().map_or(1, |n| n + 1),
             given_up: false,
+            no_room: false,
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty()
+    /// True if fewer are ready than there should be.
+    pub(super) fn are_few(&self) -> bool {
+        self.ready.len() < SPARES_READY
+    }
+
+    /// There is no room to make another.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = true;
+        self.no_room = true;
+    }
+
+    /// True if what is ready is all that there will be until something is freed.
+    pub(super) fn are_short(&self) -> bool {
+        self.no_room && self.are_few()
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -49,6 +64,7 @@ impl Spares {
     pub(super) fn add(&mut self, spare: Spare) {
         self.ready.push(spare);
         self.given_up = false;
+        self.no_room = false;
     }
 
     /// Takes one of exactly this size.
@@ -68,7 +84,8 @@ impl Spare {
     /// Makes one, filled with zeros. Leaves nothing behind if that fails.
     pub(super) fn make(disk: &dyn Disk, name: String, bytes: u64) -> io::Result<Self> {
         let file = disk.create(&name)?;
-        match fill(&*file, bytes) {
+        // All of the room is claimed first: a disk that does not have it says so at once.
+        match file.allocate(bytes).and_then(|()| fill(&*file, bytes)) {
             Ok(()) => Ok(Self { name, file, bytes }),
             Err(error) => {
                 // The error that counts is the first one.

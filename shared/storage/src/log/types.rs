@@ -190,12 +190,35 @@ pub struct LaneSpan {
     pub last: u64,
 }
 
+/// A closed segment that cannot be read in part or as a whole. The checkpoint covers all of it, so that
+/// nothing is replayed from it: only bodies, and entries for peers, are lost with it here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentDamage {
+    /// The segment's number.
+    pub segment: u32,
+    /// Its file.
+    pub file: String,
+    /// Bytes from the start of the file to the first place that is not sound.
+    pub offset: u32,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for SegmentDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            file, offset, what, ..
+        } = self;
+        write!(f, "{file} is damaged at offset {offset}: {what}")
+    }
+}
+
 /// Why the log cannot go on. Cloneable, since it is final and asked for again.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     /// What was once durable is damaged or gone. Nothing was changed.
     #[error(
-        "{file} is damaged at offset {offset}: {what}. Nothing was changed; restore the file or replace this host"
+        "{file} is damaged at offset {offset}: {what}. Nothing was changed; restore the file, or replace this host (`shoal host replace`)"
     )]
     Corruption {
         /// The damaged file.

@@ -47,7 +47,7 @@ impl Upkeep {
                 Ok(())
             }
             Err(source) => {
-                spares.given_up = true;
+                spares.give_up();
                 Err(self.shared.io(&name, "filling a spare segment", source))
             }
         }

@@ -184,8 +184,10 @@ fn a_manifest_that_is_cut_or_gone_is_refused_and_an_index_is_made_again() {
         assert!(names_file(&error, "manifest"), "{len}: {error}");
     }
     disk.remove("manifest").unwrap();
-    let error = open_all(Arc::new(disk), later).unwrap_err();
+    let error = open_all(Arc::new(disk.clone()), options(7)).unwrap_err();
     assert!(names_file(&error, FIRST), "{error}");
+    let (_, scan) = shoal_storage::Log::open(Arc::new(disk), later).unwrap();
+    assert_eq!(scan.damage()[0].file, FIRST, "nothing is replayed from it");
 }
 
 /// Opens what is left, appends one record, opens again: what was left and the new record, and nothing

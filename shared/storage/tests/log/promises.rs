@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::support::{append, assert_exact, entry, flush, open, open_all, options, payload};
 use bytes::Bytes;
 use shoal_storage::{
-    Disk, Fault, FaultyDisk, Keep, LogError, LogOptions, Lsn, MemDisk, Operation, ReadError, Tag,
+    Disk, Fault, FaultyDisk, Keep, Log, LogError, LogOptions, Lsn, MemDisk, Operation, ReadError,
+    Tag,
 };
 use shoal_types::{BodyRef, HostId, ViewNumber};
 
@@ -243,7 +244,7 @@ fn a_damaged_index_file_is_made_again() {
     append(&mut log, Tag::NONE, 1);
     flush(&mut log);
     log.upkeep().unwrap().run().unwrap();
-    assert!(log.upkeep().is_none());
+    assert!(log.unindexed().is_empty());
 }
 
 #[test]
@@ -251,9 +252,7 @@ fn an_index_file_of_another_segment_is_not_believed() {
     let disk = MemDisk::new();
     let mut log = fill_segments(&disk, 4);
     log.upkeep().unwrap().run().unwrap();
-    let lanes = |log: &shoal_storage::Log| -> Vec<_> {
-        log.segments().into_iter().map(|s| s.lanes).collect()
-    };
+    let lanes = |log: &Log| -> Vec<_> { log.segments().into_iter().map(|s| s.lanes).collect() };
     let expected = lanes(&log);
     disk.rename("0000000001.index", "0000000002.index").unwrap();
     let (log, _) = open(&disk, 2).unwrap();
@@ -314,7 +313,7 @@ fn the_last_segment_is_cut_to_its_contents_at_a_restart_and_is_no_spare_later() 
     assert!(!names.contains("spare"), "{names}");
 }
 
-fn fill_segments(disk: &MemDisk, count: usize) -> shoal_storage::Log {
+fn fill_segments(disk: &MemDisk, count: usize) -> Log {
     let (mut log, _) = open(disk, 1).unwrap();
     while log.segments().len() < count {
         let tag = entry(1, 1, log.next_lsn().0);
@@ -343,9 +342,7 @@ fn removed_segments_are_unreadable_at_once_and_gone_after_a_restart() {
     removal.run().unwrap();
     log.remove_segments(&[1]).run().unwrap();
     assert_eq!(log.bytes_used(), before - 3 * (32 << 10));
-    let left = |log: &shoal_storage::Log| -> Vec<u32> {
-        log.segments().iter().map(|s| s.number).collect()
-    };
+    let left = |log: &Log| -> Vec<u32> { log.segments().iter().map(|s| s.number).collect() };
     assert_eq!(left(&log), [2, 4, 6, 7, 8]);
     let next = log.next_lsn();
     let recent = LogOptions {
@@ -385,7 +382,7 @@ fn a_removed_segment_that_replay_needs_is_refused() {
 }
 
 #[test]
-fn a_missing_segment_that_was_not_removed_is_corruption() {
+fn a_missing_segment_that_was_not_removed_is_corruption_or_told_if_nothing_is_replayed_from_it() {
     for number in 1..=7u32 {
         for removed_before in [&[][..], &[2, 4]] {
             if removed_before.contains(&number) {
@@ -402,17 +399,25 @@ fn a_missing_segment_that_was_not_removed_is_corruption() {
                 replay_from,
                 ..options(2)
             };
-            let opened = open_all(Arc::new(disk.clone()), recent);
+            let refused = |disk: MemDisk, options| match Log::open(Arc::new(disk), options) {
+                Err(LogError::Corruption { file, .. }) => file,
+                other => panic!("{:?}", other.map(|_| ())),
+            };
             if number == 7 {
                 // The very last one: nothing in the folder says that it was there.
-                assert_eq!(opened.unwrap().1.len(), 0);
+                let (_, scan) = Log::open(Arc::new(disk), recent).unwrap();
+                assert_eq!(scan.count(), 0);
                 continue;
             }
-            let error = opened.unwrap_err();
-            let LogError::Corruption { file, .. } = &error else {
-                panic!("{error}");
-            };
-            assert_eq!(*file, name);
+            if removed_before.is_empty() {
+                assert_eq!(refused(disk.fork(), options(2)), name);
+            }
+            let (log, scan) = Log::open(Arc::new(disk), recent).unwrap();
+            let damage: Vec<u32> = scan.damage().iter().map(|d| d.segment).collect();
+            assert_eq!(damage, [number]);
+            assert_eq!(scan.damage()[0].file, name);
+            let there = log.segments().into_iter().map(|s| s.number);
+            assert!(!there.collect::<Vec<_>>().contains(&number));
         }
     }
 }
@@ -421,12 +426,14 @@ fn a_missing_segment_that_was_not_removed_is_corruption() {
 fn spares_are_made_ahead_and_removed_segments_are_used_again() {
     let disk = MemDisk::new();
     let mut log = fill_segments(&disk, 6);
-    log.upkeep().unwrap().run().unwrap();
+    for _ in 0..2 {
+        log.upkeep().unwrap().run().unwrap();
+    }
     assert!(log.upkeep().is_none(), "nothing more to do");
     log.remove_segments(&[1, 2, 3]).run().unwrap();
     let files = || -> BTreeSet<String> { disk.list().unwrap().into_iter().collect() };
     let spares = || files().iter().filter(|n| n.starts_with("spare-")).count();
-    assert_eq!(spares(), 2, "one made, one used, the others deleted");
+    assert_eq!(spares(), 2, "those made, the removed ones deleted");
     let first = log.next_lsn();
     while log.segments().len() < 6 {
         append(&mut log, Tag::NONE, 1_000);
@@ -472,7 +479,7 @@ fn a_failed_write_or_sync_is_final() {
 }
 
 #[test]
-fn no_room_for_a_spare_is_no_harm_and_is_not_tried_again_and_again() {
+fn no_room_for_a_spare_counts_as_a_full_disk_until_there_is_room() {
     let disk = MemDisk::new();
     let (mut log, _) = open(&disk, 1).unwrap();
     append(&mut log, Tag::NONE, 10);
@@ -482,9 +489,20 @@ fn no_room_for_a_spare_is_no_harm_and_is_not_tried_again_and_again() {
     assert!(error.to_string().contains("spare"), "{error}");
     assert!(log.upkeep().is_none());
     assert_eq!(disk.list().unwrap().len(), 1, "no half a spare is left");
-    assert_eq!(log.level_percent().unwrap(), 80);
+    assert_eq!(log.level_percent().unwrap(), 95, "80 % are used");
+    log.upkeep().unwrap().run().unwrap_err();
+    assert_eq!(log.level_percent().unwrap(), 95);
     append(&mut log, Tag::NONE, 10);
     assert_eq!(flush(&mut log), Lsn(2), "the open segment has its space");
+    disk.set_capacity(None);
+    for _ in 0..2 {
+        log.upkeep().unwrap().run().unwrap();
+    }
+    assert_eq!(
+        log.level_percent().unwrap(),
+        0,
+        "room again, without a restart"
+    );
 }
 
 #[test]

@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 pub use pushes::Pusher;
 
 use crate::call::Response;
-use crate::handshake;
+use crate::handshake::{self, HandshakeError};
 use crate::identity::{Identity, Remote, Role};
 use crate::peers::PeerEvent;
 use crate::{limits, metric_names};
@@ -173,6 +173,10 @@ impl<S: HostService, E: From<PeerEvent>> Port<S, E> {
                 metrics::counter!(metric_names::HANDSHAKES_FAILED, "reason" => reason).increment(1);
                 if let Some(passed_over) = FAILED.allow() {
                     debug!(%error, passed_over, "handshake failed");
+                }
+                if let HandshakeError::Sought(sought) = error {
+                    // It dials again; one that finds no room is not missed.
+                    _ = self.peers.try_send(PeerEvent::Sought(sought).into());
                 }
                 return;
             }

@@ -37,6 +37,9 @@ struct State {
     partitions: BTreeMap<PartitionId, Partition>,
     deleted: BTreeMap<PartitionId, Revision>,
     formed: BTreeMap<HostId, ClusterSpec>,
+    learning: BTreeMap<HostId, ClusterSpec>,
+    /// Every list that a member was told, in order.
+    ordered: Vec<ClusterSpec>,
     executed: Vec<Executed>,
 }
 
@@ -95,6 +98,18 @@ impl World {
     /// From now on clusters answer that they are not ready, or execute again.
     pub(crate) fn refuse(&self, refuse: bool) {
         self.0.refusing.store(refuse, Ordering::Relaxed);
+    }
+
+    /// Every list of members that a member was told, in order.
+    pub(crate) fn ordered(&self) -> Vec<ClusterSpec> {
+        self.state().ordered.clone()
+    }
+
+    fn not_refusing(&self) -> Result<(), Refusal> {
+        match self.0.refusing.load(Ordering::Relaxed) {
+            true => Err(Refusal::not_applied(ErrorCode::NotReady, "told to refuse")),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn partition(&self, partition: PartitionId) -> Option<Partition> {
@@ -181,10 +196,10 @@ impl Fake {
             incarnation: self.incarnation,
             address: self.address.clone(),
             zone: self.zone.clone(),
-            state: if formed.is_some() {
-                HostState::Acting
-            } else {
-                HostState::Unassigned
+            state: match &formed {
+                Some(_) if members.contains(&self.id) => HostState::Acting,
+                Some(_) => HostState::Removed,
+                None => HostState::Unassigned,
             },
             cluster: formed.as_ref().map(|spec| spec.cluster),
             view: ViewSummary {
@@ -195,6 +210,9 @@ impl Fake {
             clock: now(),
             messages: 0,
             message_bytes: 0,
+            executed: Default::default(),
+            state_hash: 0,
+            trouble: None,
             disk_used_percent: 7,
         }
     }
@@ -211,6 +229,51 @@ impl Fake {
         } else {
             Err(Refusal::not_applied(ErrorCode::Fenced, "formed otherwise"))
         }
+    }
+
+    fn learn(&self, spec: ClusterSpec) -> Result<HostReply, Refusal> {
+        self.world.not_refusing()?;
+        let mut state = self.world.state();
+        state.learning.insert(self.id, spec);
+        Ok(HostReply::Learning)
+    }
+
+    /// As real hosts do: one host of difference, fenced by the revision, the newcomer having been told.
+    fn change(&self, spec: ClusterSpec) -> Result<HostReply, Refusal> {
+        self.world.not_refusing()?;
+        let mut state = self.world.state();
+        let present = state.formed.get(&self.id).cloned();
+        let present = present.filter(|present| present.members.iter().any(|m| m.host == self.id));
+        let refused = |code, why: &'static str| Err(Refusal::not_applied(code, why));
+        let Some(present) = present else {
+            return refused(ErrorCode::NotReady, "no member");
+        };
+        state.ordered.push(spec.clone());
+        if present == spec {
+            return Ok(HostReply::MembersChanged);
+        }
+        if spec.revision <= present.revision {
+            return refused(ErrorCode::Fenced, "stale");
+        }
+        let only = |a: &ClusterSpec, b: &ClusterSpec| -> Vec<HostId> {
+            let of_b: Vec<_> = b.members.iter().map(|m| m.host).collect();
+            let hosts = a.members.iter().map(|m| m.host);
+            hosts.filter(|host| !of_b.contains(host)).collect()
+        };
+        let (come, go) = (only(&spec, &present), only(&present, &spec));
+        if come.len() + go.len() > 1 {
+            return refused(ErrorCode::InvalidRequest, "more than one");
+        }
+        if come
+            .iter()
+            .any(|host| state.learning.get(host) != Some(&spec))
+        {
+            return refused(ErrorCode::NotReady, "the newcomer was not told");
+        }
+        for member in spec.members.iter().map(|m| m.host).chain(go) {
+            state.formed.insert(member, spec.clone());
+        }
+        Ok(HostReply::MembersChanged)
     }
 
     fn execute(
@@ -316,10 +379,10 @@ impl HostService for Fake {
         let result = match request {
             HostRequest::Form { spec } => self.form(spec),
             HostRequest::Execute { cluster, request } => self.execute(cluster, request),
-            HostRequest::Query { .. }
-            | HostRequest::Status
-            | HostRequest::ChangeMembers { .. }
-            | HostRequest::Learn { .. } => panic!("the manager does not ask"),
+            HostRequest::Status => Ok(HostReply::Status(Box::new(self.status()))),
+            HostRequest::Learn { spec } => self.learn(spec),
+            HostRequest::ChangeMembers { spec } => self.change(spec),
+            HostRequest::Query { .. } => panic!("the manager does not ask"),
         };
         Response {
             clock: now(),

@@ -33,7 +33,38 @@ fn cluster() -> Value {
             ),
             ("queues", count("Queues placed there.")),
             ("messages", count("Messages waiting there.")),
+            (
+                "only",
+                text("The member that alone is to take commands, if an operator wants that."),
+            ),
+            ("change", change()),
         ],
+    )
+}
+
+fn change() -> Value {
+    let fields = vec![
+        (
+            "steps",
+            list(
+                "What is still to be done, in this order.",
+                serde_json::json!({
+                    "description": "`{\"add\": HOST}`, `{\"remove\": HOST}`, `{\"only\": HOST}` or `\"all\"`.",
+                    "type": ["object", "string"],
+                }),
+            ),
+        ),
+        ("progress", text("How far the first step is, for people.")),
+        (
+            "asked_at",
+            count("When it was asked for: microseconds since 1970."),
+        ),
+    ];
+    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    object(
+        "The change of its members that is under way, if one is.",
+        &required,
+        fields,
     )
 }
 
@@ -45,7 +76,18 @@ fn host() -> Value {
         ("cluster", or_null(text("Its cluster, if it has one."))),
         (
             "state",
-            word("What it said last.", &["unassigned", "joining", "acting"]),
+            word(
+                "What it said last.",
+                &[
+                    "unassigned",
+                    "joining",
+                    "acting",
+                    "learning",
+                    "needs_snapshot",
+                    "removed",
+                    "forgotten",
+                ],
+            ),
         ),
         ("alive", boolean("True if it was heard from lately.")),
         (
@@ -60,7 +102,14 @@ fn host() -> Value {
             "disk_used_percent",
             whole("Percent of its data volume in use.", 0, 100),
         ),
+        ("executed", text("The entry executed last: view/time/lane.")),
+        (
+            "state_hash",
+            text("The hash of everything executed, 16 hex digits."),
+        ),
+        ("trouble", text("Why it takes no commands, if it said why.")),
     ];
-    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let always = fields.iter().map(|(name, _)| *name);
+    let required: Vec<&str> = always.filter(|name| *name != "trouble").collect();
     object("A host.", &required, fields)
 }

@@ -7,6 +7,7 @@ use crate::limits::PAGE;
 
 const PAGE_BYTES: usize = PAGE as usize;
 type Page = [u8; PAGE_BYTES];
+static ZEROS: Page = [0; PAGE_BYTES];
 
 /// A file's bytes as written and as synced.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,18 @@ pub(super) struct Contents {
     pub synced: Image,
     /// Pages that may differ.
     dirty: BTreeSet<u64>,
+    open: Handle,
+}
+
+/// While one is held, the file is open.
+#[derive(Debug, Default)]
+pub(super) struct Handle(Arc<()>);
+
+impl Clone for Handle {
+    /// Of a file that is copied nothing is open.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// Pages are shared between the two images until they are written. A missing page is zeros.
@@ -25,6 +38,14 @@ pub(super) struct Image {
 }
 
 impl Contents {
+    pub(super) fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.open.0))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        Arc::strong_count(&self.open.0) > 1
+    }
+
     pub(super) fn crash(&mut self, draw: &mut Draw) {
         let mut after = self.synced.clone();
         if draw.keeps() {
@@ -93,8 +114,8 @@ impl Image {
             let (page, within, n) = split(offset + done as u64, bytes.len() - done);
             let part = &bytes[done..done + n];
             // Zeros onto nothing stay nothing: zero-filled files cost no memory.
-            if self.pages.contains_key(&page) || part.iter().any(|b| *b != 0) {
-                let zeros = || Arc::new([0; PAGE_BYTES]);
+            if self.pages.contains_key(&page) || part != &ZEROS[..n] {
+                let zeros = || Arc::new(ZEROS);
                 let bytes = Arc::make_mut(self.pages.entry(page).or_insert_with(zeros));
                 bytes[within..within + n].copy_from_slice(part);
             }

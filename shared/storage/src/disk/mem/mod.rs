@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Disk, DiskFile};
-use image::{Contents, Draw};
+use image::{Contents, Draw, Handle};
 
 /// What a crash leaves of what was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ struct State {
     life: u64,
     next_file: u64,
     files: BTreeMap<u64, Contents>,
+    /// Files whose removal is synced, until their last handle is gone.
+    unlinked: BTreeSet<u64>,
     names: BTreeMap<String, u64>,
     synced_names: BTreeMap<String, u64>,
     /// What was done to `names` since `synced_names`.
@@ -81,6 +83,7 @@ impl MemDisk {
         for file in state.files.values_mut() {
             file.crash(&mut draw);
         }
+        state.unlinked.clear();
         let named: BTreeSet<u64> = names.values().copied().collect();
         state.files.retain(|file, _| named.contains(file));
         state.names.clone_from(&names);
@@ -96,6 +99,7 @@ impl MemDisk {
             life: 0,
             next_file: state.next_file,
             files: files.collect(),
+            unlinked: state.unlinked.clone(),
             names: state.names.clone(),
             synced_names: state.synced_names.clone(),
             changes: state.changes.clone(),
@@ -127,10 +131,12 @@ impl MemDisk {
     }
 
     fn handle(&self, id: u64) -> Arc<dyn DiskFile> {
+        let state = self.state();
         Arc::new(MemFile {
             disk: self.clone(),
-            life: self.state().life,
+            life: state.life,
             id,
+            _open: state.files[&id].handle(),
         })
     }
 }
@@ -183,9 +189,18 @@ impl Disk for MemDisk {
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        let mut state = self.state();
-        state.changes.clear();
-        state.synced_names = state.names.clone();
+        let state = &mut *self.state();
+        for change in state.changes.drain(..) {
+            state.unlinked.extend(change.apply(&mut state.synced_names));
+        }
+        let files = &mut state.files;
+        state.unlinked.retain(|id| {
+            let open = files.get(id).is_some_and(Contents::is_open);
+            if !open {
+                files.remove(id);
+            }
+            open
+        });
         Ok(())
     }
 
@@ -215,18 +230,15 @@ impl State {
 }
 
 impl Change {
-    fn apply(&self, names: &mut BTreeMap<String, u64>) {
+    /// Gives the file that lost its name by it.
+    fn apply(&self, names: &mut BTreeMap<String, u64>) -> Option<u64> {
         match self {
-            Self::Add(name, id) => {
-                names.insert(name.clone(), *id);
-            }
+            Self::Add(name, id) => names.insert(name.clone(), *id),
             Self::Rename(from, to) => {
                 let id = names.remove(from).expect("changes are kept in order");
-                names.insert(to.clone(), id);
+                names.insert(to.clone(), id)
             }
-            Self::Remove(name) => {
-                names.remove(name);
-            }
+            Self::Remove(name) => names.remove(name),
         }
     }
 }
@@ -240,6 +252,7 @@ struct MemFile {
     disk: MemDisk,
     life: u64,
     id: u64,
+    _open: Handle,
 }
 
 impl MemFile {
@@ -351,6 +364,21 @@ mod tests {
             b"synced",
             "the next crash takes it all the same"
         );
+    }
+
+    #[test]
+    fn a_removed_file_takes_no_memory_once_nobody_has_it_open() {
+        let disk = MemDisk::new();
+        let file = disk.create("f").unwrap();
+        file.write_at(0, &[b"x"]).unwrap();
+        disk.sync_folder().unwrap();
+        disk.remove("f").unwrap();
+        assert_eq!(disk.state().files.len(), 1, "a crash may bring it back");
+        disk.sync_folder().unwrap();
+        assert_eq!(file.read_at(0, &mut [0]).ok(), Some(()), "it is open");
+        drop(file);
+        disk.sync_folder().unwrap();
+        assert_eq!(disk.state().files.len(), 0);
     }
 
     #[test]

@@ -1,0 +1,75 @@
+//! What comes out of a turn of the core: everything that takes I/O, for the driver to carry out.
+
+use shoal_queue::Frozen;
+use shoal_replication::{EngineCheckpoint, Message};
+use shoal_storage::{Batch, Lsn, Removal, Upkeep};
+use shoal_types::{ClusterId, HostId, ViewNumber, ViewSummary};
+
+use super::{Answer, BodyReads, OperationId, ScrubLook, SnapshotJob};
+
+/// What the driver is to do, in this order.
+pub enum Effect {
+    /// Send messages to another host of the cluster; losing them is allowed.
+    SendPeer {
+        /// The other host.
+        to: HostId,
+        /// In order.
+        messages: Vec<Message>,
+    },
+    /// Read entries from the log and send them to a host that catches up.
+    SendEntries {
+        /// The other host.
+        to: HostId,
+        /// Which lane of which view.
+        view: ViewNumber,
+        /// The lane's owner.
+        lane: HostId,
+        /// First index.
+        from: u64,
+        /// Last index.
+        up_to: u64,
+    },
+    /// Write and sync; then call [`Core::on_written`](super::Core::on_written).
+    Write(Batch),
+    /// Answer a client.
+    Answer {
+        /// Its operation.
+        operation: OperationId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// Tell connected frontends.
+    PushView(ClusterId, ViewSummary),
+    /// Read bodies from the log; then call [`Core::on_bodies_read`](super::Core::on_bodies_read).
+    ReadBodies(BodyReads),
+    /// Look whether what is kept is still sound; then call [`Core::on_scrubbed`](super::Core::on_scrubbed).
+    Scrub(ScrubLook),
+    /// Write a checkpoint; then call [`Core::on_checkpoint_written`](super::Core::on_checkpoint_written).
+    Checkpoint(Box<PendingCheckpoint>),
+    /// Background work of the log; it can go on without it.
+    Upkeep(Upkeep),
+    /// Free the space of segments that nobody needs any more.
+    Remove(Removal),
+    /// Do this for a snapshot; then call [`Core::on_snapshot_job`](super::Core::on_snapshot_job).
+    Snapshot(SnapshotJob),
+    /// A snapshot was put in the place of this host's state. Once no job of this core is under way any
+    /// more, drop it and recover from the same disk, as after a restart of the process.
+    Restart,
+    /// The host must stop; this is why.
+    Fatal(String),
+}
+
+/// A key of the checkpoint with its new value; `None` deletes it.
+pub type Write = (Vec<u8>, Option<Vec<u8>>);
+
+/// State frozen at one position, on its way to redb.
+pub struct PendingCheckpoint {
+    /// What an earlier checkpoint could not write because the disk was full; comes first.
+    pub carried: Vec<Write>,
+    /// What changed in the queues.
+    pub state: Frozen,
+    /// The engine's part.
+    pub engine: EngineCheckpoint,
+    /// Replay starts here.
+    pub replay_from: Lsn,
+}
