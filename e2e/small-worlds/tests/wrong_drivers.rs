@@ -4,7 +4,7 @@
 use shoal_small_worlds::{Bounds, Driver, Limits, Order, Promise, search};
 
 const LIMITS: Limits = Limits {
-    states: 1_000_000,
+    states: 3_000_000,
     threads: 1,
 };
 
