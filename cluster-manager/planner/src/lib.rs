@@ -1,17 +1,37 @@
 //! Placement as a pure function: facts in, an immutable plan with reasons out.
 //!
-//! [`place`] says on which cluster a new queue goes, [`form`] which unassigned hosts become a
-//! cluster. A plan leaves no choice to whoever carries it out, and prints why it is as it is. Equal
-//! facts give equal plans, on every machine and in every release.
+//! [`plan`] says what is to be done about a fleet: replace dead hosts, relieve overheated clusters by
+//! splitting and moving queues, empty and retire clusters, merge, balance. [`place`] says on which
+//! cluster a new queue goes, [`form`] which unassigned hosts become a cluster. A plan leaves no choice to
+//! whoever carries it out, and prints why it is as it is. Equal facts give equal plans, on every machine
+//! and in every release.
 //!
-//! This crate does no I/O and reads no clock. It plans what is *new*: what is stored already is a
-//! fact, and nothing here moves it.
+//! This crate does no I/O, reads no clock and draws no random numbers. How it decides is told in
+//! `docs/planner.md`.
 
+mod balance;
+mod capacity;
+mod decide;
+mod drain;
+pub mod facts;
 mod form;
+mod health;
+mod heat;
 pub mod limits;
+mod merge;
+mod moves;
+mod overheated;
 mod place;
+mod plan;
 mod ring;
+mod round;
+mod rules;
+mod split;
 
+pub use decide::plan;
 pub use form::{FormPlan, FormRules, Held, HostFacts, NewCluster, form};
+pub use heat::{Heat, Measure, Reading, heat_of, lasting};
 pub use place::{ClusterFacts, NoCapacity, PassedOver, Placement, Why, bound, place};
+pub use plan::{Action, CapacityNeeded, Decided, NotHelped, Plan, Reason, WhyNot};
 pub use ring::Ring;
+pub use rules::{Rules, Targets};

@@ -1,0 +1,211 @@
+//! How facts change as a plan is carried out: begun, opened, drained.
+
+use shoal_types::{ClusterId, Epoch, PartitionId, QueueId, Ts};
+
+use super::{Facts, Partition, PartitionStage, Queue, Splitting};
+use crate::limits::NEGLIGIBLE;
+use crate::{Action, Decided, Heat, Reason};
+
+/// A move, split or merge that is not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The queue.
+    pub queue: QueueId,
+    /// Where the partition is that it is about.
+    pub from: ClusterId,
+    /// Where load goes.
+    pub to: Vec<ClusterId>,
+    /// How much goes to each.
+    pub carries: Heat,
+    /// Partitions that are sealed by it.
+    pub seals: Vec<PartitionId>,
+    /// Partitions that it opens.
+    pub opens: Vec<PartitionId>,
+    /// Since when the old partition is sealed; `None`: it is not yet.
+    pub sealed: Option<Ts>,
+    /// What is left in the old partition is being forwarded.
+    pub forwarding: bool,
+}
+
+impl Change {
+    /// True if the load has not gone over yet, and there is enough of it to matter.
+    pub(crate) fn unsettles(&self) -> bool {
+        self.sealed.is_none() && self.carries > NEGLIGIBLE
+    }
+}
+
+impl Facts {
+    /// Notes that an action on a queue begins; `new_id` gives the ids of new partitions. Other actions
+    /// and those that are out of date change nothing, and `false` comes back.
+    pub fn begin(
+        &mut self,
+        decided: &Decided,
+        now: Ts,
+        mut new_id: impl FnMut() -> PartitionId,
+    ) -> bool {
+        let Some((partition, epoch, mut change)) = self.change(&decided.action) else {
+            return self.begin_forwarding(&decided.action);
+        };
+        let Some(mut queue) = self.queues.get(change.queue).cloned() else {
+            return false;
+        };
+        if queue.epoch() != epoch || self.changes.contains_key(&partition) {
+            return false;
+        }
+        let opens_on = match &decided.action {
+            Action::Merge { .. } if queue.splitting == Splitting::ByMessage => Vec::new(),
+            Action::Split { .. } if queue.splitting == Splitting::ByGroup => {
+                [&[change.from], change.to.as_slice()].concat()
+            }
+            _ => change.to.clone(),
+        };
+        for (above, cluster) in (1..).zip(opens_on) {
+            let held = Partition {
+                partition: new_id(),
+                epoch: Epoch(epoch.0 + above),
+                cluster,
+                stage: PartitionStage::Held,
+                since: now,
+            };
+            change.opens.push(held.partition);
+            queue.partitions.push(held);
+        }
+        self.queues.put(queue);
+        match decided.reason {
+            Reason::Overheated { cluster, .. } => {
+                if let Some(cluster) = self.clusters.get_mut(&cluster) {
+                    cluster.relieved = Some(now);
+                }
+            }
+            Reason::Unbalanced { .. } => self.balanced.push_back(now),
+            _ => {}
+        }
+        for partition in change.seals.iter().copied().chain([partition]) {
+            self.changes.insert(partition, change.clone());
+        }
+        true
+    }
+
+    fn begin_forwarding(&mut self, action: &Action) -> bool {
+        let Action::Forward { partition, .. } = action else {
+            return false;
+        };
+        let change = self.changes.get_mut(partition);
+        change.map(|change| change.forwarding = true).is_some()
+    }
+
+    /// What an action on a queue comes to, before its successors exist.
+    fn change(&self, action: &Action) -> Option<(PartitionId, Epoch, Change)> {
+        let splitting = |queue| self.queues.get(queue).map(|queue: &Queue| queue.splitting);
+        let (queue, partition, epoch, from, to, carries, seals) = match action {
+            Action::Move {
+                queue,
+                partition,
+                epoch,
+                from,
+                to,
+                carries,
+            } => (
+                queue,
+                partition,
+                epoch,
+                from,
+                vec![*to],
+                carries,
+                vec![*partition],
+            ),
+            Action::Split {
+                queue,
+                partition,
+                epoch,
+                from,
+                to,
+                carries,
+            } => {
+                let seals = match splitting(*queue)? {
+                    Splitting::ByGroup => vec![*partition],
+                    _ => Vec::new(),
+                };
+                (queue, partition, epoch, from, to.clone(), carries, seals)
+            }
+            Action::Merge {
+                queue,
+                partition,
+                epoch,
+                from,
+                with,
+                to,
+                carries,
+            } => {
+                let seals = match splitting(*queue)? {
+                    Splitting::ByGroup => vec![*partition, *with],
+                    _ => vec![*partition],
+                };
+                (queue, partition, epoch, from, vec![*to], carries, seals)
+            }
+            _ => return None,
+        };
+        let change = Change {
+            queue: *queue,
+            from: *from,
+            to,
+            carries: *carries,
+            seals,
+            opens: Vec::new(),
+            sealed: None,
+            forwarding: false,
+        };
+        Some((*partition, *epoch, change))
+    }
+
+    /// Notes that the successors of a partition take sends, and that it is sealed if it is to be. Its
+    /// load has gone over.
+    pub fn opened(&mut self, partition: PartitionId, now: Ts) {
+        let Some(change) = self.changes.get(&partition).cloned() else {
+            return;
+        };
+        let Some(mut queue) = self.queues.get(change.queue).cloned() else {
+            return;
+        };
+        for known in &mut queue.partitions {
+            if change.opens.contains(&known.partition) {
+                known.stage = PartitionStage::Active;
+                known.since = now;
+            } else if change.seals.contains(&known.partition) {
+                known.stage = PartitionStage::Draining;
+            }
+        }
+        if change.opens.len() != 1 || change.seals.len() != 1 {
+            queue.resized = now;
+        }
+        self.queues.put(queue);
+        if change.carries > NEGLIGIBLE {
+            for cluster in change.to.iter().chain([&change.from]) {
+                if let Some(cluster) = self.clusters.get_mut(cluster) {
+                    cluster.settled = now;
+                }
+            }
+        }
+        if change.seals.is_empty() {
+            self.changes.remove(&partition);
+        }
+        for sealed in &change.seals {
+            if let Some(change) = self.changes.get_mut(sealed) {
+                change.sealed = Some(now);
+            }
+        }
+    }
+
+    /// Notes that a sealed partition is empty and gone.
+    pub fn drained(&mut self, partition: PartitionId) {
+        let Some(change) = self.changes.remove(&partition) else {
+            return;
+        };
+        if let Some(mut queue) = self.queues.get(change.queue).cloned() {
+            queue
+                .partitions
+                .retain(|known| known.partition != partition);
+            self.queues.put(queue);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! How hot a cluster is: the largest of its measures over its target.
+
+use std::fmt;
+
+use crate::facts::{Window, Windows};
+use crate::limits::WINDOWS_LASTING;
+use crate::rules::Targets;
+use shoal_types::Ts;
+
+/// A measure over its target: 1 is at the target. Kept in millionths, so that equal facts give equal
+/// plans on every machine.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Heat(u64);
+
+impl Heat {
+    /// Nothing to do.
+    pub const ZERO: Self = Self(0);
+    /// At the target.
+    pub const ONE: Self = Self(1_000_000);
+
+    /// So many hundredths of the target.
+    #[must_use]
+    pub const fn percent(hundredths: u64) -> Self {
+        Self(hundredths * 10_000)
+    }
+
+    /// So many millionths of the target.
+    #[must_use]
+    pub const fn millionths(millionths: u64) -> Self {
+        Self(millionths)
+    }
+
+    /// In millionths of the target.
+    #[must_use]
+    pub const fn as_millionths(self) -> u64 {
+        self.0
+    }
+
+    /// A measure over its target. A target of 0 counts as 1.
+    #[must_use]
+    pub fn of(measure: u64, target: u64) -> Self {
+        Self::ONE.times(measure, target)
+    }
+
+    /// This heat, times `numerator`, divided by `denominator` (0 counts as 1).
+    #[must_use]
+    pub fn times(self, numerator: u64, denominator: u64) -> Self {
+        let product = u128::from(self.0) * u128::from(numerator) / u128::from(denominator.max(1));
+        Self(u64::try_from(product).unwrap_or(u64::MAX))
+    }
+
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, or zero.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// As a number, for plots and tests.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+/// What a heat is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measure {
+    /// Operations a second.
+    Operations,
+    /// Bytes a second.
+    Bytes,
+    /// Processor time.
+    Cpu,
+    /// How long a commit takes.
+    CommitLatency,
+    /// Operations that were refused as too many.
+    Refusals,
+    /// Messages that wait.
+    Backlog,
+    /// Disk space in use.
+    Disk,
+}
+
+/// What partitions are made answerable for when a measure is too high.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    Operations,
+    Bytes,
+}
+
+impl Measure {
+    const ALL: [Self; 7] = [
+        Self::Operations,
+        Self::Bytes,
+        Self::Cpu,
+        Self::CommitLatency,
+        Self::Refusals,
+        Self::Backlog,
+        Self::Disk,
+    ];
+
+    /// This measure over its target. Rates are what ordinary hosts are to bear, so their targets grow with
+    /// the cluster's weight.
+    pub(crate) fn heat(self, window: &Window, targets: &Targets, weight: u32) -> Heat {
+        let rate = |measure, target: u64| Heat::of(measure, target.saturating_mul(weight.into()));
+        match self {
+            Self::Operations => rate(window.operations, targets.operations),
+            Self::Bytes => rate(window.bytes, targets.bytes),
+            Self::Cpu => Heat::of(window.cpu_percent.into(), targets.cpu_percent.into()),
+            Self::CommitLatency => Heat::of(window.commit, targets.commit),
+            // A cluster that refuses more than now and then is full, and what it refuses comes on top.
+            Self::Refusals => {
+                let full = rate(window.refusals, targets.refusals).min(Heat::ONE);
+                full.plus(rate(window.refusals, targets.operations))
+            }
+            Self::Backlog => rate(window.backlog, targets.backlog),
+            Self::Disk => Heat::of(window.disk_percent.into(), targets.disk_percent.into()),
+        }
+    }
+
+    /// Processor time and refusals come with operations; the disk and what waits on it with bytes.
+    pub(crate) fn follows(self) -> Rate {
+        match self {
+            Self::Operations | Self::Cpu | Self::Refusals => Rate::Operations,
+            Self::Bytes | Self::CommitLatency | Self::Backlog | Self::Disk => Rate::Bytes,
+        }
+    }
+}
+
+/// A cluster's heat and which measure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reading {
+    /// The largest of the measures over their targets.
+    pub heat: Heat,
+    /// The one that is largest.
+    pub measure: Measure,
+}
+
+/// The heat of one window: the largest of all measures over their targets.
+#[must_use]
+pub fn heat_of(window: &Window, targets: &Targets, weight: u32) -> Reading {
+    let slots = Measure::ALL.map(|measure| Reading {
+        heat: measure.heat(window, targets, weight),
+        measure,
+    });
+    let hottest = slots.into_iter().max_by_key(|reading| reading.heat);
+    hottest.expect("there are measures")
+}
+
+/// The heat that was reached in at least three of the kept windows that began at `since` or later; of
+/// five windows that is the median. `None` if there are fewer than three such windows.
+#[must_use]
+pub fn lasting(windows: &Windows, since: Ts, targets: &Targets, weight: u32) -> Option<Reading> {
+    let counted = windows.iter().filter(|window| window.began >= since);
+    let mut readings: Vec<Reading> = counted
+        .map(|window| heat_of(window, targets, weight))
+        .collect();
+    readings.sort_unstable_by(|one, other| other.cmp(one));
+    readings.get(WINDOWS_LASTING - 1).copied()
+}
+
+impl fmt::Display for Heat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Rounded up to hundredths: what is above 1 must not be shown as 1.00.
+        let hundredths = self.0.div_ceil(10_000);
+        write!(f, "{}.{:02}", hundredths / 100, hundredths % 100)
+    }
+}
+
+impl fmt::Debug for Heat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Heat({}.{:06})", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Operations => "operations",
+            Self::Bytes => "bytes",
+            Self::Cpu => "processor time",
+            Self::CommitLatency => "commit latency",
+            Self::Refusals => "refusals",
+            Self::Backlog => "backlog",
+            Self::Disk => "disk space",
+        })
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.heat, self.measure)
+    }
+}

@@ -1,0 +1,115 @@
+//! Splitting a queue that is too much for one cluster.
+
+use shoal_types::ClusterId;
+
+use crate::facts::{Queue, Splitting};
+use crate::limits::{
+    PARTITIONS_MAX, SPLIT_AT_ONCE, SPLIT_COOL_DOWN, SPLIT_SHARE_PERCENT, SPLIT_TO,
+};
+use crate::round::{Candidate, Receiver, Round};
+use crate::{Action, Heat, Reading, Reason};
+
+/// Splits the queue of the partition that makes half of a cluster's heat, if there is one and it may be
+/// split. True if so.
+pub(crate) fn split_the_half(
+    round: &mut Round,
+    cluster: ClusterId,
+    reading: Reading,
+    candidates: &[Candidate],
+) -> bool {
+    let Some(largest) = candidates.first() else {
+        return false;
+    };
+    if largest.carries < reading.heat.times(SPLIT_SHARE_PERCENT, 100) {
+        return false;
+    }
+    let Some(queue) = splittable(round, largest) else {
+        return false;
+    };
+    let parts = Parts::of(queue, largest.brings);
+    let Some((receivers, carries)) = receivers(round, queue, &parts, reading.heat) else {
+        return false;
+    };
+    let to: Vec<ClusterId> = receivers.iter().map(|receiver| receiver.cluster).collect();
+    let kept = largest
+        .carries
+        .times(parts.now, parts.now + to.len() as u64);
+    let reason = Reason::Overheated {
+        cluster,
+        reading,
+        carries: largest.carries,
+        after: reading.heat.minus(largest.carries).plus(kept),
+    };
+    let unsettles = [&[cluster], to.as_slice()].concat();
+    let action = Action::Split {
+        queue: queue.queue,
+        partition: largest.load.partition,
+        epoch: queue.epoch(),
+        from: cluster,
+        to,
+        carries,
+    };
+    round.decide(queue.queue, action, reason, &unsettles);
+    true
+}
+
+/// The queue, if it may be split now.
+fn splittable<'a>(round: &Round<'a>, largest: &Candidate) -> Option<&'a Queue> {
+    let queue = round.movable(largest.load.queue, largest.load.partition)?;
+    let rested = round.now.since(queue.resized) >= SPLIT_COOL_DOWN;
+    let may = queue.splitting != Splitting::Never && queue.active().count() < PARTITIONS_MAX;
+    (may && rested).then_some(queue)
+}
+
+/// What is divided: all of the queue if any message may go to any partition, else this partition.
+struct Parts {
+    /// In units of a cluster of weight 1.
+    whole: Heat,
+    /// Into so many it is divided now.
+    now: u64,
+    /// So many more at most.
+    more: u64,
+}
+
+impl Parts {
+    fn of(queue: &Queue, brings: Heat) -> Self {
+        let active = queue.active().count() as u64;
+        let now = match queue.splitting {
+            Splitting::ByMessage => active,
+            Splitting::Never | Splitting::ByGroup => 1,
+        };
+        let whole = brings.times(now, 1);
+        let wanted = whole.as_millionths().div_ceil(SPLIT_TO.as_millionths());
+        let room = (PARTITIONS_MAX as u64 - active).min(SPLIT_AT_ONCE as u64);
+        let more = wanted.saturating_sub(now).clamp(1, room);
+        Self { whole, now, more }
+    }
+
+    fn carry(&self, more: usize) -> Heat {
+        self.whole.times(1, self.now + more as u64)
+    }
+}
+
+/// The clusters for the new partitions, coolest first, and what each will carry. With fewer of them each
+/// carries more; none may become as hot as the one that is to be helped.
+fn receivers(
+    round: &Round,
+    queue: &Queue,
+    parts: &Parts,
+    source: Heat,
+) -> Option<(Vec<Receiver>, Heat)> {
+    let coolest = round.receivers_for(queue, Heat::ZERO, round.helps_below());
+    let mut receivers: Vec<Receiver> = coolest.take(parts.more as usize).collect();
+    while !receivers.is_empty() {
+        let carries = parts.carry(receivers.len());
+        let stays_below = |receiver: &Receiver| {
+            let weight = round.able[&receiver.cluster].weight;
+            receiver.before.plus(carries.times(1, weight.into())) < source
+        };
+        if receivers.iter().all(stays_below) {
+            return Some((receivers, carries));
+        }
+        receivers.pop();
+    }
+    None
+}
