@@ -7,13 +7,13 @@ use shoal_types::{ClusterId, Epoch};
 
 use crate::facts::{ClusterStage, Queue};
 use crate::limits::{
-    BALANCE_BAND_PERCENT, BALANCE_COOL_DOWN, BALANCE_FLOOR, BALANCE_PER_HOUR, GIVES_ABOVE_PERCENT,
-    SECOND, TAKES_BELOW_PERCENT, WORTH_BALANCING,
+    BALANCE_BAND_PERCENT, BALANCE_COOL_DOWN, BALANCE_FLOOR, BALANCE_PER_HOUR, GIVERS_TRIED,
+    GIVES_ABOVE_PERCENT, SECOND, TAKES_BELOW_PERCENT, WORTH_BALANCING,
 };
 use crate::moves::Chosen;
-use crate::round::{Candidate, Receiver, Round};
+use crate::round::{Candidate, Round};
 use crate::split;
-use crate::{Reading, Reason};
+use crate::{Heat, Reading, Reason};
 
 /// Lets the hottest give to the coolest, each cluster at most once, as long as the fleet is uneven and
 /// the hour's number of moves is not used up.
@@ -22,7 +22,7 @@ pub(crate) fn balance(round: &mut Round) {
         return;
     }
     let mut left = moves_left(round);
-    for (reading, cluster) in hottest_first(round) {
+    for (reading, cluster) in hottest_first(round).into_iter().take(GIVERS_TRIED) {
         let Some((coolest, _)) = round.coolest() else {
             return;
         };
@@ -31,10 +31,7 @@ pub(crate) fn balance(round: &mut Round) {
         if left == 0 || !round.has_room() || !(gives || takes) || reading.heat <= round.mean {
             return;
         }
-        if round.able[&cluster].busy {
-            continue;
-        }
-        if give(round, cluster, reading, gives) {
+        if !round.able[&cluster].busy && give(round, cluster, reading, gives) {
             left -= 1;
         }
     }
@@ -60,12 +57,24 @@ fn hottest_first(round: &Round) -> Vec<(Reading, ClusterId)> {
     heats
 }
 
-/// Has a cluster give what fits best; if it is far above the mean and one partition is half of what it
-/// has to do, that one is split. True if something was decided.
+/// Has a cluster give what fits best. If it is far above the mean and nothing fits, a queue is split to
+/// make pieces that do. True if something was decided.
 fn give(round: &mut Round, cluster: ClusterId, reading: Reading, far_above: bool) -> bool {
     let candidates = round.candidates(&round.able[&cluster], reading);
-    let Some(chosen) = best(round, reading, &candidates) else {
-        return far_above && split::split_the_half(round, cluster, reading, &candidates);
+    let band = round.mean.times(BALANCE_BAND_PERCENT, 100);
+    let near = round.mean.plus(band);
+    let half_way = near.max(Heat::millionths(
+        (round.mean.plus(reading.heat)).as_millionths() / 2,
+    ));
+    let mut chosen = best(round, reading, &candidates, near);
+    if chosen.is_none() && far_above {
+        if split::split_for_balance(round, cluster, reading, &candidates) {
+            return true;
+        }
+        chosen = best(round, reading, &candidates, half_way);
+    }
+    let Some(chosen) = chosen else {
+        return false;
     };
     let reason = Reason::Unbalanced {
         gives: reading.heat,
@@ -83,20 +92,27 @@ fn give(round: &mut Round, cluster: ClusterId, reading: Reading, far_above: bool
     true
 }
 
-/// The largest that brings neither cluster far beyond the mean.
-fn best<'a>(round: &Round<'a>, reading: Reading, candidates: &[Candidate]) -> Option<Chosen<'a>> {
+/// The largest that leaves the giver no cooler than just below the mean, and the taker no hotter than
+/// `at_most`.
+fn best<'a>(
+    round: &Round<'a>,
+    reading: Reading,
+    candidates: &[Candidate],
+    at_most: Heat,
+) -> Option<Chosen<'a>> {
     let mean = round.mean;
-    let band = mean.times(BALANCE_BAND_PERCENT, 100);
-    let surplus = reading.heat.minus(mean.minus(band));
+    let surplus = reading
+        .heat
+        .minus(mean.minus(mean.times(BALANCE_BAND_PERCENT, 100)));
     let worth = |candidate: &&Candidate| candidate.carries.times(WORTH_BALANCING, 1) >= mean;
     let fits = candidates
         .iter()
         .filter(|candidate| candidate.carries <= surplus);
     fits.take_while(worth).find_map(|candidate| {
         let queue = rested(round, candidate)?;
-        let receiver = round.coolest_for(queue, candidate.brings, mean, mean.plus(band))?;
-        let helps = |receiver: &Receiver| receiver.after < reading.heat;
-        Some(receiver).filter(helps).map(|receiver| Chosen {
+        let mut receivers = round.receivers_for(queue, candidate.brings, mean, at_most);
+        let receiver = receivers.find(|receiver| receiver.after < reading.heat)?;
+        Some(Chosen {
             candidate: *candidate,
             queue,
             receiver,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shoal_types::{ClusterId, PartitionId};
 
-use crate::facts::{ClusterStage, Load, PartitionStage, Queue};
+use crate::facts::{ClusterStage, Load, Queue};
 use crate::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, LOADS_KEPT, NEGLIGIBLE, RECEIVER_MAX};
 use crate::moves::Chosen;
 use crate::round::{Candidate, Round};
@@ -67,15 +67,17 @@ fn empty_one(round: &mut Round, cluster: ClusterId) {
         if more == 0 || !round.has_room() {
             return;
         }
-        let is_active = queue
-            .partition(partition)
-            .is_some_and(|p| p.stage == PartitionStage::Active);
-        if !is_active || round.movable(queue.queue, partition).is_none() {
+        // Only what takes sends can be moved; a sealed one empties by itself.
+        let Some(queue) = round.movable(queue, partition) else {
             continue;
-        }
+        };
         let candidate = loads.candidate(round, cluster, queue, partition);
         let reason = Reason::Drained { cluster, left };
-        match round.coolest_for(queue, candidate.brings, RECEIVER_MAX, RECEIVER_MAX) {
+        let mut receivers =
+            round.receivers_for(queue, candidate.brings, RECEIVER_MAX, RECEIVER_MAX);
+        let coolest = receivers.next();
+        drop(receivers);
+        match coolest {
             Some(receiver) => {
                 let chosen = Chosen {
                     candidate,

@@ -45,7 +45,12 @@ impl Heat {
     /// This heat, times `numerator`, divided by `denominator` (0 counts as 1).
     #[must_use]
     pub fn times(self, numerator: u64, denominator: u64) -> Self {
-        let product = u128::from(self.0) * u128::from(numerator) / u128::from(denominator.max(1));
+        let denominator = denominator.max(1);
+        // Nearly always it fits, and dividing 128 bits is what a round would spend its time with.
+        if let Some(product) = self.0.checked_mul(numerator) {
+            return Self(product / denominator);
+        }
+        let product = u128::from(self.0) * u128::from(numerator) / u128::from(denominator);
         Self(u64::try_from(product).unwrap_or(u64::MAX))
     }
 

@@ -100,21 +100,22 @@ pub const MERGES_PER_ROUND: usize = 4;
 /// moving other queues away helps as much and keeps the queue in one piece.
 pub const SPLIT_SHARE_PERCENT: u64 = 50;
 
-/// A split aims at partitions that carry at most this: four of them make a full cluster, so that they
-/// can be placed beside other queues.
-pub const SPLIT_TO: Heat = Heat::percent(25);
+/// A split aims at partitions that carry at most this. Pieces must be small against a cluster, or no
+/// placement of them is even: at 15 % of a full one, a cluster at the mean of a busy fleet is made of
+/// five of them.
+pub const SPLIT_TO: Heat = Heat::percent(15);
 
 /// New partitions of one split. At 32 a queue of any size is spread within a few splits, and one wrong
 /// measurement does not spread a queue over the whole fleet.
 pub const SPLIT_AT_ONCE: usize = 32;
 
 /// Active partitions of a queue. A receive that finds nothing asks all of them, so their number is a
-/// price; 256 carry 64 clusters' worth of load.
+/// price; 256 carry 38 clusters' worth of load.
 pub const PARTITIONS_MAX: usize = 256;
 
 /// Partitions are merged if those that remain would carry at most this each: a fifth of what a split
 /// aims at, so that load must fall to a fifth before a split is taken back.
-pub const MERGE_BELOW: Heat = Heat::percent(5);
+pub const MERGE_BELOW: Heat = Heat::percent(3);
 
 // ---- Balance
 
@@ -135,6 +136,10 @@ pub const BALANCE_BAND_PERCENT: u64 = 4;
 
 /// A partition that carries less than this part of the mean (1/100) is not worth a move for balance.
 pub const WORTH_BALANCING: u64 = 100;
+
+/// Clusters that are asked to give in one round, hottest first. Most rounds need none; if all of these
+/// can give nothing, the rest of the round would be spent in vain a few times a minute.
+pub const GIVERS_TRIED: usize = 256;
 
 /// Partitions that may be moved for balance within an hour: one in so many. 1 % of all queues is what
 /// users are promised at most; relief takes its part of that.

@@ -76,9 +76,10 @@ fn next(
 ) -> Option<(usize, Receiver)> {
     let receiver = |at: usize| {
         let (candidate, queue) = movable[at];
-        let mut receivers = round.receivers_for(queue, candidate.brings, round.helps_below());
-        let fits = |receiver: &Receiver| receiver.after <= RECEIVER_MAX && receiver.after < source;
-        let found = receivers.find(|receiver| fits(receiver) && !used.contains(&receiver.cluster));
+        let mut receivers =
+            round.receivers_for(queue, candidate.brings, round.helps_below(), RECEIVER_MAX);
+        let found =
+            receivers.find(|receiver| receiver.after < source && !used.contains(&receiver.cluster));
         found.map(|receiver| (at, receiver))
     };
     // Largest first.

@@ -21,6 +21,8 @@ pub(crate) struct Round<'a> {
     pub(crate) able: BTreeMap<ClusterId, Able<'a>>,
     /// Those that can be given something, coolest first.
     receivers: BTreeSet<(Heat, ClusterId)>,
+    /// The largest weight.
+    heaviest: u32,
     /// Queues about which something is decided in this round.
     pub(crate) decided: BTreeSet<QueueId>,
     /// Spares that are taken in this round.
@@ -97,6 +99,11 @@ impl<'a> Round<'a> {
             );
         }
         let mean = mean(&able);
+        let heaviest = able
+            .values()
+            .map(|able: &Able| able.weight)
+            .max()
+            .unwrap_or(1);
         Self {
             facts,
             rules,
@@ -104,6 +111,7 @@ impl<'a> Round<'a> {
             mean,
             able,
             receivers,
+            heaviest,
             decided: BTreeSet::new(),
             taken: BTreeSet::new(),
             plan: Plan::default(),
@@ -159,38 +167,31 @@ impl<'a> Round<'a> {
         candidates
     }
 
-    /// The coolest cluster that has nothing of the queue and could take so much more, of those that are
-    /// cooler than `cooler_than` now.
-    pub(crate) fn coolest_for(
-        &self,
-        queue: &Queue,
-        brings: Heat,
-        cooler_than: Heat,
-        at_most: Heat,
-    ) -> Option<Receiver> {
-        self.receivers_for(queue, brings, cooler_than)
-            .find(|receiver| receiver.after <= at_most)
-    }
-
-    /// Clusters that have nothing of the queue and are cooler than so much, coolest first.
+    /// Clusters that have nothing of a queue, are cooler than `cooler_than`, and would have at most
+    /// `at_most` with what the queue brings; coolest first.
     pub(crate) fn receivers_for(
         &self,
         queue: &Queue,
         brings: Heat,
         cooler_than: Heat,
+        at_most: Heat,
     ) -> impl Iterator<Item = Receiver> {
+        // What the heaviest would feel of it nobody can escape.
+        let least = brings.times(1, self.heaviest.into());
         let receivers = self.receivers.iter().take(RECEIVERS_TRIED);
-        let cool = receivers.take_while(move |(before, _)| *before < cooler_than);
-        cool.filter(|(_, cluster)| !queue.is_on(*cluster))
-            .map(move |&(before, cluster)| {
-                let weight = self.able[&cluster].weight;
-                let after = before.plus(brings.times(1, weight.into()));
-                Receiver {
-                    cluster,
-                    before,
-                    after,
-                }
-            })
+        let cool = receivers
+            .take_while(move |(before, _)| *before < cooler_than && before.plus(least) <= at_most);
+        let free = cool.filter(|(_, cluster)| !queue.is_on(*cluster));
+        let with = free.map(move |&(before, cluster)| {
+            let weight = self.able[&cluster].weight;
+            let after = before.plus(brings.times(1, weight.into()));
+            Receiver {
+                cluster,
+                before,
+                after,
+            }
+        });
+        with.filter(move |receiver| receiver.after <= at_most)
     }
 
     /// Only clusters cooler than this are given something of an overheated one. In a fleet that is busy

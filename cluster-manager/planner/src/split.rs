@@ -4,25 +4,48 @@ use shoal_types::ClusterId;
 
 use crate::facts::{Queue, Splitting};
 use crate::limits::{
-    PARTITIONS_MAX, SPLIT_AT_ONCE, SPLIT_COOL_DOWN, SPLIT_SHARE_PERCENT, SPLIT_TO,
+    PARTITIONS_MAX, SPLIT_AT_ONCE, SPLIT_COOL_DOWN, SPLIT_SHARE_PERCENT, SPLIT_TO, WORTH_BALANCING,
 };
 use crate::round::{Candidate, Receiver, Round};
 use crate::{Action, Heat, Reading, Reason};
 
-/// Splits the queue of the partition that makes half of a cluster's heat, if there is one and it may be
-/// split. True if so.
+/// Splits the queue of the partition that makes half of an overheated cluster's heat, if there is one
+/// and it may be split. True if so.
 pub(crate) fn split_the_half(
     round: &mut Round,
     cluster: ClusterId,
     reading: Reading,
     candidates: &[Candidate],
 ) -> bool {
-    let Some(largest) = candidates.first() else {
-        return false;
-    };
-    if largest.carries < reading.heat.times(SPLIT_SHARE_PERCENT, 100) {
-        return false;
-    }
+    let half = reading.heat.times(SPLIT_SHARE_PERCENT, 100);
+    let largest = candidates.first().filter(|largest| largest.carries >= half);
+    largest.is_some_and(|largest| split(round, cluster, reading, largest, Heat::ZERO))
+}
+
+/// For balance: splits the largest partition that may be split, if each of its parts would carry so much
+/// less that it is worth it. True if so.
+pub(crate) fn split_for_balance(
+    round: &mut Round,
+    cluster: ClusterId,
+    reading: Reading,
+    candidates: &[Candidate],
+) -> bool {
+    let least = round.mean.times(1, WORTH_BALANCING);
+    let mut large = candidates
+        .iter()
+        .take_while(|candidate| candidate.carries >= least);
+    large.any(|candidate| split(round, cluster, reading, candidate, least))
+}
+
+/// Splits the queue of a partition, if it may be split and that takes more than `at_least` off the
+/// cluster.
+fn split(
+    round: &mut Round,
+    cluster: ClusterId,
+    reading: Reading,
+    largest: &Candidate,
+    at_least: Heat,
+) -> bool {
     let Some(queue) = splittable(round, largest) else {
         return false;
     };
@@ -34,6 +57,9 @@ pub(crate) fn split_the_half(
     let kept = largest
         .carries
         .times(parts.now, parts.now + to.len() as u64);
+    if largest.carries.minus(kept) < at_least {
+        return false;
+    }
     let reason = Reason::Overheated {
         cluster,
         reading,
@@ -98,7 +124,7 @@ fn receivers(
     parts: &Parts,
     source: Heat,
 ) -> Option<(Vec<Receiver>, Heat)> {
-    let coolest = round.receivers_for(queue, Heat::ZERO, round.helps_below());
+    let coolest = round.receivers_for(queue, Heat::ZERO, round.helps_below(), source);
     let mut receivers: Vec<Receiver> = coolest.take(parts.more as usize).collect();
     while !receivers.is_empty() {
         let carries = parts.carry(receivers.len());

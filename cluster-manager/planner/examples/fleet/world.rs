@@ -24,7 +24,10 @@ const FIFO_PERCENT: u64 = 20;
 /// A cluster refuses what goes beyond so much of its target.
 const FULL_AT: f64 = 1.3;
 /// Rounds in which each cluster's busiest queues are looked for anew, besides when they change.
-const LOADS_EVERY: u64 = 60;
+const LOADS_EVERY: u64 = 240;
+
+/// Thrice as many as are reported: there are as many on each cluster, or hardly fewer.
+const LOUD_PER_CLUSTER: u64 = 3 * LOADS_KEPT as u64;
 
 pub(crate) struct World {
     pub(crate) facts: Facts,
@@ -40,6 +43,9 @@ pub(crate) struct World {
     asked: BTreeMap<ClusterId, ByRegion>,
     /// Clusters whose busiest queues may be others than in the facts.
     stale: BTreeSet<ClusterId>,
+    /// Queues up to this rank can be among the busiest of their clusters, and those that are flooded.
+    loud_ranks: u64,
+    flooded: BTreeSet<QueueId>,
     rounds: u64,
     last_host: u64,
     last_cluster: u64,
@@ -59,6 +65,8 @@ impl World {
             demands: Vec::new(),
             asked: BTreeMap::new(),
             stale: BTreeSet::new(),
+            loud_ranks: options.clusters * LOUD_PER_CLUSTER,
+            flooded: BTreeSet::new(),
             rounds: 0,
             last_host: 0,
             last_cluster: 0,
@@ -236,6 +244,7 @@ impl World {
     }
 
     pub(crate) fn flood(&mut self, queue: QueueId, more: f64) {
+        self.flooded.insert(queue);
         self.with_queue(queue, |world| {
             world.demands[queue.0 as usize - 1].operations += more
         });
@@ -337,7 +346,14 @@ impl World {
         // A full cluster serves everybody less.
         let served = (FULL_AT / self.heat_in(cluster, day)).min(1.0);
         let mut loads = Vec::new();
-        for (partition, queue) in self.facts.queues.on(cluster) {
+        let loud = |queue: &QueueId| queue.0 <= self.loud_ranks || self.flooded.contains(queue);
+        for (partition, queue) in self
+            .facts
+            .queues
+            .on(cluster)
+            .filter(|(_, queue)| loud(queue))
+        {
+            let queue = self.facts.queues.get(queue).expect("a queue");
             let is_active = queue.active().any(|active| active.partition == partition);
             if is_active {
                 let demand = self.demand(queue.queue);

@@ -68,10 +68,10 @@ impl Queues {
         self.by_cluster.get(&cluster).map_or(0, BTreeMap::len)
     }
 
-    /// The partitions on a cluster, in whatever stage, by id.
-    pub fn on(&self, cluster: ClusterId) -> impl Iterator<Item = (PartitionId, &Queue)> {
+    /// The partitions on a cluster, in whatever stage, with their queues; by id.
+    pub fn on(&self, cluster: ClusterId) -> impl Iterator<Item = (PartitionId, QueueId)> {
         let partitions = self.by_cluster.get(&cluster).into_iter().flatten();
-        partitions.map(|(partition, queue)| (*partition, &self.by_id[queue]))
+        partitions.map(|(partition, queue)| (*partition, *queue))
     }
 
     /// Queues with more than one active partition, by id.
