@@ -8,7 +8,7 @@ use shoal_types::{ClusterId, Epoch};
 use crate::facts::{ClusterStage, Queue};
 use crate::limits::{
     BALANCE_BAND_PERCENT, BALANCE_COOL_DOWN, BALANCE_FLOOR, BALANCE_PER_HOUR, GIVERS_TRIED,
-    GIVES_ABOVE_PERCENT, SECOND, TAKES_BELOW_PERCENT, WORTH_BALANCING,
+    GIVES_ABOVE_PERCENT, HOUR, TAKES_BELOW_PERCENT, WORTH_BALANCING,
 };
 use crate::moves::Chosen;
 use crate::round::{Candidate, Round};
@@ -40,7 +40,7 @@ pub(crate) fn balance(round: &mut Round) {
 /// How many more may be moved now: one partition in two hundred within an hour, but at least one.
 fn moves_left(round: &Round) -> u64 {
     let per_hour = (round.facts.queues.len() as u64 / BALANCE_PER_HOUR).max(1);
-    let hour_ago = round.now.0.saturating_sub(60 * 60 * SECOND);
+    let hour_ago = round.now.0.saturating_sub(HOUR);
     let older = round.facts.balanced.partition_point(|at| at.0 <= hour_ago);
     per_hour.saturating_sub((round.facts.balanced.len() - older) as u64)
 }
@@ -63,15 +63,14 @@ fn give(round: &mut Round, cluster: ClusterId, reading: Reading, far_above: bool
     let candidates = round.candidates(&round.able[&cluster], reading);
     let band = round.mean.times(BALANCE_BAND_PERCENT, 100);
     let near = round.mean.plus(band);
-    let half_way = near.max(Heat::millionths(
-        (round.mean.plus(reading.heat)).as_millionths() / 2,
-    ));
+    // Three quarters of the way to where the giver is: it is helped, and the taker is left with less.
+    let far = round.mean.plus(reading.heat.minus(round.mean).times(3, 4));
     let mut chosen = best(round, reading, &candidates, near);
     if chosen.is_none() && far_above {
         if split::split_for_balance(round, cluster, reading, &candidates) {
             return true;
         }
-        chosen = best(round, reading, &candidates, half_way);
+        chosen = best(round, reading, &candidates, far.max(near));
     }
     let Some(chosen) = chosen else {
         return false;

@@ -80,7 +80,7 @@ pub const DRAIN_AT_ONCE: usize = 16;
 pub const PARTITION_COOL_DOWN: Micros = 10 * 60 * SECOND;
 
 /// The same when it is only about balance, where nothing is urgent.
-pub const BALANCE_COOL_DOWN: Micros = 60 * 60 * SECOND;
+pub const BALANCE_COOL_DOWN: Micros = 20 * 60 * SECOND;
 
 /// After a split a queue is split again at the earliest after so long: three windows, and the time in
 /// which frontends learn of the new partitions. A flooded queue needs several splits in a row, since a
@@ -101,20 +101,23 @@ pub const MERGES_PER_ROUND: usize = 4;
 pub const SPLIT_SHARE_PERCENT: u64 = 50;
 
 /// A split aims at partitions that carry at most this. Pieces must be small against a cluster, or no
-/// placement of them is even: at 15 % of a full one, a cluster at the mean of a busy fleet is made of
-/// five of them.
-pub const SPLIT_TO: Heat = Heat::percent(15);
+/// placement of them is even: 12 % of a full one is a fifth of what a cluster of a busy fleet has to do.
+pub const SPLIT_TO: Heat = Heat::percent(12);
 
-/// New partitions of one split. At 32 a queue of any size is spread within a few splits, and one wrong
+/// For balance a partition is split only if it carries at least this part of the mean (1/10): smaller
+/// ones find a place as they are.
+pub const WORTH_SPLITTING: u64 = 10;
+
+/// New partitions of one split. At 32 a queue of any size is spread within minutes, and one wrong
 /// measurement does not spread a queue over the whole fleet.
 pub const SPLIT_AT_ONCE: usize = 32;
 
 /// Active partitions of a queue. A receive that finds nothing asks all of them, so their number is a
-/// price; 256 carry 38 clusters' worth of load.
-pub const PARTITIONS_MAX: usize = 256;
+/// price; 512 carry 61 clusters' worth of load.
+pub const PARTITIONS_MAX: usize = 512;
 
-/// Partitions are merged if those that remain would carry at most this each: a fifth of what a split
-/// aims at, so that load must fall to a fifth before a split is taken back.
+/// Partitions are merged if those that remain would carry at most this each: a quarter of what a split
+/// aims at, so that load must fall to a quarter before a split is taken back.
 pub const MERGE_BELOW: Heat = Heat::percent(3);
 
 // ---- Balance
@@ -158,3 +161,5 @@ pub const RECEIVERS_TRIED: usize = 2 * PARTITIONS_MAX;
 
 /// Microseconds.
 pub const SECOND: Micros = 1_000_000;
+/// Microseconds.
+pub const HOUR: Micros = 60 * 60 * SECOND;

@@ -1,10 +1,11 @@
 //! Splitting a queue that is too much for one cluster.
 
-use shoal_types::ClusterId;
+use shoal_types::{ClusterId, PartitionId};
 
 use crate::facts::{Queue, Splitting};
 use crate::limits::{
     PARTITIONS_MAX, SPLIT_AT_ONCE, SPLIT_COOL_DOWN, SPLIT_SHARE_PERCENT, SPLIT_TO, WORTH_BALANCING,
+    WORTH_SPLITTING,
 };
 use crate::round::{Candidate, Receiver, Round};
 use crate::{Action, Heat, Reading, Reason};
@@ -19,64 +20,89 @@ pub(crate) fn split_the_half(
 ) -> bool {
     let half = reading.heat.times(SPLIT_SHARE_PERCENT, 100);
     let largest = candidates.first().filter(|largest| largest.carries >= half);
-    largest.is_some_and(|largest| split(round, cluster, reading, largest, Heat::ZERO))
+    let Some(split) = largest.and_then(|largest| Split::of(round, reading, largest)) else {
+        return false;
+    };
+    let reason = Reason::Overheated {
+        cluster,
+        reading,
+        carries: split.carries,
+        after: reading.heat.minus(split.relieves),
+    };
+    split.decide(round, cluster, reason);
+    true
 }
 
-/// For balance: splits the largest partition that may be split, if each of its parts would carry so much
-/// less that it is worth it. True if so.
+/// For balance: splits the largest partition that may be split, if it is large and its cluster keeps
+/// clearly less of it. True if so.
 pub(crate) fn split_for_balance(
     round: &mut Round,
     cluster: ClusterId,
     reading: Reading,
     candidates: &[Candidate],
 ) -> bool {
-    let least = round.mean.times(1, WORTH_BALANCING);
-    let mut large = candidates
+    let mean = round.mean;
+    let large = candidates
         .iter()
-        .take_while(|candidate| candidate.carries >= least);
-    large.any(|candidate| split(round, cluster, reading, candidate, least))
+        .take_while(|candidate| candidate.carries.times(WORTH_SPLITTING, 1) >= mean);
+    let worth = |split: &Split| split.relieves.times(WORTH_BALANCING, 1) >= mean;
+    let mut splits = large.filter_map(|candidate| Split::of(round, reading, candidate));
+    let Some(split) = splits.find(worth) else {
+        return false;
+    };
+    let reason = Reason::Unbalanced {
+        gives: reading.heat,
+        takes: split.receivers[0].before,
+        mean,
+        carries: split.carries,
+    };
+    split.decide(round, cluster, reason);
+    true
 }
 
-/// Splits the queue of a partition, if it may be split and that takes more than `at_least` off the
-/// cluster.
-fn split(
-    round: &mut Round,
-    cluster: ClusterId,
-    reading: Reading,
-    largest: &Candidate,
-    at_least: Heat,
-) -> bool {
-    let Some(queue) = splittable(round, largest) else {
-        return false;
-    };
-    let parts = Parts::of(queue, largest.brings);
-    let Some((receivers, carries)) = receivers(round, queue, &parts, reading.heat) else {
-        return false;
-    };
-    let to: Vec<ClusterId> = receivers.iter().map(|receiver| receiver.cluster).collect();
-    let kept = largest
-        .carries
-        .times(parts.now, parts.now + to.len() as u64);
-    if largest.carries.minus(kept) < at_least {
-        return false;
+/// A split that could be made.
+struct Split<'a> {
+    queue: &'a Queue,
+    partition: PartitionId,
+    /// What the partition carries now.
+    carries: Heat,
+    /// How much less of it its cluster will have.
+    relieves: Heat,
+    receivers: Vec<Receiver>,
+    /// What each new partition will carry.
+    each: Heat,
+}
+
+impl<'a> Split<'a> {
+    fn of(round: &Round<'a>, reading: Reading, largest: &Candidate) -> Option<Self> {
+        let queue = splittable(round, largest)?;
+        let parts = Parts::of(queue, largest.brings);
+        let (receivers, each) = receivers(round, queue, &parts, reading.heat)?;
+        let after = parts.now + receivers.len() as u64;
+        let kept = largest.carries.times(parts.now, after);
+        Some(Self {
+            queue,
+            partition: largest.load.partition,
+            carries: largest.carries,
+            relieves: largest.carries.minus(kept),
+            receivers,
+            each,
+        })
     }
-    let reason = Reason::Overheated {
-        cluster,
-        reading,
-        carries: largest.carries,
-        after: reading.heat.minus(largest.carries).plus(kept),
-    };
-    let unsettles = [&[cluster], to.as_slice()].concat();
-    let action = Action::Split {
-        queue: queue.queue,
-        partition: largest.load.partition,
-        epoch: queue.epoch(),
-        from: cluster,
-        to,
-        carries,
-    };
-    round.decide(queue.queue, action, reason, &unsettles);
-    true
+
+    fn decide(self, round: &mut Round, from: ClusterId, reason: Reason) {
+        let to: Vec<ClusterId> = self.receivers.iter().map(|taker| taker.cluster).collect();
+        let unsettles = [&[from], to.as_slice()].concat();
+        let action = Action::Split {
+            queue: self.queue.queue,
+            partition: self.partition,
+            epoch: self.queue.epoch(),
+            from,
+            to,
+            carries: self.each,
+        };
+        round.decide(self.queue.queue, action, reason, &unsettles);
+    }
 }
 
 /// The queue, if it may be split now.

@@ -13,7 +13,7 @@ impl Random {
 
     /// From 0 up to, not including, `n`.
     pub(crate) fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.0.next_u64()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.0.next_u64()) * u128::from(n)) >> 64) as u64
     }
 
     /// Within the range.

@@ -3,7 +3,7 @@
 use shoal_types::{ClusterId, Epoch, PartitionId, QueueId, Ts};
 
 use super::{Facts, Partition, PartitionStage, Queue, Splitting};
-use crate::limits::NEGLIGIBLE;
+use crate::limits::{HOUR, NEGLIGIBLE};
 use crate::{Action, Decided, Heat, Reason};
 
 /// A move, split or merge that is not finished.
@@ -77,13 +77,25 @@ impl Facts {
                     cluster.relieved = Some(now);
                 }
             }
-            Reason::Unbalanced { .. } => self.balanced.push_back(now),
+            Reason::Unbalanced { .. } => self.note_balanced(now),
             _ => {}
         }
         for partition in change.seals.iter().copied().chain([partition]) {
             self.changes.insert(partition, change.clone());
         }
         true
+    }
+
+    /// Only the last hour counts, so nothing older is kept.
+    fn note_balanced(&mut self, now: Ts) {
+        while self
+            .balanced
+            .front()
+            .is_some_and(|at| now.since(*at) > HOUR)
+        {
+            self.balanced.pop_front();
+        }
+        self.balanced.push_back(now);
     }
 
     fn begin_forwarding(&mut self, action: &Action) -> bool {

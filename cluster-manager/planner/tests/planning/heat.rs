@@ -1,0 +1,223 @@
+//! Overheated clusters: known late enough, helped in the right order, told why not.
+
+use shoal_planner::facts::{PartitionStage, Window, Windows};
+use shoal_planner::limits::{PARTITION_COOL_DOWN, WINDOW};
+use shoal_planner::{Heat, Measure, Targets, heat_of, lasting};
+use shoal_types::Ts;
+
+use crate::fleet::{Fleet, actions, not_helped};
+
+#[test]
+fn heat_is_the_largest_measure_over_its_target() {
+    let targets = Targets::default();
+    let mut window = Window {
+        operations: 15_000,
+        bytes: 1_000,
+        cpu_percent: 60,
+        ..Window::default()
+    };
+    let reading = heat_of(&window, &targets, 1);
+    assert_eq!(
+        (reading.heat, reading.measure),
+        (Heat::percent(80), Measure::Cpu)
+    );
+    window.refusals = 30_000;
+    let reading = heat_of(&window, &targets, 1);
+    assert_eq!(
+        (reading.heat, reading.measure),
+        (Heat::percent(200), Measure::Refusals)
+    );
+    assert_eq!(
+        heat_of(&window, &targets, 2).heat,
+        Heat::percent(150),
+        "rates count by weight"
+    );
+}
+
+#[test]
+fn two_bad_windows_of_five_are_no_heat_that_lasts_and_three_are() {
+    let mut windows = Windows::default();
+    let mut heats = |operations: [u64; 5]| {
+        for (at, operations) in (0..).zip(operations) {
+            windows.push(Window {
+                began: Ts(at),
+                operations,
+                ..Window::default()
+            });
+        }
+        lasting(&windows, Ts::ZERO, &Targets::default(), 1)
+            .unwrap()
+            .heat
+    };
+    assert_eq!(
+        heats([60_000, 3_000, 60_000, 3_000, 3_000]),
+        Heat::percent(10)
+    );
+    assert_eq!(
+        heats([60_000, 3_000, 60_000, 3_000, 45_000]),
+        Heat::percent(150)
+    );
+}
+
+#[test]
+fn windows_before_a_change_say_nothing_after_it() {
+    let mut windows = Windows::default();
+    for at in 0..5 {
+        windows.push(Window {
+            began: Ts(at * WINDOW),
+            operations: 60_000,
+            ..Window::default()
+        });
+    }
+    let since = |at: u64| lasting(&windows, Ts(at * WINDOW), &Targets::default(), 1);
+    assert_eq!(since(2).unwrap().heat, Heat::percent(200));
+    assert_eq!(since(3), None, "two windows are too few");
+}
+
+#[test]
+fn an_overheated_cluster_gives_the_one_queue_that_suffices_to_the_coolest() {
+    let mut fleet = Fleet::of(3);
+    for (queue, percent) in [(1, 30), (2, 45), (3, 50), (4, 10)] {
+        fleet.queue(queue, 1, percent);
+    }
+    fleet.queue(5, 2, 30);
+    fleet.queue(6, 3, 25);
+    let plan = fleet.settled_plan();
+    assert_eq!(
+        plan.actions[0].to_string(),
+        "move q3 from c1 to c3: c1 is overheated, 1.35 (operations); this carries 0.50 of it and leaves 0.85"
+    );
+    // None alone brings 1.35 below 0.70, so the largest goes first, and only one goes at a time.
+    fleet.carry_out(&plan);
+    let plan = fleet.plan();
+    assert_eq!(actions(&plan), [""; 0], "it is measured first");
+    let plan = fleet.settled_plan();
+    assert_eq!(
+        actions(&plan),
+        ["move q1 from c1 to c2"],
+        "relief goes on below 1, with the smallest that suffices"
+    );
+    fleet.carry_out(&plan);
+    assert_eq!(fleet.settled_plan().not_helped, []);
+}
+
+#[test]
+fn what_a_cluster_takes_must_not_overheat_it() {
+    let mut fleet = Fleet::of(2);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 60);
+    fleet.queue(3, 2, 55);
+    let plan = fleet.settled_plan();
+    assert_eq!(actions(&plan), [""; 0]);
+    assert_eq!(
+        not_helped(&plan),
+        [
+            "c1 is overheated, 1.20 (operations), and nothing is done: q1 alone carries 0.60 and may not be split (`partitions: auto` would allow it)"
+        ]
+    );
+    assert_eq!(
+        plan.capacity_needed.unwrap().to_string(),
+        "capacity needed: 3 hosts, for 1 clusters and 0 dead members"
+    );
+}
+
+#[test]
+fn where_nobody_has_room_spares_become_a_cluster_and_it_takes_the_queue() {
+    let mut fleet = Fleet::of(2);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 60);
+    fleet.queue(3, 2, 55);
+    fleet.add_spares("abbc");
+    let plan = fleet.settled_plan();
+    assert_eq!(
+        actions(&plan),
+        ["form a cluster of 3 hosts in 3 zones: h384 h385 h387"]
+    );
+    assert_eq!(plan.capacity_needed, None);
+    fleet.add_cluster(3);
+    fleet.pass(1);
+    assert_eq!(actions(&fleet.plan()), [""; 0], "one new cluster at a time");
+    let plan = fleet.settled_plan();
+    assert_eq!(actions(&plan), ["move q2 from c1 to c3"]);
+}
+
+#[test]
+fn a_queue_that_moved_lately_is_left_alone() {
+    let mut fleet = Fleet::of(3);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 45);
+    let plan = fleet.settled_plan();
+    assert_eq!(actions(&plan), ["move q2 from c1 to c2"]);
+    fleet.carry_out(&plan);
+    // Now it is flooded itself, beside another.
+    fleet.queue(3, 2, 61);
+    let plan = fleet.settled_plan();
+    assert_eq!(
+        actions(&plan),
+        ["move q3 from c2 to c3"],
+        "not q2 again, which would fit as well"
+    );
+    fleet.queue(4, 3, 5);
+    fleet.pass(usize::try_from(PARTITION_COOL_DOWN / WINDOW).unwrap());
+    assert_eq!(actions(&fleet.plan()), ["move q2 from c2 to c3"]);
+}
+
+#[test]
+fn a_fifo_queue_does_not_move_again_before_the_first_move_has_drained() {
+    let mut fleet = Fleet::of(3);
+    let never = shoal_planner::facts::Splitting::Never;
+    fleet.queue_that(1, 1, 45, true, never);
+    fleet.queue(2, 1, 60);
+    let plan = fleet.settled_plan();
+    assert_eq!(actions(&plan), ["move q1 from c1 to c2"]);
+    let begun = fleet.begin(&plan);
+    fleet.facts.opened(begun[0], fleet.now);
+    fleet.queue(3, 2, 65);
+    fleet.queue_that(4, 2, 1, true, never);
+    fleet.pass(usize::try_from(PARTITION_COOL_DOWN / WINDOW).unwrap());
+    assert_eq!(
+        fleet.queue_facts(1).partitions[0].stage,
+        PartitionStage::Draining
+    );
+    assert_eq!(actions(&fleet.plan())[0], "move q3 from c2 to c3");
+    fleet.facts.drained(begun[0]);
+    assert_eq!(actions(&fleet.plan())[0], "move q1 from c2 to c3");
+}
+
+#[test]
+fn a_cluster_without_majority_is_named_and_left() {
+    let mut fleet = Fleet::of(3);
+    fleet.queue(1, 1, 70);
+    fleet.queue(2, 1, 45);
+    fleet.pass(5);
+    fleet.dies(1);
+    fleet.dies(2);
+    let plan = fleet.plan();
+    assert_eq!(actions(&plan), [""; 0]);
+    assert_eq!(
+        not_helped(&plan),
+        [
+            "c1 is overheated, 1.15 (operations), and nothing is done: it has no majority, so nothing on it can be sealed"
+        ]
+    );
+}
+
+#[test]
+fn a_new_cluster_takes_its_share_piece_by_piece() {
+    let mut fleet = Fleet::of(4);
+    for queue in 0..30 {
+        fleet.queue(queue + 1, queue % 3 + 1, 6);
+    }
+    let mut moves = 0;
+    for _ in 0..300 {
+        let plan = fleet.settled_plan();
+        moves += plan.actions.len();
+        fleet.carry_out(&plan);
+        fleet.pass(60);
+    }
+    let asked: Vec<u64> = (1..=4)
+        .map(|id| fleet.asked(shoal_types::ClusterId(id)))
+        .collect();
+    assert!(asked[3] >= 36, "{asked:?}");
+    assert!(moves <= 9, "{moves} moves for {asked:?}");
+}

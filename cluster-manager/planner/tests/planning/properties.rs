@@ -1,0 +1,191 @@
+//! What holds for every plan of every fleet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use shoal_planner::facts::{ClusterStage, Splitting};
+use shoal_planner::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, IN_FLIGHT_MAX, PARTITIONS_MAX};
+use shoal_planner::{Action, Plan, Reason};
+use shoal_types::{ClusterId, HostId};
+
+use crate::fleet::Fleet;
+
+/// Up to eight clusters, queues of every kind and size anywhere; some hosts dead, one cluster drained
+/// perhaps. Without troubles there are no queues that are split by group either: these tests spread the
+/// load of a queue evenly, and groups do not.
+fn any_fleet(troubles: bool) -> impl Strategy<Value = Fleet> {
+    let queue = (
+        0..8_u64,
+        prop_oneof![0..5_u64, 5..40_u64, 40..200_u64],
+        0..5_u8,
+    );
+    let queues = prop::collection::vec(queue, 0..40);
+    let dead = prop::collection::vec(0..24_u64, 0..4);
+    (1..=8_u64, queues, dead, any::<bool>(), 0..7_usize).prop_map(
+        move |(clusters, queues, dead, drained, spares)| {
+            let mut fleet = Fleet::of(clusters);
+            for (id, (cluster, percent, kind)) in (1..).zip(queues) {
+                let (fifo, splitting) = match kind {
+                    0 => (false, Splitting::ByMessage),
+                    1 if troubles => (true, Splitting::ByGroup),
+                    2 => (true, Splitting::Never),
+                    _ => (false, Splitting::Never),
+                };
+                fleet.queue_that(id, cluster % clusters + 1, percent, fifo, splitting);
+            }
+            if troubles {
+                fleet.add_spares(&"abcabc"[..spares.min(6)]);
+                dead.iter()
+                    .for_each(|host| fleet.dies(host % (clusters * 3) + 1));
+                if drained && clusters > 1 {
+                    fleet.cluster(2).stage = ClusterStage::Draining;
+                }
+            }
+            fleet
+        },
+    )
+}
+
+/// Where an action brings load to, and from where.
+fn ends(action: &Action) -> Option<(ClusterId, Vec<ClusterId>)> {
+    match action {
+        Action::Move { from, to, .. } | Action::Merge { from, to, .. } => Some((*from, vec![*to])),
+        Action::Split { from, to, .. } => Some((*from, to.clone())),
+        _ => None,
+    }
+}
+
+fn check(fleet: &Fleet, plan: &Plan) -> Result<(), TestCaseError> {
+    prop_assert!(plan.actions.len() <= ACTIONS_MAX);
+    let (mut by_heat, mut hosts) = (BTreeMap::new(), BTreeSet::new());
+    let mut drains: BTreeMap<ClusterId, usize> = BTreeMap::new();
+    for decided in &plan.actions {
+        if let Some((from, to)) = ends(&decided.action) {
+            for cluster in &to {
+                let facts = &fleet.facts.clusters[cluster];
+                prop_assert_eq!(facts.stage, ClusterStage::Serving, "{}", decided);
+                prop_assert!(
+                    fleet
+                        .facts
+                        .has_majority(facts, fleet.rules.silence, fleet.now),
+                    "{}",
+                    decided
+                );
+                prop_assert!(*cluster != from, "{}", decided);
+            }
+            if let Reason::Drained { .. } = decided.reason {
+                *drains.entry(from).or_default() += 1;
+            } else {
+                for cluster in to.into_iter().chain([from]) {
+                    *by_heat.entry(cluster).or_insert(0) += 1;
+                }
+            }
+        }
+        match &decided.action {
+            Action::Replace { by, dead, cluster } => {
+                prop_assert!(hosts.insert(*by), "{} is taken once", by);
+                prop_assert!(fleet.facts.is_alive(*by, fleet.rules.silence, fleet.now));
+                prop_assert!(fleet.facts.clusters[cluster].members.contains(dead));
+            }
+            Action::Form(new) => {
+                for host in &new.members {
+                    prop_assert!(hosts.insert(*host), "{} is taken once", host);
+                }
+            }
+            Action::Split { queue, to, .. } => {
+                let queue = fleet.facts.queues.get(*queue).unwrap();
+                prop_assert!(queue.splitting != Splitting::Never);
+                prop_assert!(queue.active().count() + to.len() <= PARTITIONS_MAX);
+            }
+            _ => {}
+        }
+    }
+    prop_assert!(
+        by_heat.values().all(|count| *count == 1),
+        "one at a time: {}",
+        plan
+    );
+    prop_assert!(
+        drains.values().all(|count| *count <= DRAIN_AT_ONCE),
+        "{}",
+        plan
+    );
+    prop_assert!(fleet.facts.changes.len() <= IN_FLIGHT_MAX);
+    Ok(())
+}
+
+/// The heats of all clusters, hottest first.
+fn heats(fleet: &Fleet) -> Vec<u64> {
+    let mut heats: Vec<u64> = fleet
+        .facts
+        .clusters
+        .keys()
+        .map(|id| fleet.operations(*id))
+        .collect();
+    heats.sort_unstable_by(|one, other| other.cmp(one));
+    heats
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn plans_keep_their_bounds_and_name_only_clusters_that_can_take_something(mut fleet in any_fleet(true)) {
+        for _ in 0..20 {
+            let plan = fleet.settled_plan();
+            check(&fleet, &plan)?;
+            prop_assert_eq!(&plan, &fleet.plan(), "equal facts give equal plans");
+            fleet.carry_out(&plan);
+            fleet.pass(40);
+        }
+    }
+
+    #[test]
+    fn whoever_takes_something_stays_cooler_than_the_giver_was(mut fleet in any_fleet(false)) {
+        for _ in 0..20 {
+            let plan = fleet.settled_plan();
+            let before: BTreeMap<ClusterId, u64> =
+                fleet.facts.clusters.keys().map(|id| (*id, fleet.operations(*id))).collect();
+            fleet.carry_out(&plan);
+            for decided in &plan.actions {
+                let (Some((from, to)), false) = (ends(&decided.action), matches!(decided.reason, Reason::Cold { .. })) else {
+                    continue;
+                };
+                for cluster in to {
+                    prop_assert!(fleet.operations(cluster) <= before[&from], "{}", decided);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn under_steady_load_every_plan_makes_the_fleet_more_even_until_there_is_none(mut fleet in any_fleet(false)) {
+        let mut quiet = 0;
+        for _ in 0..400 {
+            let plan = fleet.settled_plan();
+            let merges = plan.actions.iter().any(|decided| matches!(decided.reason, Reason::Cold { .. }));
+            let before = heats(&fleet);
+            fleet.carry_out(&plan);
+            if !plan.actions.is_empty() && !merges {
+                prop_assert!(heats(&fleet) <= before, "{:?} after {:?}: {}", heats(&fleet), before, plan);
+            }
+            quiet = if plan.actions.is_empty() { quiet + 1 } else { 0 };
+            // Longer than any cool-down.
+            if quiet == 6 {
+                return Ok(());
+            }
+            fleet.pass(400);
+        }
+        prop_assert!(false, "there is always something to do: {}", fleet.settled_plan());
+    }
+
+    #[test]
+    fn the_order_in_which_loads_are_told_does_not_matter(mut fleet in any_fleet(true)) {
+        let plan = fleet.settled_plan();
+        for cluster in fleet.facts.clusters.values_mut() {
+            cluster.loads.reverse();
+        }
+        prop_assert_eq!(plan, fleet.plan());
+        prop_assert!(fleet.facts.hosts.contains_key(&HostId(1)));
+    }
+}
