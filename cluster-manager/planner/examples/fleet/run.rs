@@ -13,6 +13,8 @@ use crate::world::World;
 
 /// Of each hundred hosts at the start there are so many spares besides.
 const SPARES_PERCENT: u64 = 2;
+/// One spare in so many is kept for replacing dead hosts.
+const SPARES_KEPT: usize = 3;
 const ROUNDS_PER_MINUTE: u64 = 60 * SECOND / WINDOW;
 
 /// Simulates all of it. `tell` gets a line now and then.
@@ -21,6 +23,7 @@ pub(crate) fn run(options: &Options, tell: impl Fn(String)) -> Report {
     let mut world = World::new(options);
     let spares = (options.clusters * 3 * SPARES_PERCENT / 100).max(6);
     world.add_spares(spares as usize);
+    world.rules.spares_kept = spares as usize / SPARES_KEPT;
     tell(format!(
         "{} clusters, {} queues under Zipf 1.0, {spares} spare hosts; built in {:.1?}",
         options.clusters,
