@@ -73,10 +73,9 @@ fn empty_one(round: &mut Round, cluster: ClusterId) {
         };
         let candidate = loads.candidate(round, cluster, queue, partition);
         let reason = Reason::Drained { cluster, left };
-        let mut receivers =
-            round.receivers_for(queue, candidate.brings, RECEIVER_MAX, RECEIVER_MAX);
-        let coolest = receivers.next();
-        drop(receivers);
+        let coolest = round
+            .receivers_for(queue, candidate.brings, RECEIVER_MAX, RECEIVER_MAX)
+            .next();
         match coolest {
             Some(receiver) => {
                 let chosen = Chosen {

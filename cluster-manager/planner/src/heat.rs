@@ -65,12 +65,6 @@ impl Heat {
     pub fn minus(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
-
-    /// As a number, for plots and tests.
-    #[must_use]
-    pub fn as_f64(self) -> f64 {
-        self.0 as f64 / 1e6
-    }
 }
 
 /// What a heat is about.

@@ -46,7 +46,7 @@ pub const RELIEF_GOAL: Heat = Heat::percent(70);
 pub const RECEIVER_MAX: Heat = Heat::percent(80);
 
 /// Below this a cluster is cool, and only a cool one is given queues of an overheated one: between here
-/// and 1 a cluster is neither helped nor made to help.
+/// and 1 a cluster is neither helped nor made to help. (Where the mean is above, those below it help.)
 pub const COOL: Heat = Heat::percent(60);
 
 /// For so long after a relief began it goes on until the goal is reached, though the cluster is not
@@ -150,7 +150,7 @@ pub const BALANCE_PER_HOUR: u64 = 200;
 
 // ---- Health
 
-/// If more than one host in so many is silent, the manager is more likely cut off than the hosts are
+/// If more than one in so many of all hosts is silent, the manager is more likely cut off than the hosts are
 /// dead, and no host is replaced. A lost zone of three silences a third.
 pub const SILENT_SHARE: usize = 2;
 

@@ -16,7 +16,8 @@ use crate::{Heat, NotHelped, Reading, WhyNot, capacity, health, moves, split};
 /// Begins what can be begun for each overheated cluster, hottest first, and says of the others why not.
 pub(crate) fn relieve(round: &mut Round) {
     for (reading, cluster) in overheated(round) {
-        if let Err(why) = help(round, cluster) {
+        let refused = help(round, cluster).err();
+        if let Some(why) = refused.filter(|_| reading.heat > Heat::ONE) {
             round.plan.not_helped.push(NotHelped {
                 cluster,
                 reading,
@@ -73,7 +74,8 @@ fn help(round: &mut Round, cluster: ClusterId) -> Result<(), WhyNot> {
     }
     let relief = moves::fewest(round, cluster, reading, &candidates, RELIEF_GOAL);
     let mut formed = false;
-    if relief.lacks_room && !round.helper_is_busy() {
+    let too_hot = reading.heat > Heat::ONE;
+    if too_hot && relief.lacks_room && !round.helper_is_busy() {
         formed = health::form_for(round, cluster, reading);
         if !formed && !health::is_forming(round) {
             capacity::lacks_clusters(round);

@@ -285,10 +285,17 @@ impl fmt::Display for Reason {
                 reading,
                 carries,
                 after,
-            } => write!(
-                f,
-                "{cluster} is overheated, {reading}; this carries {carries} of it and leaves {after}"
-            ),
+            } => {
+                let is = if reading.heat > Heat::ONE {
+                    "is overheated"
+                } else {
+                    "was overheated and is not down to the goal"
+                };
+                write!(
+                    f,
+                    "{cluster} {is}, {reading}; this carries {carries} of it and leaves {after}"
+                )
+            }
             Self::NoRoom { cluster, reading } => write!(
                 f,
                 "{cluster} is overheated, {reading}, and no cluster is cool enough to take it down to the goal"

@@ -97,6 +97,11 @@ fn an_overheated_cluster_gives_the_one_queue_that_suffices_to_the_coolest() {
         ["move q1 from c1 to c2"],
         "relief goes on below 1, with the smallest that suffices"
     );
+    let reason = plan.actions[0].reason.to_string();
+    assert!(
+        reason.starts_with("c1 was overheated and is not down to the goal, 0.85"),
+        "{reason}"
+    );
     fleet.carry_out(&plan);
     assert_eq!(fleet.settled_plan().not_helped, []);
 }
@@ -139,6 +144,30 @@ fn where_nobody_has_room_spares_become_a_cluster_and_it_takes_the_queue() {
     assert_eq!(actions(&fleet.plan()), [""; 0], "one new cluster at a time");
     let plan = fleet.settled_plan();
     assert_eq!(actions(&plan), ["move q2 from c1 to c3"]);
+}
+
+#[test]
+fn a_relief_that_goes_on_below_one_asks_for_no_hosts() {
+    let mut fleet = Fleet::of(2);
+    fleet.queue(1, 1, 40);
+    fleet.queue(2, 1, 40);
+    fleet.queue(3, 1, 30);
+    fleet.queue(4, 2, 45);
+    fleet.add_spares("abc");
+    let plan = fleet.settled_plan();
+    assert_eq!(
+        actions(&plan)[0],
+        "form a cluster of 3 hosts in 3 zones: h384 h385 h386"
+    );
+    fleet.facts.hosts.retain(|host, _| host.0 < 900);
+    fleet.carry_out(&plan);
+    assert_eq!(
+        fleet.asked(shoal_types::ClusterId(1)),
+        80,
+        "q3 has found a place"
+    );
+    let plan = fleet.settled_plan();
+    assert_eq!((plan.not_helped, plan.capacity_needed), (Vec::new(), None));
 }
 
 #[test]
