@@ -50,6 +50,8 @@ pub(super) struct Host {
     pub(super) supports: MachineVersion,
     /// Files of it were damaged.
     pub(super) damaged: bool,
+    /// Among that, the end of its log.
+    pub(super) tail_lost: bool,
     /// Its data folder was set back or wiped.
     pub(super) set_back: bool,
     /// An earlier copy of its data folder.
@@ -91,6 +93,7 @@ impl Host {
             told: Told::default(),
             supports,
             damaged: false,
+            tail_lost: false,
             set_back: false,
             copy: None,
             had_disk_trouble: false,
