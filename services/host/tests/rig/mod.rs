@@ -446,6 +446,7 @@ impl Rig {
             life: host.0,
             phase: HostPhase::Acting,
             announced: None,
+            unheard: vec![],
             durable: vec![0; self.slots.len()],
             wall: self.now.wall,
             disk_used_percent: 0,
