@@ -3,45 +3,59 @@
 //! flaps. Prints the longest time without a success of each kind of operation, on the worst queue, for
 //! each fault, and the medians.
 //!
-//! `cargo run -p shoal-e2e --example fault_pauses [ROUNDS]`; with 4 rounds, each fault happens twelve
-//! times. Hosts reach each other through proxies here; the example `kill_pause` measures a kill without
-//! them.
+//! `cargo run -p shoal-e2e --example fault_pauses [ROUNDS [FAULT …]]`; with 4 rounds, each fault happens
+//! twelve times. Without the names of faults, all of them happen. Hosts reach each other through proxies
+//! here; the example `kill_pause` measures a kill without them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use shoal_e2e::stories::{Pause, under_load};
+use anyhow::{Context as _, Result, ensure};
+use shoal_e2e::stories::{Pause, Stage, under_load};
 use shoal_e2e::{ensure_clean, steady_plan};
-use shoal_harness::{Bench, run_within};
+use shoal_harness::{Bench, Cluster, run_within};
 use shoal_load_test::Operation;
 
 /// One round takes about a minute and a half.
 const ROUND: Duration = Duration::from_secs(240);
 
+const FAULTS: [&str; 6] = [
+    "kill",
+    "freeze",
+    "isolate",
+    "one-way-cut",
+    "restart",
+    "flapping-link",
+];
+
 fn main() -> Result<()> {
-    let rounds: u32 = match std::env::args().nth(1) {
-        Some(number) => number.parse().context("usage: fault_pauses [ROUNDS]")?,
+    let mut args = std::env::args().skip(1);
+    let usage = || format!("usage: fault_pauses [ROUNDS [FAULT …]], of {FAULTS:?}");
+    let rounds: u32 = match args.next() {
+        Some(number) => number.parse().with_context(usage)?,
         None => 1,
     };
+    let mut faults: Vec<String> = args.collect();
+    let known = |fault: &String| FAULTS.contains(&fault.as_str());
+    ensure!(faults.iter().all(known), usage());
+    if faults.is_empty() {
+        faults = FAULTS.map(str::to_owned).to_vec();
+    }
     run_within(ROUND * (rounds + 1), async |bench| {
-        measure(bench, rounds).await
+        measure(bench, rounds, &faults).await
     });
     Ok(())
 }
 
-async fn measure(bench: &Bench, rounds: u32) -> Result<()> {
+async fn measure(bench: &Bench, rounds: u32, faults: &[String]) -> Result<()> {
     let mut cluster = bench.processes().start().await?;
     let told = under_load(&mut cluster, steady_plan(Duration::ZERO), async |stage| {
         stage.begin();
         stage.end("quiet", 0).await;
         for _ in 0..rounds {
-            stage.kill_each().await?;
-            stage.freeze_each().await?;
-            stage.isolate_each().await?;
-            stage.one_way_cuts().await?;
-            stage.restart_each().await?;
-            stage.flapping_link(5, Duration::from_millis(500)).await?;
+            for fault in faults {
+                inflict(fault, stage).await?;
+            }
         }
         Ok(())
     });
@@ -64,6 +78,17 @@ async fn measure(bench: &Bench, rounds: u32) -> Result<()> {
     }
     println!("\n{report}");
     ensure_clean(&report)
+}
+
+async fn inflict<C: Cluster>(fault: &str, stage: &mut Stage<'_, C>) -> Result<()> {
+    match fault {
+        "kill" => stage.kill_each().await,
+        "freeze" => stage.freeze_each().await,
+        "isolate" => stage.isolate_each().await,
+        "one-way-cut" => stage.one_way_cuts().await,
+        "restart" => stage.restart_each().await,
+        _ => stage.flapping_link(5, Duration::from_millis(500)).await,
+    }
 }
 
 /// The longest gap of any operation, by fault.

@@ -1,6 +1,8 @@
 //! What a cluster of hosts does, told over cores and disks in memory. Goal: the join of engine, queues
 //! and log is right; what each of them does alone is tested where it lives.
 
+#[path = "in_memory/deaf_host.rs"]
+mod deaf_host;
 mod old_and_damaged_logs;
 mod rig;
 #[path = "in_memory/snapshots.rs"]

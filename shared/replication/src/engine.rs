@@ -104,6 +104,8 @@ pub struct Engine {
     pub(crate) acts_in: ViewNumber,
 
     pub(crate) owed: Owed,
+    /// Whom this host does not hear, as everybody was told last.
+    pub(crate) told_unheard: Vec<HostId>,
     pub(crate) last_ticket: Ticket,
     /// Own batches in the lane of the current view that are not executed, by index.
     pub(crate) tickets: VecDeque<(u64, Ticket)>,
@@ -157,6 +159,7 @@ impl Engine {
             act_after: RecordNumber(0),
             acts_in: ViewNumber::NOT_FORMED,
             owed: Owed::default(),
+            told_unheard: Vec::new(),
             last_ticket: Ticket(0),
             tickets: VecDeque::new(),
             acceptor: Acceptor::default(),
@@ -350,6 +353,7 @@ impl Engine {
         self.fetch_what_is_missing();
         self.answer_kept_pre_votes();
         self.ask_if_needed();
+        self.tell_whom_it_misses();
         self.consider_changing_the_view();
         self.watch_for_silence();
     }

@@ -86,6 +86,8 @@ pub(crate) struct Rig {
     /// Of the messages about snapshots every so manieth is lost, and every so manieth damaged.
     disturbed: Option<u64>,
     snapshot_messages: u64,
+    /// The second one does not hear the first.
+    cut: Option<(HostId, HostId)>,
 }
 
 impl Rig {
@@ -148,6 +150,7 @@ impl Rig {
             snapshot_pace: SnapshotPace::default(),
             disturbed: None,
             snapshot_messages: 0,
+            cut: None,
         };
         for (n, newest) in (1..).zip(newest) {
             rig.add_host_of_release(HostId(n), *newest);
@@ -267,6 +270,15 @@ impl Rig {
                 running.core.on_link(host, LinkEvent::Refused);
             }
         }
+    }
+
+    /// From now on one host does not hear another one, which hears it.
+    pub(crate) fn cut_one_way(&mut self, from: HostId, to: HostId) {
+        self.cut = Some((from, to));
+    }
+
+    pub(crate) fn mend(&mut self) {
+        self.cut = None;
     }
 
     /// Sets the wall clock of a host's machine. Its process goes by that from its next start on.
@@ -446,6 +458,7 @@ impl Rig {
             life: host.0,
             phase: HostPhase::Acting,
             announced: None,
+            unheard: vec![],
             durable: vec![0; self.slots.len()],
             wall: self.now.wall,
             disk_used_percent: 0,
@@ -692,6 +705,9 @@ impl Rig {
 
     fn deliver_all(&mut self) {
         while let Some((from, to, message)) = self.wire.pop_front() {
+            if self.cut == Some((from, to)) {
+                continue;
+            }
             let Some(message) = self.disturb(message) else {
                 continue;
             };
