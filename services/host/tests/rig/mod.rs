@@ -796,23 +796,11 @@ impl Rig {
                     }
                     Effect::PushView(..) => {}
                     Effect::Checkpoint(pending) => {
-                        let meta = core::encode_meta(&pending.engine);
-                        let replay_from = pending.replay_from;
-                        let writes = pending
-                            .carried
-                            .into_iter()
-                            .chain(pending.state.into_writes());
-                        running
-                            .checkpoints
-                            .write(Commit {
-                                meta,
-                                replay_from,
-                                writes,
-                            })
-                            .unwrap();
-                        running.core.on_checkpoint_written(replay_from);
+                        let done = pending.write(&running.checkpoints).unwrap();
+                        running.core.on_checkpoint(done);
                     }
-                    Effect::Upkeep(upkeep) => upkeep.run().unwrap(),
+                    // A host goes on without it.
+                    Effect::Upkeep(upkeep) => drop(upkeep.run()),
                     Effect::Remove(removal) => removal.run().unwrap(),
                     Effect::Snapshot(job) => {
                         let came = job.run(&running.checkpoints).unwrap();
