@@ -303,7 +303,7 @@ impl Rig {
             segment_bytes: 1 << 20,
             replay_from,
             log_bytes_max: self.log_bytes_max,
-            ..LogOptions::new(host, host.0 << 32 | slot.lives)
+            ..LogOptions::new(host, life(host, slot.lives))
         };
         let (log, scan) = Log::open(disk, log_options)?;
         let opened = Opened {
@@ -316,7 +316,8 @@ impl Rig {
             scrub_round: Duration::from_secs(5),
         };
         let versions = MachineVersion(1)..=MachineVersion(slot.newest);
-        let config = EngineConfig::new(host, host.0);
+        // Drawn anew by each process: by it the others tell two lives apart that take the same number.
+        let config = EngineConfig::new(host, life(host, slot.lives));
         let now = ahead_by(slot.wall_ahead, self.now);
         let core = core::recover_supporting(versions, host, opened, config, now)?;
         let reader = core.log().reader();
@@ -443,7 +444,7 @@ impl Rig {
         Message::Heartbeat(Heartbeat {
             view: core.engine().view().number,
             incarnation: core.origin().incarnation,
-            life: host.0,
+            life: life(host, self.slots[&host].lives),
             phase: HostPhase::Acting,
             announced: None,
             durable: vec![0; self.slots.len()],
@@ -816,6 +817,10 @@ impl Rig {
             }
         }
     }
+}
+
+fn life(host: HostId, lives: u64) -> u64 {
+    host.0 << 32 | lives
 }
 
 impl Slot {
