@@ -551,7 +551,7 @@ fn a_segment_for_which_there_is_no_room_can_be_begun_later() {
     assert_eq!(log.complete(done), appended.lsn);
     drop(log);
     disk.crash(Keep::Synced);
-    let (_, records) = open(&disk, 2).unwrap();
+    let (_, records) = open_all(Arc::new(disk), options(2)).unwrap();
     assert_exact(&records, appended.lsn.0);
 }
 
