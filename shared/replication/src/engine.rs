@@ -93,6 +93,8 @@ pub struct Engine {
     pub(crate) acks: Acknowledgements,
     /// The entry executed last.
     pub(crate) executed: Position,
+    /// The state that all of it made is lost: see [`Engine::lose_state`].
+    pub(crate) state_lost: bool,
 
     /// This life never acts in views up to here: an earlier one may have.
     pub(crate) barred_through: ViewNumber,
@@ -154,6 +156,7 @@ impl Engine {
             clock: Clock::default(),
             acks: Acknowledgements::default(),
             executed: Position::ZERO,
+            state_lost: false,
             barred_through: ViewNumber::NOT_FORMED,
             suspended_for: ViewNumber::NOT_FORMED,
             act_after: RecordNumber(0),
@@ -425,7 +428,7 @@ impl Engine {
         let meant = self.view.incarnation_of(self.config.me);
         let barred =
             self.view.number <= self.barred_through || meant.is_some_and(|i| i != self.incarnation);
-        if (barred && !planted(Bug::ActsAfterRestart)) || self.is_removed() {
+        if (barred && !planted(Bug::ActsAfterRestart)) || self.state_lost || self.is_removed() {
             HostPhase::Barred
         } else if self.suspended_for > self.view.number {
             HostPhase::Suspended

@@ -60,6 +60,7 @@ impl Engine {
             HostPhase::Learning | HostPhase::Stranded => false,
         };
         outside
+            && !self.state_lost
             && !self.is_set_aside()
             && !self.leaving
             && !self.disk_is_stalled()

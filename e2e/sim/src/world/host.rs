@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use shoal_host::core::{
-    Answer, BodiesRead, Care, Core, OperationId, Scrubbed, SnapshotDone, Write,
+    Answer, BodiesRead, Care, CheckpointDone, Core, OperationId, Scrubbed, SnapshotDone,
 };
 use shoal_replication::{LinkEvent, Message, Reason};
 use shoal_storage::{BatchDone, Checkpoints, LogReader, Lsn};
@@ -192,8 +192,7 @@ pub(super) enum Input {
         messages: Vec<Message>,
     },
     Written(BatchDone),
-    CheckpointWritten(Lsn),
-    CheckpointPutOff(Vec<Write>),
+    Checkpoint(CheckpointDone),
     Snapshot(SnapshotDone),
     EntriesRead(HostId, Message),
     /// The log does not hold the entries of this view that a peer asked for.

@@ -315,7 +315,7 @@ impl Rig {
             segment_bytes: 1 << 20,
             replay_from,
             log_bytes_max: self.log_bytes_max,
-            ..LogOptions::new(host, host.0 << 32 | slot.lives)
+            ..LogOptions::new(host, life(host, slot.lives))
         };
         let (log, scan) = Log::open(disk, log_options)?;
         let opened = Opened {
@@ -328,7 +328,8 @@ impl Rig {
             scrub_round: Duration::from_secs(5),
         };
         let versions = MachineVersion(1)..=MachineVersion(slot.newest);
-        let config = EngineConfig::new(host, host.0);
+        // Drawn anew by each process: by it the others tell two lives apart that take the same number.
+        let config = EngineConfig::new(host, life(host, slot.lives));
         let now = ahead_by(slot.wall_ahead, self.now);
         let core = core::recover_supporting(versions, host, opened, config, now)?;
         let reader = core.log().reader();
@@ -455,7 +456,7 @@ impl Rig {
         Message::Heartbeat(Heartbeat {
             view: core.engine().view().number,
             incarnation: core.origin().incarnation,
-            life: host.0,
+            life: life(host, self.slots[&host].lives),
             phase: HostPhase::Acting,
             announced: None,
             unheard: vec![],
@@ -812,23 +813,11 @@ impl Rig {
                     }
                     Effect::PushView(..) => {}
                     Effect::Checkpoint(pending) => {
-                        let meta = core::encode_meta(&pending.engine);
-                        let replay_from = pending.replay_from;
-                        let writes = pending
-                            .carried
-                            .into_iter()
-                            .chain(pending.state.into_writes());
-                        running
-                            .checkpoints
-                            .write(Commit {
-                                meta,
-                                replay_from,
-                                writes,
-                            })
-                            .unwrap();
-                        running.core.on_checkpoint_written(replay_from);
+                        let done = pending.write(&running.checkpoints).unwrap();
+                        running.core.on_checkpoint(done);
                     }
-                    Effect::Upkeep(upkeep) => upkeep.run().unwrap(),
+                    // A host goes on without it.
+                    Effect::Upkeep(upkeep) => drop(upkeep.run()),
                     Effect::Remove(removal) => removal.run().unwrap(),
                     Effect::Snapshot(job) => {
                         let came = job.run(&running.checkpoints).unwrap();
@@ -844,6 +833,10 @@ impl Rig {
             }
         }
     }
+}
+
+fn life(host: HostId, lives: u64) -> u64 {
+    host.0 << 32 | lives
 }
 
 impl Slot {
