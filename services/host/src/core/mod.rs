@@ -345,6 +345,10 @@ impl Core {
     /// When the next turn is due even without an input.
     #[must_use]
     pub fn next_wake(&self) -> Option<Mono> {
+        if self.receiving.installing {
+            // At rest: only what the disk has done moves it on.
+            return None;
+        }
         let times = [
             self.engine.next_timeout(),
             self.next_tick(),

@@ -33,6 +33,7 @@ impl Rig {
             fatal: None,
             wall_ahead: 0,
             restarts: 0,
+            wakes_at_rest: false,
             snapshots: Vec::new(),
         };
         self.slots.insert(host, slot);

@@ -51,6 +51,8 @@ struct Slot {
     wall_ahead: Micros,
     /// It went on from a snapshot so often.
     restarts: u32,
+    /// It wanted to be woken although it waited for its disk alone, to install a snapshot.
+    wakes_at_rest: bool,
     /// What became of snapshots.
     snapshots: Vec<SnapshotEvent>,
 }

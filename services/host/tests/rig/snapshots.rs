@@ -54,6 +54,11 @@ impl Rig {
         self.slots[&host].restarts
     }
 
+    /// True if a host ever wanted to be woken while it waited for its disk to install a snapshot.
+    pub(crate) fn wakes_at_rest(&self, host: HostId) -> bool {
+        self.slots[&host].wakes_at_rest
+    }
+
     /// How many snapshots a host gave up half-way.
     pub(crate) fn abandoned(&self, host: HostId) -> usize {
         let events = self.slots[&host].snapshots.iter();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use shoal_host::core::{self, Answer, Effect, PendingCheckpoint, StoredBody};
+use shoal_host::core::{self, Answer, Effect, PendingCheckpoint, SnapshotJobKind, StoredBody};
 use shoal_replication::{Message, Record};
 use shoal_storage::{Commit, ReadError};
 use shoal_types::{HostId, Micros, ViewNumber};
@@ -134,6 +134,8 @@ impl Rig {
             Effect::Upkeep(upkeep) => upkeep.run().unwrap(),
             Effect::Remove(removal) => removal.run().unwrap(),
             Effect::Snapshot(job) => {
+                let wakes = running.core.next_wake().is_some();
+                slot.wakes_at_rest |= wakes && job.kind() == SnapshotJobKind::Install;
                 let came = job.run(&running.checkpoints).unwrap();
                 running.core.on_snapshot_job(came);
             }
