@@ -387,6 +387,13 @@ impl Core {
         matches!(self.engine.not_ready(), Some(NotReady::ClockOff { .. }))
     }
 
+    /// True unless the clocks of a quorum show that this host's own is off, or that nobody can tell whose
+    /// is right: nothing goes by its own then.
+    #[must_use]
+    pub fn goes_by_its_clock(&self) -> bool {
+        !self.engine.is_clock_in_doubt(self.now.wall)
+    }
+
     /// The cluster this host belongs to, if it does.
     #[must_use]
     pub fn cluster(&self) -> Option<ClusterId> {
