@@ -1,6 +1,6 @@
 //! This host's clock, what it knows of the others' clocks, and how far it trusts any of them.
 
-use shoal_types::limits::MAX_CLOCK_SKEW;
+use shoal_types::limits::{CLUSTER_HOSTS, MAX_CLOCK_SKEW};
 use shoal_types::planted::{Bug, planted};
 use shoal_types::{Now, Ts};
 
@@ -143,10 +143,17 @@ impl Clock {
     /// The lower median of how far the members' clocks are ahead of this one, if a quorum has shown
     /// its clock.
     fn median_ahead(&self) -> Option<i64> {
-        let mut known: Vec<i64> = self.known_ahead().collect();
+        // On the stack: each turn of a host asks several times.
+        let mut known = [0; *CLUSTER_HOSTS.end()];
+        let mut count = 0;
+        for (place, ahead) in known.iter_mut().zip(self.known_ahead()) {
+            *place = ahead;
+            count += 1;
+        }
+        let known = &mut known[..count];
         known.sort_unstable();
-        let enough = Quorum::of(self.ahead.len()).reached_by(known.len());
-        enough.then(|| known[(known.len() - 1) / 2])
+        let enough = Quorum::of(self.ahead.len()).reached_by(count);
+        enough.then(|| known[(count - 1) / 2])
     }
 
     /// How far the clocks that were shown are ahead of this one, this one included.
