@@ -174,10 +174,11 @@ impl Driver {
         }
     }
 
-    /// A clock that is off is not used for anything: once somebody sets the system's time right, it may be
-    /// taken over as it is. Otherwise it would take hours, since clocks in use never jump.
+    /// As long as nothing goes by this host's clock, the system's time is taken over as it is: once
+    /// somebody sets it right it is right here. Otherwise it would take hours, since clocks in use never
+    /// jump.
     fn follow_system_time(&self) {
-        if self.core.clock_is_off() {
+        if !self.core.goes_by_its_clock() {
             self.clock.set_to_system_time();
         }
     }

@@ -352,6 +352,10 @@ impl Core {
     /// When the next turn is due even without an input.
     #[must_use]
     pub fn next_wake(&self) -> Option<Mono> {
+        if self.receiving.installing {
+            // At rest: only what the disk has done moves it on.
+            return None;
+        }
         let times = [
             self.engine.next_timeout(),
             self.next_tick(),
@@ -393,6 +397,13 @@ impl Core {
     #[must_use]
     pub fn clock_is_off(&self) -> bool {
         matches!(self.engine.not_ready(), Some(NotReady::ClockOff { .. }))
+    }
+
+    /// True unless the clocks of a quorum show that this host's own is off, or that nobody can tell whose
+    /// is right: nothing goes by its own then.
+    #[must_use]
+    pub fn goes_by_its_clock(&self) -> bool {
+        !self.engine.is_clock_in_doubt(self.now.wall)
     }
 
     /// The cluster this host belongs to, if it does.
