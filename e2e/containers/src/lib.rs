@@ -6,13 +6,13 @@
 //! to `required`, as `.ci/run` does where an engine answers, makes that a failure.
 
 mod image;
+mod packets;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use shoal_api::manager::{ClusterInfo, ClusterState};
 use shoal_harness::{Bench, Cluster, Fault, limits, wait};
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::{
@@ -23,6 +23,8 @@ use testcontainers::core::client::docker_client_instance;
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 
+const MANAGER: &str = "manager";
+const FRONTEND: &str = "frontend";
 const MANAGER_PORT: u16 = 9325;
 const FRONTEND_PORT: u16 = 9324;
 const HOST_PORT: u16 = 9400;
@@ -53,12 +55,57 @@ pub async fn engine() -> Result<Option<String>> {
 pub struct Containers {
     hosts: Vec<ContainerAsync<GenericImage>>,
     _frontend: ContainerAsync<GenericImage>,
-    _manager: ContainerAsync<GenericImage>,
-    docker: Docker,
-    network: String,
+    manager: ContainerAsync<GenericImage>,
+    place: Place,
     endpoint: String,
     /// Hosts that are off the network.
     isolated: Vec<usize>,
+    /// Hosts that somebody's packets do not reach.
+    deaf: Vec<usize>,
+    /// Why links cannot be cut in one direction on this machine, if they cannot.
+    cuts: Result<(), String>,
+}
+
+/// Where containers are started, and from what.
+struct Place {
+    docker: Docker,
+    tag: String,
+    network: String,
+}
+
+impl Place {
+    /// Starts one. Its volume is its own: it outlives a kill, and goes with the container.
+    async fn run(&self, name: &str, line: &str) -> Result<ContainerAsync<GenericImage>> {
+        let reachable = name == FRONTEND;
+        let container = GenericImage::new("shoal", self.tag.as_str())
+            .with_network(&self.network)
+            .with_container_name(self.name_of(name))
+            .with_host_config_modifier(move |config| publish(config, reachable))
+            .with_cmd(line.split_whitespace())
+            .start();
+        container
+            .await
+            .with_context(|| format!("{name} does not start"))
+    }
+
+    async fn run_host(&self, host: usize) -> Result<ContainerAsync<GenericImage>> {
+        let (advertise, manager) = (self.address_of(host), self.name_of(MANAGER));
+        let line = format!(
+            "host --listen 0.0.0.0:{HOST_PORT} --advertise {advertise} --admin 0.0.0.0:{ADMIN_PORT} \
+             --manager http://{manager}:{MANAGER_PORT} --zone z{host} --segment-bytes 1048576"
+        );
+        self.run(&host_name(host), &line).await
+    }
+
+    /// What others dial.
+    fn address_of(&self, host: usize) -> String {
+        format!("{}:{HOST_PORT}", self.name_of(&host_name(host)))
+    }
+
+    /// A container's name, which is also what the others find it by.
+    fn name_of(&self, name: &str) -> String {
+        format!("{}-{name}", self.network)
+    }
 }
 
 impl Containers {
@@ -67,82 +114,58 @@ impl Containers {
     /// # Errors
     /// If anything of that fails.
     pub async fn start(bench: &Bench, hosts: usize) -> Result<Self> {
-        let tag = image::build(bench)?;
-        let docker = docker_client_instance().await?;
-        // Names are seen by everybody who uses this engine.
-        let network = format!("shoal-e2e-{}", std::process::id());
-        let run = async |name: &str, words: Vec<String>| {
-            // The image's volume is the container's own: it outlives a kill, and goes with the container.
-            let reachable = name == "frontend";
-            let container = GenericImage::new("shoal", tag.as_str())
-                .with_network(&network)
-                .with_container_name(in_network(&network, name))
-                .with_host_config_modifier(move |config| publish(config, reachable))
-                .with_cmd(words)
-                .start();
-            container
-                .await
-                .with_context(|| format!("{name} does not start"))
+        let place = Place {
+            tag: image::build(bench)?,
+            docker: docker_client_instance().await?,
+            // Names are seen by everybody who uses this engine.
+            network: format!("shoal-e2e-{}", std::process::id()),
         };
-        let manager_url = format!("http://{}:{MANAGER_PORT}", in_network(&network, "manager"));
-        let manager = run(
-            "manager",
-            words(&format!(
-                "manager --listen 0.0.0.0:{MANAGER_PORT} --cluster-size {hosts}"
-            )),
-        )
-        .await?;
-        let frontend = run(
-            "frontend",
-            words(&format!(
-                "frontend --listen 0.0.0.0:{FRONTEND_PORT} --manager {manager_url}"
-            )),
-        )
-        .await?;
+        let line = format!("manager --listen 0.0.0.0:{MANAGER_PORT} --cluster-size {hosts}");
+        let manager = place.run(MANAGER, &line).await?;
+        let manager_name = place.name_of(MANAGER);
+        let line = format!(
+            "frontend --listen 0.0.0.0:{FRONTEND_PORT} --manager http://{manager_name}:{MANAGER_PORT}"
+        );
+        let frontend = place.run(FRONTEND, &line).await?;
         let mut running = Vec::new();
         for host in 0..hosts {
-            let name = host_name(host);
-            let advertise = in_network(&network, &name);
-            let line = format!(
-                "host --listen 0.0.0.0:{HOST_PORT} --advertise {advertise}:{HOST_PORT} \
-                 --admin 0.0.0.0:{ADMIN_PORT} --manager {manager_url} --zone z{host} \
-                 --segment-bytes 1048576"
-            );
-            running.push(run(&name, words(&line)).await?);
+            running.push(place.run_host(host).await?);
         }
         let port = frontend.get_host_port_ipv4(FRONTEND_PORT.tcp()).await?;
         let address = frontend.get_host().await?;
         let mut cluster = Self {
             hosts: running,
             _frontend: frontend,
-            _manager: manager,
-            docker,
-            network,
+            manager,
+            place,
             endpoint: format!("http://{address}:{port}"),
             isolated: Vec::new(),
+            deaf: Vec::new(),
+            cuts: Ok(()),
         };
+        cluster.cuts = packets::available(cluster.pid(0).await?);
         cluster.serving().await?;
         Ok(cluster)
     }
 
     /// Waits until all hosts act in one view.
     async fn serving(&mut self) -> Result<()> {
-        let url = format!("{}/v1/clusters", self.endpoint);
-        wait::until("the cluster to serve", limits::START, async || {
-            let answer = reqwest::get(&url).await?.error_for_status()?;
-            let clusters: Vec<ClusterInfo> = serde_json::from_slice(&answer.bytes().await?)?;
-            let all = clusters.iter().any(|cluster| {
-                cluster.state == ClusterState::Serving && cluster.active.len() == self.hosts.len()
-            });
-            ensure!(all, "{clusters:?}");
-            Ok(())
-        })
-        .await
-        .context(self.logs().await)?;
+        let serving = self.fleet().serving(self.hosts.len()).await;
+        if let Err(error) = serving {
+            return Err(error.context(self.logs().await));
+        }
         for host in 0..self.hosts.len() {
             self.ready(host).await?;
         }
         Ok(())
+    }
+
+    /// Of the container's process, as this machine numbers it.
+    async fn pid(&self, host: usize) -> Result<i64> {
+        let id = self.hosts[host].id();
+        let container = self.place.docker.inspect_container(id, None).await?;
+        let state = container.state.context("a container without a state")?;
+        state.pid.context("a container without a process")
     }
 
     async fn address(&self, host: usize) -> Result<IpAddr> {
@@ -174,11 +197,17 @@ impl Cluster for Containers {
     }
 
     fn can(&self, fault: Fault) -> Result<(), String> {
-        Err(format!("{fault:?} is for processes"))
+        match fault {
+            Fault::Cut => self.cuts.clone(),
+            other => Err(format!("{other:?} is for processes")),
+        }
     }
 
     async fn kill(&mut self, host: usize) -> Result<()> {
-        let killed = self.docker.kill_container(self.hosts[host].id(), None);
+        let killed = self
+            .place
+            .docker
+            .kill_container(self.hosts[host].id(), None);
         Ok(killed.await?)
     }
 
@@ -215,6 +244,21 @@ impl Cluster for Containers {
         }
     }
 
+    async fn replace(&mut self, host: usize) -> Result<()> {
+        let fleet = self.fleet();
+        let address = self.place.address_of(host);
+        let lost = fleet.member_at(&address).await?;
+        // With its volume, and before another one can have its name.
+        self.hosts.remove(host).rm().await?;
+        let newcomer = self.place.run_host(host).await?;
+        self.hosts.insert(host, newcomer);
+        let newcomer = fleet.newcomer_at(&address).await?;
+        let manager = self.manager.get_bridge_ip_address().await?;
+        let manager = format!("http://{manager}:{MANAGER_PORT}");
+        fleet.replace(&manager, lost, newcomer).await?;
+        self.ready(host).await
+    }
+
     async fn freeze(&mut self, host: usize) -> Result<()> {
         Ok(self.hosts[host].pause().await?)
     }
@@ -224,7 +268,10 @@ impl Cluster for Containers {
     }
 
     async fn cut(&mut self, from: usize, to: usize) -> Result<()> {
-        bail!("containers {from} and {to}: a link has no single direction here")
+        let sender = self.address(from).await?;
+        packets::drop_from(self.pid(to).await?, sender)?;
+        self.deaf.push(to);
+        Ok(())
     }
 
     async fn isolate(&mut self, host: usize) -> Result<()> {
@@ -232,9 +279,10 @@ impl Cluster for Containers {
             container: self.hosts[host].id().to_owned(),
             force: None,
         };
-        self.docker
-            .disconnect_network(&self.network, request)
-            .await?;
+        let Place {
+            docker, network, ..
+        } = &self.place;
+        docker.disconnect_network(network, request).await?;
         self.isolated.push(host);
         Ok(())
     }
@@ -245,7 +293,13 @@ impl Cluster for Containers {
                 container: self.hosts[host].id().to_owned(),
                 endpoint_config: None,
             };
-            self.docker.connect_network(&self.network, request).await?;
+            let Place {
+                docker, network, ..
+            } = &self.place;
+            docker.connect_network(network, request).await?;
+        }
+        for host in std::mem::take(&mut self.deaf) {
+            packets::let_in(self.pid(host).await?)?;
         }
         Ok(())
     }
@@ -270,13 +324,4 @@ fn publish(config: &mut HostConfig, reachable: bool) {
 
 fn host_name(host: usize) -> String {
     format!("h{host}")
-}
-
-/// A container's name, which is also what the others find it by.
-fn in_network(network: &str, name: &str) -> String {
-    format!("{network}-{name}")
-}
-
-fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use shoal_containers::{Containers, engine};
 use shoal_e2e::stories::under_load;
 use shoal_e2e::{ensure_clean, ensure_gaps_within, steady_plan};
-use shoal_harness::{run_within, skipped};
+use shoal_harness::{Cluster as _, Fault, run_within, skipped};
 
 /// What a pause may take in a test, on whatever machine it runs.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -15,7 +15,7 @@ const BOUND: Duration = Duration::from_secs(300);
 
 /// One test for all, since starting a cluster of containers takes longer than a story.
 #[test]
-fn containers_killed_paused_disconnected_and_restarted_fail_no_operation() {
+fn containers_killed_paused_disconnected_restarted_and_replaced_fail_no_operation() {
     run_within(BOUND, async |bench| -> Result<()> {
         if let Some(why) = engine().await? {
             skipped("containers", &why);
@@ -26,13 +26,19 @@ fn containers_killed_paused_disconnected_and_restarted_fail_no_operation() {
             stage.kill_each().await?;
             stage.freeze_each().await?;
             stage.isolate_each().await?;
-            stage.restart_each().await
+            match stage.cluster.can(Fault::Cut) {
+                Ok(()) => stage.one_way_cuts().await?,
+                Err(why) => skipped("containers not heard by one other", &why),
+            }
+            stage.restart_each().await?;
+            stage.replace_each().await
         });
         let (report, pauses) = told.await?;
         for pause in &pauses {
             println!("{pause}");
         }
         ensure_clean(&report)?;
-        ensure_gaps_within(&report, PAUSE)
+        ensure_gaps_within(&report, PAUSE)?;
+        cluster.fleet().same_state().await
     });
 }

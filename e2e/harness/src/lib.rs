@@ -26,7 +26,7 @@ pub mod wait;
 
 pub use bench::{Bench, run, run_within};
 pub use cluster::{
-    Cluster, End, Fault, LinkFault, Links, LoopDisk, Processes, ProcessesOptions, skipped,
+    Cluster, End, Fault, Fleet, LinkFault, Links, LoopDisk, Processes, ProcessesOptions, skipped,
 };
 pub use dev::{Dev, DevOptions};
 pub use process::{Process, Signal};

@@ -50,8 +50,8 @@ pub struct Finding {
     pub alone: BTreeSet<Checker>,
     /// Those of them without which nobody complains.
     pub indispensable: BTreeSet<Checker>,
-    /// True if nobody complains without all of them.
-    pub missed_without_all: bool,
+    /// Those that complain only once all of these are off, and so on: without them and these nobody does.
+    pub further: BTreeSet<Checker>,
 }
 
 impl Search {
@@ -110,13 +110,24 @@ impl Search {
             let others = self.all_but(&[*checker].into());
             self.complaints(seed, &others).is_empty()
         };
-        let none = self.all_but(&by);
         Finding {
             seed,
             alone: by.iter().copied().filter(alone).collect(),
             indispensable: by.iter().copied().filter(indispensable).collect(),
-            missed_without_all: self.complaints(seed, &none).is_empty(),
+            further: self.further(seed, &by),
             by,
+        }
+    }
+
+    /// Turns off whoever complains until nobody is left who does.
+    fn further(&self, seed: u64, by: &BTreeSet<Checker>) -> BTreeSet<Checker> {
+        let mut off = by.clone();
+        loop {
+            let more = self.complaints(seed, &self.all_but(&off));
+            if more.is_empty() {
+                return &off - by;
+            }
+            off.extend(more);
         }
     }
 
@@ -152,10 +163,10 @@ impl Outcome {
         };
         let missed_without = if !finding.indispensable.is_empty() {
             names(&finding.indispensable)
-        } else if finding.missed_without_all {
+        } else if finding.further.is_empty() {
             "all of these".to_owned()
         } else {
-            "none: others notice it then".to_owned()
+            format!("all of these and {}", names(&finding.further))
         };
         format!(
             "| {bug} | {rule} | {tried} (seed {}) | {} | {} | {missed_without} |",

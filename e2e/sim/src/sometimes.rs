@@ -180,6 +180,12 @@ sometimes! {
     SegmentRemoved = "log segment removed";
     /// A checkpoint was written.
     CheckpointWritten = "checkpoint written";
+    /// A checkpoint was found damaged.
+    CheckpointDamageFound = "damaged checkpoint found";
+    /// It was written anew from memory.
+    CheckpointMended = "damaged checkpoint written anew";
+    /// A host whose checkpoint could not be read was given the state by a peer.
+    CheckpointGiven = "state of a host with a damaged checkpoint given by a peer";
     /// A host started from a checkpoint.
     CheckpointRestored = "host started from a checkpoint";
     /// A host started from a checkpoint after its log had lost segments.

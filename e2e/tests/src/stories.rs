@@ -176,6 +176,20 @@ impl<C: Cluster> Stage<'_, C> {
         Ok(())
     }
 
+    /// Each host in turn is lost with its disk, and another one takes its place.
+    ///
+    /// # Errors
+    /// As all stories.
+    pub async fn replace_each(&mut self) -> Result<()> {
+        for host in 0..self.cluster.hosts() {
+            self.begin();
+            self.cluster.replace(host).await?;
+            self.end("replace", host).await;
+            self.back(host).await?;
+        }
+        Ok(())
+    }
+
     /// What was before this does not count.
     pub fn begin(&self) {
         self.watch.take_gaps();

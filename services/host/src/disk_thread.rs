@@ -6,6 +6,7 @@ use shoal_storage::{Batch, BatchDone, LogError};
 use tokio::sync::mpsc;
 
 use crate::driver::Input;
+use crate::limits;
 
 /// Hands batches to the thread; dropping it ends the thread after the batch in hand.
 pub(crate) struct DiskThread {
@@ -21,7 +22,9 @@ impl DiskThread {
             .name(format!("disk-{name}"))
             .spawn(move || {
                 while let Ok(batch) = todo.recv() {
-                    let written: Result<BatchDone, LogError> = batch.write();
+                    let Some(written) = write_once_there_is_room(&batch, &inputs) else {
+                        return;
+                    };
                     let failed = written.is_err();
                     if inputs.blocking_send(Input::Written(written)).is_err() || failed {
                         return;
@@ -35,5 +38,29 @@ impl DiskThread {
     pub(crate) fn write(&self, batch: Batch) {
         // It fails only when the thread ended after an error, which the driver learns as an input.
         let _ = self.batches.send(batch);
+    }
+}
+
+/// A full disk that has used up its reserve only takes its time: the other members stop waiting for this
+/// one, and it goes on once there is room. `None`: the host has stopped meanwhile.
+fn write_once_there_is_room(
+    batch: &Batch,
+    inputs: &mpsc::Sender<Input>,
+) -> Option<Result<BatchDone, LogError>> {
+    let mut told = false;
+    loop {
+        match batch.write() {
+            Err(error) if error.may_succeed_later() => {
+                if !told {
+                    tracing::error!(%error, "the disk is full to the last; waiting for room");
+                    told = true;
+                }
+            }
+            written => return Some(written),
+        }
+        if inputs.is_closed() {
+            return None;
+        }
+        std::thread::sleep(limits::DISK_LOOK_INTERVAL_WHEN_FULL);
     }
 }

@@ -19,7 +19,7 @@ use shoal_storage::{
 };
 use shoal_types::{Command, HostId};
 
-use crate::core::read_body;
+use crate::core::{has_other_members, read_body};
 use crate::{batch, kept_body, limits};
 
 /// What was found in a folder.
@@ -98,6 +98,9 @@ const REPLACE: &str = "the host does not start on this folder. If the file canno
                        the host with `shoal host replace`: its cluster has the messages";
 const FOREIGN: &str = "this release cannot use the file. Use the release that wrote it, or put the right \
                        file back";
+const GIVEN: &str =
+    "the host starts, and gets the state from another member. Start it while they are up";
+const ANEW: &str = "the host starts, and writes it anew";
 const REPAIRS: &str = "the host starts, and repairs this from the other hosts of its cluster as long as \
                        one of them has it. If it comes back, the disk is failing: replace it";
 const TORN: &str =
@@ -192,7 +195,7 @@ impl Doctor {
             Ok((None, _)) => (Machine::default(), Lsn::FIRST),
             Ok((Some(loaded), _checkpoints)) => {
                 let replay_from = loaded.replay_from;
-                match self.restore(&*disk, loaded) {
+                match self.restore(host, &*disk, loaded) {
                     Some(machine) => (machine, replay_from),
                     None => return,
                 }
@@ -209,18 +212,16 @@ impl Doctor {
         }
     }
 
-    fn restore(&mut self, disk: &dyn Disk, loaded: Loaded) -> Option<Machine> {
-        if let Err(error) = postcard::from_bytes::<EngineCheckpoint>(&loaded.meta) {
-            let what = format!("the engine's part cannot be read: {error}");
-            self.find(
-                Severity::Fatal,
-                disk.display(CHECKPOINT),
-                None,
-                what,
-                REPLACE,
-            );
-            return None;
-        }
+    fn restore(&mut self, host: HostId, disk: &dyn Disk, loaded: Loaded) -> Option<Machine> {
+        let engine = match postcard::from_bytes::<EngineCheckpoint>(&loaded.meta) {
+            Ok(engine) => engine,
+            Err(error) => {
+                let what = format!("the engine's part cannot be read: {error}");
+                let file = disk.display(CHECKPOINT);
+                self.find(Severity::Fatal, file, None, what, REPLACE);
+                return None;
+            }
+        };
         let mut damage = None;
         let mut rows = loaded.rows;
         let mut count = 0;
@@ -237,8 +238,17 @@ impl Doctor {
         let restored = Machine::restore(sound);
         self.seen.checkpoint_rows = count;
         if let Some(error) = damage {
-            self.checkpoint_is_bad(error);
-            return None;
+            if !has_other_members(host, &engine) {
+                self.checkpoint_is_bad(error);
+                return None;
+            }
+            let file = disk.display(CHECKPOINT);
+            self.find(Severity::Repairable, file, None, error.to_string(), GIVEN);
+            return Some(Machine::default());
+        }
+        if let Some(error) = loaded.damage {
+            let file = disk.display(CHECKPOINT);
+            self.find(Severity::Repairable, file, None, error.to_string(), ANEW);
         }
         match restored {
             Ok(machine) => {
@@ -274,6 +284,7 @@ impl Doctor {
             LogError::Foreign { file, why } => {
                 self.find(Severity::Fatal, file, None, why, FOREIGN);
             }
+            LogError::NoSpace { .. } => unreachable!("nothing is written"),
             LogError::Io {
                 file,
                 doing,

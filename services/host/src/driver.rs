@@ -19,8 +19,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::bodies::{self, BodyReader};
 use crate::catch_up;
-use crate::checkpointer::{self, Written};
-use crate::core::{Answer, BodiesRead, Core, Effect, OperationId, Scrubbed, SnapshotDone};
+use crate::checkpointer;
+use crate::core::{
+    Answer, BodiesRead, CheckpointDone, Core, Effect, OperationId, Scrubbed, SnapshotDone,
+};
 use crate::disk_thread::DiskThread;
 use crate::frames;
 use crate::limits;
@@ -63,7 +65,7 @@ pub(crate) enum Input {
     /// The scrub took a look.
     Scrubbed(Scrubbed),
     /// What became of a checkpoint.
-    Checkpoint(Written),
+    Checkpoint(Result<CheckpointDone, CheckpointError>),
     /// What came of a job for a snapshot.
     Snapshot(Result<SnapshotDone, CheckpointError>),
     /// Entries for a peer that catches up were read.
@@ -172,10 +174,11 @@ impl Driver {
         }
     }
 
-    /// A clock that is off is not used for anything: once somebody sets the system's time right, it may be
-    /// taken over as it is. Otherwise it would take hours, since clocks in use never jump.
+    /// As long as nothing goes by this host's clock, the system's time is taken over as it is: once
+    /// somebody sets it right it is right here. Otherwise it would take hours, since clocks in use never
+    /// jump.
     fn follow_system_time(&self) {
-        if self.core.clock_is_off() {
+        if !self.core.goes_by_its_clock() {
             self.clock.set_to_system_time();
         }
     }
@@ -207,13 +210,7 @@ impl Driver {
             Input::Scrubbed(scrubbed) => self.core.on_scrubbed(scrubbed),
             Input::Peer(event) => self.take_peer_event(event),
             Input::Written(written) => self.core.on_written(written?),
-            Input::Checkpoint(Written::Durable { replay_from }) => {
-                self.core.on_checkpoint_written(replay_from);
-            }
-            Input::Checkpoint(Written::DiskFull { writes }) => {
-                self.core.on_checkpoint_put_off(writes)
-            }
-            Input::Checkpoint(Written::Failed(error)) => return Err(error.into()),
+            Input::Checkpoint(came) => self.core.on_checkpoint(came?),
             Input::Snapshot(came) => self.core.on_snapshot_job(came?),
             Input::EntriesRead(to, message) => self.send(to, &[message]),
             Input::NotInLog(to, view) => self.core.on_not_in_log(to, view),

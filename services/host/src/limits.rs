@@ -134,3 +134,11 @@ pub(crate) const DOCTOR_READS_BYTES: u32 = 8 << 20;
 pub(crate) const CHECKPOINT_INTERVAL_WHEN_FULL: Duration = Duration::from_secs(5);
 /// The same while this host's disk is nearly full: its cluster waits for news of room.
 pub(crate) const DISK_LOOK_INTERVAL_WHEN_FULL: Duration = Duration::from_millis(100);
+/// Between lending the room of a free segment to a checkpoint and writing it: the file is removed by then.
+/// If it is not, the checkpoint waits its turn once more.
+pub(crate) const CHECKPOINT_AFTER_LENDING: Duration = Duration::from_millis(100);
+/// Bodies of messages deleted as they were received that are remembered: what one host gives away in some
+/// tenths of a second at full load, far longer than reading a body takes. About 2 MiB.
+pub(crate) const DEPARTED_MAX: usize = 16_384;
+/// How long they are remembered: a repair gives up before.
+pub(crate) const DEPARTED_KEPT: Duration = Duration::from_secs(5);

@@ -55,8 +55,10 @@ pub const BODIES_REPAIRED: &str = "shoal_host_bodies_repaired_total";
 pub const BODIES_UNREPAIRED: &str = "shoal_host_bodies_unrepaired_total";
 /// Log segments found damaged or missing; alert if it grows.
 pub const SEGMENTS_DAMAGED: &str = "shoal_host_segments_damaged_total";
-/// Times that the scrub could not verify the checkpoint; alert if it grows.
+/// Times that the checkpoint was found damaged; alert if it grows.
 pub const CHECKPOINT_DAMAGE: &str = "shoal_host_checkpoint_damage_total";
+/// Damaged checkpoints that were written anew.
+pub const CHECKPOINTS_MENDED: &str = "shoal_host_checkpoints_mended_total";
 /// Rounds of the scrub over all that is kept.
 pub const SCRUBS: &str = "shoal_host_scrubs_total";
 /// Turns of the driver's loop.
@@ -170,7 +172,12 @@ pub const ALL: &[Metric] = &[
     describe(
         CHECKPOINT_DAMAGE,
         MetricKind::Counter,
-        "Times that the scrub could not verify the checkpoint; alert if it grows",
+        "Times that the checkpoint was found damaged; alert if it grows",
+    ),
+    describe(
+        CHECKPOINTS_MENDED,
+        MetricKind::Counter,
+        "Damaged checkpoints that were written anew",
     ),
     describe(
         SCRUBS,
@@ -215,6 +222,7 @@ pub(crate) struct Observed {
     bodies_unrepaired: Counter,
     segments_damaged: Counter,
     checkpoint_damage: Counter,
+    checkpoints_mended: Counter,
     scrubs: Counter,
     turns: Counter,
 }
@@ -249,6 +257,7 @@ impl Observed {
             bodies_unrepaired: counter(BODIES_UNREPAIRED),
             segments_damaged: counter(SEGMENTS_DAMAGED),
             checkpoint_damage: counter(CHECKPOINT_DAMAGE),
+            checkpoints_mended: counter(CHECKPOINTS_MENDED),
             scrubs: counter(SCRUBS),
             turns: counter(TURNS),
         }
@@ -288,6 +297,7 @@ impl Observed {
         self.bodies_unrepaired.absolute(care.unrepaired);
         self.segments_damaged.absolute(care.damaged_segments);
         self.checkpoint_damage.absolute(care.checkpoint_damage);
+        self.checkpoints_mended.absolute(care.checkpoints_mended);
         self.scrubs.absolute(care.scrubs);
         self.turns.increment(1);
     }

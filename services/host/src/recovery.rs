@@ -50,7 +50,8 @@ impl Recovery {
     }
 
     pub(crate) fn open_checkpoints(&self) -> anyhow::Result<Checkpoints> {
-        Ok(Checkpoints::open(Arc::clone(&self.disk), self.checkpoint)?)
+        let opened = Checkpoints::open(Arc::clone(&self.disk), self.checkpoint);
+        Ok(opened.map_err(core::RecoveryError::Checkpoint)?)
     }
 
     /// A core whose new incarnation is on disk, so that it may be shown. Blocks.
@@ -59,7 +60,9 @@ impl Recovery {
         checkpoints: &Checkpoints,
         clock: &SystemClock,
     ) -> anyhow::Result<Core> {
-        let checkpoint = checkpoints.load()?;
+        let checkpoint = checkpoints
+            .load()
+            .map_err(core::RecoveryError::Checkpoint)?;
         let replay_from = checkpoint
             .as_ref()
             .map_or(Lsn::FIRST, |loaded| loaded.replay_from);

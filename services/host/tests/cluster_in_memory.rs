@@ -1,6 +1,8 @@
 //! What a cluster of hosts does, told over cores and disks in memory. Goal: the join of engine, queues
 //! and log is right; what each of them does alone is tested where it lives.
 
+#[path = "in_memory/deaf_host.rs"]
+mod deaf_host;
 mod old_and_damaged_logs;
 mod rig;
 #[path = "in_memory/snapshots.rs"]
@@ -41,6 +43,9 @@ fn deliveries(received: Outcome) -> Vec<Delivery> {
         other => panic!("{other:?}"),
     }
 }
+
+/// Microseconds by which a clock is far off.
+const HOUR: u64 = 3_600_000_000;
 
 #[test]
 fn a_message_goes_in_at_one_host_and_comes_out_at_another() {
@@ -316,7 +321,6 @@ fn a_minority_refuses_and_says_that_nothing_was_applied() {
 fn a_host_whose_clock_is_an_hour_ahead_follows_the_time_of_the_others_and_takes_no_commands() {
     // It took every deadline for passed, told everybody its own hour as the cluster's time, and as soon
     // as a lease was to end some time, it proposed tick after tick, a thousand a second, none of them due.
-    const HOUR: u64 = 3_600_000_000;
     let mut rig = trio();
     rig.kill(HostId(1));
     rig.set_clock_ahead(HostId(1), HOUR);
@@ -345,6 +349,27 @@ fn a_host_whose_clock_is_an_hour_ahead_follows_the_time_of_the_others_and_takes_
     rig.run_until(|rig| rig.acting().len() == 3);
     rig.send(HostId(1), "b").unwrap();
     assert_eq!(rig.core(HostId(1)).trouble(), None);
+}
+
+#[test]
+fn while_nobody_can_tell_whose_clock_is_right_no_host_goes_by_its_own() {
+    // Only a clock that nothing goes by may jump. The two hosts that were left kept slewing theirs, at half
+    // a millisecond a second, and so would have stood still for months after the wrong one was set right.
+    let mut rig = trio();
+    for host in [1, 2, 3] {
+        assert!(rig.core(HostId(host)).goes_by_its_clock());
+    }
+    rig.kill(HostId(1));
+    rig.set_clock_ahead(HostId(1), HOUR);
+    rig.start(HostId(1));
+    rig.run_until(|rig| rig.core(HostId(1)).clock_is_off());
+    assert!(!rig.core(HostId(1)).goes_by_its_clock());
+    assert!(rig.core(HostId(2)).goes_by_its_clock());
+    rig.kill(HostId(3));
+    rig.run_until(|rig| !rig.core(HostId(2)).goes_by_its_clock());
+    assert!(!rig.core(HostId(1)).goes_by_its_clock());
+    assert!(!rig.core(HostId(1)).clock_is_off(), "nobody can tell");
+    assert!(rig.acting().is_empty());
 }
 
 #[test]

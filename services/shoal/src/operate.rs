@@ -99,6 +99,14 @@ pub(crate) async fn replace(args: ReplaceArgs) -> anyhow::Result<()> {
     manager.change(cluster.cluster, &change).await
 }
 
+/// The member that alone is to take commands, if one is.
+fn alone(active: ActiveRequest) -> Option<HostId> {
+    match active {
+        ActiveRequest::Only(host) => Some(host),
+        ActiveRequest::All => None,
+    }
+}
+
 struct Manager {
     http: Client,
     args: OperatorArgs,
@@ -123,9 +131,14 @@ impl Manager {
             .await?;
         let members: BTreeSet<HostId> = changed.members.iter().copied().collect();
         let is_so = change.add.is_none_or(|host| members.contains(&host))
-            && change.remove.is_none_or(|host| !members.contains(&host));
+            && change.remove.is_none_or(|host| !members.contains(&host))
+            && change
+                .active
+                .is_none_or(|active| changed.only == alone(active));
         if !is_so {
-            bail!("the change was taken back: {cluster} has other members than asked for");
+            bail!(
+                "{cluster} is not as asked for: the change was taken back, or another one came after it"
+            );
         }
         self.show(&changed)
     }

@@ -91,6 +91,22 @@ impl Machine {
         Frozen { changes }
     }
 
+    /// The same as if everything had changed since the last freeze: for a store that holds nothing yet.
+    pub fn freeze_whole(&mut self) -> Frozen {
+        for (id, partition) in &mut self.partitions {
+            if !partition.dirty {
+                partition.dirty = true;
+                self.dirty.push(*id);
+            }
+            partition.contents.slots.mark_all();
+            partition.keyed_sends.window_mut().mark_all();
+            partition.attempts.window_mut().mark_all();
+        }
+        self.remembered.mark_all();
+        self.deleted.mark_all();
+        self.freeze()
+    }
+
     /// A chunk of a purged partition may have a successor under the same key, so the partition
     /// decides; all other dead pieces belong to partitions that are gone for good.
     fn freeze_dead_pieces(&mut self, changes: &mut Vec<(Key, Option<Value>)>) {

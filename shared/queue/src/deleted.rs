@@ -64,6 +64,11 @@ impl DeletedPartitions {
             .collect()
     }
 
+    /// The next freeze contains every id.
+    pub(crate) fn mark_all(&mut self) {
+        self.dirty.extend(self.revisions.keys());
+    }
+
     /// Puts back one id of a checkpoint.
     pub(crate) fn restore(&mut self, partition: PartitionId, revision: Revision) {
         self.revisions.insert(partition, revision);

@@ -292,6 +292,11 @@ impl Remembered {
         self.requests.window_mut().freeze()
     }
 
+    /// See [`crate::window::Window::mark_all`].
+    pub(crate) fn mark_all(&mut self) {
+        self.requests.window_mut().mark_all();
+    }
+
     /// See [`crate::window::Window::restore`].
     #[must_use]
     pub(crate) fn restore(

@@ -182,6 +182,11 @@ impl Slots {
         self.dirty.insert(index);
     }
 
+    /// The next freeze contains every chunk.
+    pub(crate) fn mark_all(&mut self) {
+        self.dirty.extend(self.chunks.keys());
+    }
+
     /// What changed since the last freeze; `None` for a chunk that is gone.
     pub(crate) fn freeze(&mut self) -> Vec<(u64, Option<Arc<Chunk>>)> {
         let dirty = std::mem::take(&mut self.dirty);

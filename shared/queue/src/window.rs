@@ -166,6 +166,12 @@ impl<T: Clone> Window<T> {
             .collect()
     }
 
+    /// The next freeze contains every block.
+    pub(crate) fn mark_all(&mut self) {
+        let numbers = self.first..self.first + self.blocks.len() as u64;
+        self.dirty.extend(numbers);
+    }
+
     /// Takes the changes not frozen yet.
     pub(crate) fn take_dirty(&mut self) -> BTreeSet<u64> {
         std::mem::take(&mut self.dirty)

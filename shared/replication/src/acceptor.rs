@@ -218,7 +218,7 @@ impl Engine {
             held: self.held(),
             clock: self.clock.value(),
             incarnation: self.incarnation,
-            wants_out: self.leaving || self.attempts.cut_off,
+            wants_out: self.leaving || self.state_lost,
             hears: self.heard_members(),
         };
         if to == self.me {

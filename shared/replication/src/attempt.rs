@@ -28,8 +28,6 @@ pub(crate) struct Attempts {
     pre_vote: Option<PreVote>,
     /// The highest round seen, and of which view.
     rival: (ViewNumber, u64),
-    /// Nobody agrees that a writer is missing: it is this host that hears badly.
-    pub(crate) cut_off: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -50,9 +48,6 @@ enum Wish {
     /// A writer was asked and did nothing.
     Unheeded,
 }
-
-/// Pre-votes that fail in a row before a host takes itself for the one that hears badly.
-const CUT_OFF_AFTER: u32 = 2;
 
 impl Attempts {
     /// A view was installed.
@@ -85,7 +80,6 @@ impl Engine {
         }
         let Some(wish) = self.wish() else {
             self.attempts.wish = None;
-            self.attempts.cut_off = false;
             match self.wish_may_come_at() {
                 Some(at) => self.timers.set(Timer::Attempt, at),
                 None => self.timers.stop(Timer::Attempt),
@@ -158,16 +152,25 @@ impl Engine {
             missing: missing.into_iter().map(host).collect(),
             joining,
             leaving: leaving.map(host).collect(),
+            deaf: self
+                .others()
+                .filter(|&k| self.is_deaf(k))
+                .map(host)
+                .collect(),
             changing: self.change_due(),
         }
     }
 
     /// How many members come before this one: those that are likely to see the same need.
     fn rank(&self, wish: Wish) -> usize {
-        let before = (0..self.me).filter(|&k| match wish {
+        // Whom somebody does not hear would have to do without that one's promise.
+        let place = |k: usize| (self.is_unheard(k), k);
+        let before = self.others().filter(|&k| place(k) < place(self.me));
+        let before = before.filter(|&k| match wish {
             Wish::AsWriter => {
                 self.view.is_writer(self.view.members[k])
                     && !self.is_missing(k)
+                    && !self.is_deaf(k)
                     && self.asked_lately(k) != Some(Asked::Leave)
             }
             _ => !self.suspects(k),
@@ -219,9 +222,6 @@ impl Engine {
     pub(crate) fn pre_vote_failed(&mut self) {
         self.attempts.pre_vote = None;
         self.attempt_failed();
-        if self.attempts.failed >= CUT_OFF_AFTER && self.acting() && self.i_write() {
-            self.attempts.cut_off = !self.reason().missing.is_empty();
-        }
     }
 
     /// The next attempt waits some random time more, longer each time.
@@ -284,6 +284,8 @@ impl Engine {
             || self.is_stuck(from)
             || others(&reason.joining).iter().any(|k| self.may_let_in(*k))
             || others(&reason.leaving).iter().any(|k| writes(*k))
+            || others(&reason.deaf).iter().any(|k| self.is_deaf(*k))
+            || reason.deaf.contains(&self.config.me) && !self.hears_all_writers()
             || reason.changing.is_some_and(|r| self.wants_change(r))
     }
 }

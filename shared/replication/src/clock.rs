@@ -110,6 +110,12 @@ impl Clock {
         off.then_some(ahead)
     }
 
+    /// True if this host does not go by its own wall clock, as those of a quorum show: it is off, or no
+    /// quorum agrees.
+    pub(crate) fn is_in_doubt(&self, wall: Ts) -> bool {
+        self.median_ahead().is_some() && self.physical(wall) != Some(wall)
+    }
+
     /// The timestamp of a new entry.
     pub(crate) fn next(&mut self, wall: Ts) -> Ts {
         self.value = self.value.after(1);

@@ -93,6 +93,8 @@ pub struct Engine {
     pub(crate) acks: Acknowledgements,
     /// The entry executed last.
     pub(crate) executed: Position,
+    /// The state that all of it made is lost: see [`Engine::lose_state`].
+    pub(crate) state_lost: bool,
 
     /// This life never acts in views up to here: an earlier one may have.
     pub(crate) barred_through: ViewNumber,
@@ -104,6 +106,8 @@ pub struct Engine {
     pub(crate) acts_in: ViewNumber,
 
     pub(crate) owed: Owed,
+    /// Whom this host does not hear, as everybody was told last.
+    pub(crate) told_unheard: Vec<HostId>,
     pub(crate) last_ticket: Ticket,
     /// Own batches in the lane of the current view that are not executed, by index.
     pub(crate) tickets: VecDeque<(u64, Ticket)>,
@@ -152,11 +156,13 @@ impl Engine {
             clock: Clock::default(),
             acks: Acknowledgements::default(),
             executed: Position::ZERO,
+            state_lost: false,
             barred_through: ViewNumber::NOT_FORMED,
             suspended_for: ViewNumber::NOT_FORMED,
             act_after: RecordNumber(0),
             acts_in: ViewNumber::NOT_FORMED,
             owed: Owed::default(),
+            told_unheard: Vec::new(),
             last_ticket: Ticket(0),
             tickets: VecDeque::new(),
             acceptor: Acceptor::default(),
@@ -350,6 +356,7 @@ impl Engine {
         self.fetch_what_is_missing();
         self.answer_kept_pre_votes();
         self.ask_if_needed();
+        self.tell_whom_it_misses();
         self.consider_changing_the_view();
         self.watch_for_silence();
     }
@@ -421,7 +428,7 @@ impl Engine {
         let meant = self.view.incarnation_of(self.config.me);
         let barred =
             self.view.number <= self.barred_through || meant.is_some_and(|i| i != self.incarnation);
-        if (barred && !planted(Bug::ActsAfterRestart)) || self.is_removed() {
+        if (barred && !planted(Bug::ActsAfterRestart)) || self.state_lost || self.is_removed() {
             HostPhase::Barred
         } else if self.suspended_for > self.view.number {
             HostPhase::Suspended

@@ -31,6 +31,13 @@ impl Engine {
         self.clock.physical(wall)
     }
 
+    /// True if a quorum's clocks are seen and this host does not go by its own, which shows `wall`: it is
+    /// off, or nobody can tell whose is right.
+    #[must_use]
+    pub fn is_clock_in_doubt(&self, wall: Ts) -> bool {
+        self.clock.is_in_doubt(wall)
+    }
+
     /// The highest ballot that this host has promised for this view, if it is to be decided yet.
     #[must_use]
     pub fn promised(&self, view: ViewNumber) -> Option<Ballot> {

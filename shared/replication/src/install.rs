@@ -30,6 +30,7 @@ impl Engine {
         self.execute_sealed();
         let slots_before = self.hosts_by_slot();
         let wanted_in = self.expected_to_join();
+        let change_due = self.change_due();
         let was_removed = self.is_removed();
         let before = std::mem::take(&mut self.view);
         let record = match replayed {
@@ -41,6 +42,9 @@ impl Engine {
         self.enter(view.clone(), executed, record, &slots_before);
         if replayed.is_none() {
             self.note_who_stays(&before, &view, &wanted_in);
+            if let Some(due) = change_due {
+                self.change_came_to_nothing(due);
+            }
         }
         self.outputs.push_back(Output::ViewInstalled { view });
         if !was_removed && self.is_removed() {

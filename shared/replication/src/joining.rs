@@ -1,7 +1,5 @@
 //! Asking to be let in and out, and whom to let in.
 
-use shoal_types::HostId;
-
 use crate::limits::{JOIN_LAG_ENTRIES, UNSYNCED_BYTES_MAX};
 use crate::peer::Request;
 use crate::timer::Timer;
@@ -29,22 +27,21 @@ impl Engine {
         } else {
             return;
         };
-        let (view, hears) = (self.view.number, self.heard_members());
+        let view = self.view.number;
         let mut writers = self.working_writers();
         if writers.is_empty() {
             writers = self.other_writers();
         }
         for k in writers {
-            let hears = hears.clone();
-            self.send(k, Message::Ask { view, asked, hears });
+            self.send(k, Message::Ask { view, asked });
         }
         let again = self.after(self.config.timings.silence_min);
         self.timers.set(Timer::Ask, again);
     }
 
-    pub(crate) fn on_ask(&mut self, from: usize, asked: Asked, hears: Vec<HostId>) {
+    pub(crate) fn on_ask(&mut self, from: usize, asked: Asked) {
         let at = self.now.mono;
-        self.peers[from].asked = Some(Request { asked, at, hears });
+        self.peers[from].asked = Some(Request { asked, at });
     }
 
     /// What a member asked for, if it was not too long ago.
@@ -63,6 +60,7 @@ impl Engine {
             HostPhase::Learning | HostPhase::Stranded => false,
         };
         outside
+            && !self.state_lost
             && !self.is_set_aside()
             && !self.leaving
             && !self.disk_is_stalled()
@@ -80,9 +78,7 @@ impl Engine {
     /// True if the others should not wait for this host any longer, and there are others.
     pub(crate) fn wants_out(&self) -> bool {
         let others_work = || !self.working_writers().is_empty();
-        self.acting()
-            && self.i_write()
-            && (self.attempts.cut_off || (self.leaving || self.disk_is_stalled()) && others_work())
+        self.acting() && self.i_write() && (self.leaving || self.disk_is_stalled()) && others_work()
     }
 
     /// Other writers that do their part and did not ask to leave.
@@ -117,18 +113,15 @@ impl Engine {
     /// True if a member can become a writer: it and all working writers hear each other, and it did not
     /// drop out again and again.
     pub(crate) fn may_let_in(&self, k: usize) -> bool {
-        let hears = |host: HostId| match &self.peers[k].asked {
-            // A wish to leave may be from long ago; whom it heard then says nothing.
-            Some(request) if request.asked == Asked::Join => request.hears.contains(&host),
-            _ => true,
-        };
         let mut writers = self.working_writers();
         writers.retain(|&w| w != k);
         !self.suspects(k)
             && !self.stays_as_is(k)
             && self.may_come_back(k)
-            && hears(self.config.me)
-            && writers.iter().all(|&w| hears(self.view.members[w]))
+            && !self.misses(k, self.me)
+            && !writers
+                .iter()
+                .any(|&w| self.misses(k, w) || self.misses(w, k))
     }
 
     /// True if a member writes in this view and does its part.
@@ -138,16 +131,7 @@ impl Engine {
 
     /// True unless a member must wait because it kept dropping out.
     pub(crate) fn may_come_back(&self, k: usize) -> bool {
-        self.now.mono >= self.peers[k].stay.not_before
-    }
-
-    /// The members that this host hears, itself included.
-    pub(crate) fn heard_members(&self) -> Vec<HostId> {
-        let members = self.view.members.iter().enumerate();
-        members
-            .filter(|(k, _)| !self.suspects(*k))
-            .map(|(_, host)| *host)
-            .collect()
+        self.peers[k].stay.backoff.is_over(self.now.mono)
     }
 
     /// True if this host's disk does not keep up while those of a quorum of the others do.

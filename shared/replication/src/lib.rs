@@ -13,6 +13,7 @@
 mod acceptor;
 mod acknowledgement;
 mod attempt;
+mod backoff;
 mod catch_up;
 mod checkpoint;
 mod clock;
@@ -22,6 +23,7 @@ mod entry;
 mod execution;
 mod formation;
 mod glance;
+mod hearing;
 mod install;
 mod jitter;
 mod joining;
@@ -51,6 +53,7 @@ mod view;
 mod view_change;
 mod windowed_max;
 mod wire;
+mod writers;
 
 pub use checkpoint::{EngineCheckpoint, NeededFrom};
 pub use config::{EngineConfig, Timings};

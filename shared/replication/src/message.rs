@@ -113,9 +113,6 @@ pub enum Message {
         view: ViewNumber,
         /// What for.
         asked: Asked,
-        /// The members that the sender has heard of lately: one that a writer cannot reach does not
-        /// get in.
-        hears: Vec<HostId>,
     },
     /// "An earlier life of you knew more than you do: you are not listened to." Meant for one life only.
     Forgotten {
@@ -172,6 +169,8 @@ pub struct Heartbeat {
     pub phase: HostPhase,
     /// Its clock, if it is an acting writer.
     pub announced: Option<Announced>,
+    /// The members that it does not hear.
+    pub unheard: Vec<HostId>,
     /// What of each lane of the view is durable there, aligned with the members.
     pub durable: Vec<u64>,
     /// Its physical time when it sent this, before any correction.
@@ -221,6 +220,8 @@ pub struct Reason {
     pub joining: Vec<HostId>,
     /// Writers that want to be none any more.
     pub leaving: Vec<HostId>,
+    /// Writers that do not hear another one, which the sender hears.
+    pub deaf: Vec<HostId>,
     /// A change of the members that was asked for, and whose newcomer, if it has one, has caught up.
     pub changing: Option<Revision>,
 }
@@ -232,6 +233,7 @@ impl Reason {
         self.missing.is_empty()
             && self.joining.is_empty()
             && self.leaving.is_empty()
+            && self.deaf.is_empty()
             && self.changing.is_none()
     }
 }

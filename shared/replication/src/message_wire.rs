@@ -43,7 +43,7 @@ enum Head {
     Install(View),
     Fetch(ViewNumber, Vec<u64>, HostId),
     Entries(Vec<EntryHead>),
-    Ask(ViewNumber, Asked, Vec<HostId>),
+    Ask(ViewNumber, Asked),
     Forgotten(Incarnation, Option<u64>, Lacks),
     Change(ClusterSpec),
     Members(ViewNumber, ClusterSpec),
@@ -160,7 +160,7 @@ fn head_of<'m>(message: &'m Message, payloads: &mut Vec<&'m Payload>) -> Head {
         Message::Accepted { view, ballot } => Head::Accepted(*view, *ballot),
         Message::Install(view) => Head::Install(view.clone()),
         Message::Fetch { view, have, first } => Head::Fetch(*view, have.clone(), *first),
-        Message::Ask { view, asked, hears } => Head::Ask(*view, *asked, hears.clone()),
+        Message::Ask { view, asked } => Head::Ask(*view, *asked),
         Message::Forgotten {
             incarnation,
             life,
@@ -229,7 +229,7 @@ fn message_of(
         Head::Accepted(view, ballot) => Message::Accepted { view, ballot },
         Head::Install(view) => Message::Install(view),
         Head::Fetch(view, have, first) => Message::Fetch { view, have, first },
-        Head::Ask(view, asked, hears) => Message::Ask { view, asked, hears },
+        Head::Ask(view, asked) => Message::Ask { view, asked },
         Head::Forgotten(incarnation, life, lacks) => Message::Forgotten {
             incarnation,
             life,

@@ -165,6 +165,7 @@ impl Engine {
         peer.state = Some((self.view.number, heartbeat.state));
         peer.view_shown = heartbeat.view;
         peer.showed_phase(heartbeat.view, heartbeat.phase, self.now.mono);
+        self.note_unheard(from, &heartbeat.unheard);
         self.clock.wall_of(from, heartbeat.wall, self.now.wall);
         let other_view = self.is_of_other_view(from, heartbeat.view);
         if heartbeat.phase == HostPhase::Acting || planted(Bug::SealedEntriesCounted) {
@@ -237,6 +238,7 @@ impl Engine {
     }
 
     pub(crate) fn heartbeat_everyone(&mut self) {
+        self.told_unheard = self.unheard().collect();
         for k in self.everyone_known() {
             if self.peers[k].reachable() {
                 self.heartbeat(k);
@@ -256,6 +258,7 @@ impl Engine {
             life: self.config.seed,
             phase: self.phase(),
             announced: self.announce(),
+            unheard: self.unheard().collect(),
             durable: self.acknowledged(),
             wall: self.now.wall,
             disk_used_percent: self.disk_used_percent,

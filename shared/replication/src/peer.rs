@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use shoal_types::{HostId, Incarnation, Mono, ViewNumber};
+use shoal_types::{Incarnation, Mono, ViewNumber};
 
+use crate::backoff::Backoff;
 use crate::config::Timings;
+use crate::hearing::Unheard;
 use crate::windowed_max::WindowedMax;
 use crate::{Asked, HostPhase, LinkEvent, Reason, StateReport};
 
@@ -42,7 +44,9 @@ pub(crate) struct Peer {
     pub(crate) disk_used_percent: u8,
     /// What its latest life said of its state, and this host's view at that moment.
     pub(crate) state: Option<(ViewNumber, StateReport)>,
-    /// What it asked for last, when, and whom it heard then.
+    /// Whom it does not hear, as it said last.
+    pub(crate) unheard: Vec<Unheard>,
+    /// What it asked for last, and when.
     pub(crate) asked: Option<Request>,
     /// A pre-vote of it that could not be agreed to at once; valid for a short time.
     pub(crate) pre_vote: Option<(ViewNumber, Reason, Mono)>,
@@ -59,7 +63,6 @@ pub(crate) struct Peer {
 pub(crate) struct Request {
     pub(crate) asked: Asked,
     pub(crate) at: Mono,
-    pub(crate) hears: Vec<HostId>,
 }
 
 /// What a life of a peer had on disk while it acted or learned; every later life has it too.
@@ -92,9 +95,8 @@ pub(crate) enum Link {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stay {
     joined_at: Option<Mono>,
-    wait: Duration,
-    /// It is not let in before.
-    pub(crate) not_before: Mono,
+    /// Until it is over, the host is not let in.
+    pub(crate) backoff: Backoff,
 }
 
 impl Peer {
@@ -116,6 +118,7 @@ impl Peer {
             durable: None,
             disk_used_percent: 0,
             state: None,
+            unheard: Vec::new(),
             asked: None,
             pre_vote: None,
             hinted_at: None,
@@ -159,6 +162,7 @@ impl Peer {
                 self.phase = None;
                 self.state = None;
                 self.gaps = WindowedMax::default();
+                self.unheard.clear();
                 self.asked = None;
                 self.pre_vote = None;
                 self.gone_in = None;
@@ -276,21 +280,15 @@ impl Stay {
             .take()
             .is_some_and(|joined| now < joined + timings.settled);
         if flapping {
-            self.wait_longer(now, timings);
+            self.backoff.wait_longer(now, timings);
         } else {
-            self.wait = Duration::ZERO;
-            self.not_before = now;
+            self.backoff.start_anew();
         }
     }
 
     /// The view was changed to let it in, and it was too slow to take part.
     pub(crate) fn left_out(&mut self, now: Mono, timings: &Timings) {
-        self.wait_longer(now, timings);
-    }
-
-    fn wait_longer(&mut self, now: Mono, timings: &Timings) {
-        self.wait = (self.wait * 2).clamp(timings.rejoin_wait_min, timings.rejoin_wait_max);
-        self.not_before = now + self.wait;
+        self.backoff.wait_longer(now, timings);
     }
 }
 
@@ -336,23 +334,6 @@ mod tests {
     }
 
     #[test]
-    fn a_host_for_which_the_view_changed_in_vain_waits_longer_each_time() {
-        let timings = Timings::default();
-        let mut stay = Stay::default();
-        let mut now = Mono(0);
-        let mut waits = Vec::new();
-        for _ in 0..8 {
-            stay.left_out(now, &timings);
-            waits.push(stay.not_before.since(now) / MS);
-            now = stay.not_before;
-        }
-        assert_eq!(
-            waits,
-            [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000]
-        );
-    }
-
-    #[test]
     fn a_host_that_keeps_dropping_out_waits_longer_each_time() {
         let timings = Timings::default();
         let mut stay = Stay::default();
@@ -362,8 +343,8 @@ mod tests {
             stay.joined(now);
             now = now + Duration::from_secs(1);
             stay.dropped_out(now, &timings);
-            waits.push(stay.not_before.since(now) / MS);
-            now = stay.not_before;
+            waits.push(stay.backoff.not_before.since(now) / MS);
+            now = stay.backoff.not_before;
         }
         let doubling = [
             250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000,
@@ -372,6 +353,6 @@ mod tests {
         stay.joined(now);
         now = now + Duration::from_secs(60);
         stay.dropped_out(now, &timings);
-        assert_eq!(stay.not_before, now);
+        assert!(stay.backoff.is_over(now));
     }
 }

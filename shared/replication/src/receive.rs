@@ -69,9 +69,9 @@ impl Engine {
             Message::Install(view) => self.on_install(from, view),
             Message::Fetch { view, have, first } => self.on_fetch(from, view, &have, first),
             Message::Entries(entries) => self.on_entries(from, entries),
-            Message::Ask { view, asked, hears } => {
+            Message::Ask { view, asked } => {
                 if !self.is_of_other_view(from, view) {
-                    self.on_ask(from, asked, hears);
+                    self.on_ask(from, asked);
                 }
             }
             Message::Forgotten {

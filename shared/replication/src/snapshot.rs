@@ -52,12 +52,29 @@ impl Engine {
         sources.map(|k| self.host_at(k)).collect()
     }
 
+    /// What executing gave this host, up to the checkpoint from which the engine was made, cannot be read
+    /// any more; what the engine itself remembers is whole. Until a peer's state is installed this host
+    /// votes and keeps entries as ever, neither acts nor joins, and what it puts out to be executed is to
+    /// be passed over. To be said before anything is replayed.
+    pub fn lose_state(&mut self) {
+        self.state_lost = true;
+    }
+
+    /// True while this host has no executed state of its own.
+    #[must_use]
+    pub fn lacks_state(&self) -> bool {
+        self.state_lost
+    }
+
     /// True if a host may be given the state: it is a member, or about to become one, and this host is
-    /// one itself.
+    /// one itself and has it.
     #[must_use]
     pub fn may_be_given_snapshot(&self, host: HostId) -> bool {
         let slot = self.slot_of(host);
-        !self.is_outside() && !self.is_removed() && slot.is_some_and(|k| self.serves(k))
+        !self.state_lost
+            && !self.is_outside()
+            && !self.is_removed()
+            && slot.is_some_and(|k| self.serves(k))
     }
 
     /// What each other member, and each newcomer, may still ask for as far as it has shown.
@@ -157,7 +174,8 @@ impl Engine {
             let (mine, theirs) = (self.view.number, view.number);
             return Err(NotInstallable::OlderView { mine, theirs });
         }
-        let same_place = theirs.executed == self.executed && view.number == self.view.number;
+        let same_place =
+            theirs.executed == self.executed && view.number == self.view.number && !self.state_lost;
         if theirs.executed < self.executed || same_place {
             let (mine, theirs) = (self.executed, theirs.executed);
             return Err(NotInstallable::NotNewer { mine, theirs });

@@ -7,7 +7,7 @@ use shoal_types::planted::{Bug, planted};
 use shoal_types::{HostId, Mono, Origin, ViewNumber};
 
 use crate::acceptor::Promise;
-use crate::limits::{ENTRIES_BYTES_MAX, JOIN_LAG_ENTRIES};
+use crate::limits::ENTRIES_BYTES_MAX;
 use crate::quorum::Quorum;
 use crate::timer::Timer;
 use crate::{Ballot, Engine, Message, Reason, Record, RecordNumber, View};
@@ -134,7 +134,7 @@ impl Engine {
         let promised: Vec<usize> = proposal.promises.keys().copied().collect();
         let waits = self
             .others()
-            .any(|k| !promised.contains(&k) && self.peers[k].reachable() && !self.suspects(k));
+            .any(|k| !promised.contains(&k) && self.may_answer(k));
         if waits && self.now.mono < late_until {
             return self.set_proposal_timer();
         }
@@ -142,6 +142,11 @@ impl Engine {
         let proposal = self.proposal.as_mut().expect("looked at above");
         proposal.value = Some(value);
         self.continue_proposal();
+    }
+
+    /// True if a member could hear this host's question and answer it.
+    fn may_answer(&self, k: usize) -> bool {
+        self.peers[k].reachable() && !self.suspects(k) && !self.misses(k, self.me)
     }
 
     /// The value that the promises allow: the one accepted under the highest ballot, since it may be
@@ -189,64 +194,6 @@ impl Engine {
             ends,
             start: latest.expect("a quorum is never empty").after(1),
             spec: spec.map(Box::new),
-        }
-    }
-
-    /// The one that alone is to write, if it can; else whoever can.
-    fn only_if_it_can(&self, writers: Vec<usize>, wanted: Option<HostId>) -> Vec<usize> {
-        let is_it = |k: &usize| Some(self.view.members[*k]) == wanted;
-        match writers.iter().copied().find(is_it) {
-            Some(only) => vec![only],
-            None => writers,
-        }
-    }
-
-    /// Who writes in the next view: those of its members that promised and have nearly everything that
-    /// is sealed, apart from those that should not. Never empty.
-    fn choose_writers(
-        &self,
-        promises: &BTreeMap<usize, Promise>,
-        ends: &[u64],
-        leaving: &[HostId],
-        members: &[HostId],
-    ) -> Vec<usize> {
-        let stay = |k: usize| members.contains(&self.view.members[k]);
-        let promises = promises.iter().filter(|(k, _)| stay(**k));
-        let promises: BTreeMap<usize, &Promise> = promises.map(|(k, p)| (*k, p)).collect();
-        let lag = |p: &Promise| -> u64 {
-            let lanes = ends.iter().zip(&p.durable);
-            lanes.map(|(end, has)| end.saturating_sub(*has)).sum()
-        };
-        let least = promises.values().map(|p| lag(p)).min().unwrap_or(0);
-        let caught_up = promises
-            .iter()
-            .filter(|(_, p)| lag(p) <= least.max(JOIN_LAG_ENTRIES));
-        let candidates: Vec<usize> = caught_up.map(|(k, _)| *k).collect();
-        let welcome = |k: &usize| {
-            let host = self.view.members[*k];
-            !promises[k].wants_out
-                && !leaving.contains(&host)
-                && !self.suspects(*k)
-                && (self.stays_as_is(*k) || self.may_come_back(*k))
-        };
-        let mut writers: Vec<usize> = candidates.iter().copied().filter(welcome).collect();
-        if writers.is_empty() {
-            writers = candidates;
-        }
-        // All writers must hear each other: the order waits for every clock.
-        loop {
-            let deaf_to = |k: usize| {
-                let hears = &promises[&k].hears;
-                let others = writers.iter().filter(|&&o| o != k);
-                others
-                    .filter(|&&o| !hears.contains(&self.view.members[o]))
-                    .count()
-            };
-            let worst = writers.iter().copied().max_by_key(|&k| deaf_to(k));
-            match worst {
-                Some(k) if deaf_to(k) > 0 => writers.retain(|&w| w != k),
-                _ => return writers,
-            }
         }
     }
 

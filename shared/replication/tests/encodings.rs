@@ -113,6 +113,7 @@ fn messages() -> Vec<Message> {
             life: 1,
             phase: HostPhase::Entering,
             announced: None,
+            unheard: vec![HostId(2)],
             durable: vec![0, 0, 5],
             wall: Ts(123_456),
             disk_used_percent: 42,
@@ -135,6 +136,7 @@ fn messages() -> Vec<Message> {
                 missing: vec![HostId(2)],
                 joining: vec![],
                 leaving: vec![HostId(1)],
+                deaf: vec![HostId(2)],
                 changing: Some(Revision(3)),
             },
         },
@@ -176,7 +178,6 @@ fn messages() -> Vec<Message> {
         Message::Ask {
             view: number,
             asked: Asked::Leave,
-            hears: vec![HostId(3)],
         },
         Message::Forgotten {
             incarnation: Incarnation(2),

@@ -684,6 +684,27 @@ fn a_host_that_is_formed_after_it_was_removed_learns_that_it_was() {
     rig.round(1);
 }
 
+/// Found by the simulator: a host heartbeated while its disk stood still. Without its vote the members
+/// could not be changed, so a view came about without the change, ten times a second, each of which
+/// suspended everybody.
+#[test]
+fn a_change_that_came_to_nothing_is_tried_less_and_less_often() {
+    let mut rig = at_work(3, 0);
+    rig.hosts[1].sync_latency = 6 * SECOND;
+    rig.round(0);
+    rig.run_until(2 * SECOND, |rig| rig.writers_of(0) == [0, 2]);
+    let spec = rig.spec_with(0, &[], &[2]);
+    rig.change_members(0, &spec).unwrap();
+    let before = rig.view_of(0);
+    rig.run_for(5 * SECOND);
+    let views = rig.view_of(0) - before;
+    assert!((2..=6).contains(&views), "{views} views");
+    assert_eq!(state(&rig, 0, &spec), ChangeState::Pending);
+    rig.round(0);
+    rig.hosts[1].sync_latency = 100;
+    rig.run_until(9 * SECOND, |rig| rig.members() == [0, 1]);
+}
+
 // ---- who writes ----
 
 #[test]

@@ -121,6 +121,7 @@ fn following() -> Message {
         life: 1,
         phase: HostPhase::Learning,
         announced: None,
+        unheard: vec![],
         durable: vec![0, 0, 0],
         wall: now(0).wall,
         disk_used_percent: 0,

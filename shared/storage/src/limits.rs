@@ -19,12 +19,12 @@ pub const SEGMENT_BYTES_MAX: u32 = 1 << 30;
 /// Segment size unless configured: at 100 MB/s one change of segment in 0.6 s.
 pub const SEGMENT_BYTES: u32 = 64 << 20;
 
-/// Free segments kept for the next change of segment: one being filled next, one in hand while the
-/// next is prepared.
-pub const SPARES_MAX: usize = 2;
-/// Free segments that are made ahead: the next one, and one in reserve, so that a disk that is full still
-/// takes a whole segment of acknowledgements, moved bodies and view changes, which free space.
-pub const SPARES_READY: usize = 2;
+/// Free segments kept: those that are made ahead.
+pub const SPARES_MAX: usize = SPARES_READY;
+/// Free segments that are made ahead: the next one; one in reserve, so that a disk that is full still
+/// takes a whole segment of acknowledgements, moved bodies and view changes, which free space; and one
+/// whose room is lent to the checkpoint that lets that space go.
+pub const SPARES_READY: usize = 3;
 /// Percent that a disk counts as full at least while it has no room for the reserve: neither sends nor
 /// receives are taken by any host of the cluster then.
 pub const LEVEL_WITHOUT_RESERVE: u8 = 95;
@@ -51,9 +51,13 @@ pub const WRITE_PARTS_MAX: usize = 1024;
 
 /// Memory that redb may use for pages unless configured.
 pub const CHECKPOINT_CACHE_BYTES: usize = 32 << 20;
+/// The checkpoint's file claims room in pieces of this size: few calls, and little that is not used.
+pub const CHECKPOINT_CLAIM_BYTES: u64 = 256 << 10;
 /// Bytes of rows of a checkpoint that is being staged which share a transaction: each costs two syncs,
 /// and that much is held in memory meanwhile.
 pub const STAGED_BYTES_PER_COMMIT: usize = 4 << 20;
+/// Bytes of `checkpoint.head`: the driver's part is views and members, some KiB.
+pub const HEAD_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of the lock and identity files that are read.
 pub const SMALL_FILE_BYTES_MAX: u64 = 4 << 10;
 /// Characters of the holder's command line kept in the lock file.

@@ -89,6 +89,9 @@ impl LoopDisk {
     /// # Errors
     /// If more is in use already, or writing fails.
     pub fn fill(&self, percent: u8) -> Result<()> {
+        if percent == 100 {
+            return self.fill_to_the_last();
+        }
         let stat = statvfs(&self.mounted)?;
         let used = stat.f_blocks - stat.f_bfree;
         let wanted = stat.f_blocks * u64::from(percent) / 100;
@@ -97,6 +100,21 @@ impl LoopDisk {
         let bytes = (wanted - used) * stat.f_frsize;
         rustix::fs::fallocate(&ballast, rustix::fs::FallocateFlags::empty(), 0, bytes)
             .context("no room for the ballast")
+    }
+
+    /// Takes all the space that there is, to the last block, whoever else may want it.
+    fn fill_to_the_last(&self) -> Result<()> {
+        let ballast = fs::File::create(self.mounted.join(BALLAST))?;
+        let (mut taken, mut step) = (0, 16 << 20);
+        while step >= 4 << 10 {
+            let flags = rustix::fs::FallocateFlags::empty();
+            match rustix::fs::fallocate(&ballast, flags, taken, step) {
+                Ok(()) => taken += step,
+                Err(rustix::io::Errno::NOSPC) => step /= 2,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// What [`LoopDisk::fill`] took is free again.

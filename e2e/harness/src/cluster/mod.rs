@@ -6,6 +6,7 @@
 //! passing without having tested anything.
 
 mod disk;
+mod fleet;
 mod links;
 mod processes;
 mod tracer;
@@ -15,6 +16,7 @@ use std::io::Write as _;
 use anyhow::{Result, bail};
 
 pub use disk::LoopDisk;
+pub use fleet::Fleet;
 pub use links::{End, LinkFault, Links};
 pub use processes::{Processes, ProcessesOptions};
 
@@ -43,6 +45,11 @@ pub trait Cluster {
     /// How many hosts there are.
     fn hosts(&self) -> usize;
 
+    /// What its system says of it.
+    fn fleet(&self) -> Fleet {
+        Fleet::at(&self.endpoint())
+    }
+
     /// What can be done here.
     ///
     /// # Errors
@@ -60,6 +67,10 @@ pub trait Cluster {
 
     /// Waits until a host acts in its cluster's view.
     async fn ready(&mut self, host: usize) -> Result<()>;
+
+    /// A host is lost for good, and what its disk had; another one, with an empty disk, takes its place and
+    /// its number. Waits until that one acts.
+    async fn replace(&mut self, host: usize) -> Result<()>;
 
     /// A host stands still, its connections stay open.
     async fn freeze(&mut self, host: usize) -> Result<()>;

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use shoal_api::manager::{ClusterInfo, ClusterState};
 
 use super::disk::LoopDisk;
 use super::links::{End, LinkFault, Links};
 use super::{Cluster, Fault, tracer};
 use crate::bench::Bench;
-use crate::limits::{BACK, START};
+use crate::limits::BACK;
 use crate::port::free_address;
 use crate::process::{Process, Signal};
 use crate::wait;
@@ -204,6 +203,17 @@ impl<'a> Processes<'a> {
         self.hosts[host].environment.clear();
     }
 
+    /// Frontends and the manager reach a host no longer, until [`Cluster::heal`]; its peers do.
+    ///
+    /// # Errors
+    /// If links are direct.
+    pub fn cut_callers(&self, host: usize) -> Result<()> {
+        let links = self.links()?;
+        links.set(End::Caller, End::Host(host), LinkFault::Cut);
+        links.set(End::Host(host), End::Caller, LinkFault::Cut);
+        Ok(())
+    }
+
     /// A link's direction is slow from now on.
     ///
     /// # Errors
@@ -270,34 +280,37 @@ impl<'a> Processes<'a> {
     /// # Errors
     /// If they do not within the time of a start.
     pub async fn serving(&mut self) -> Result<()> {
-        let url = format!("{}/v1/clusters", self.endpoint);
-        wait::until("the cluster to serve", START, async || {
-            let answer = reqwest::get(&url).await?.error_for_status()?;
-            let clusters: Vec<ClusterInfo> = serde_json::from_slice(&answer.bytes().await?)?;
-            let all = clusters.iter().any(|cluster| {
-                cluster.state == ClusterState::Serving && cluster.active.len() == self.hosts.len()
-            });
-            ensure!(all, "{clusters:?}");
-            Ok(())
-        })
-        .await?;
+        self.fleet().serving(self.hosts.len()).await?;
         for host in 0..self.hosts.len() {
             self.ready(host).await?;
         }
         Ok(())
     }
 
-    /// What a host's metric says; `name` with its labels, as printed.
+    /// What a host's metric says, whatever its labels; a process has one host.
     ///
     /// # Errors
     /// If it cannot be asked, or has no such metric.
     pub async fn metric(&self, host: usize, name: &str) -> Result<f64> {
         let url = format!("http://{}/metrics", self.hosts[host].admin);
         let text = reqwest::get(&url).await?.text().await?;
-        let value = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = text.lines().find_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let rest = match rest.strip_prefix('{') {
+                Some(labels) => labels.split_once('}')?.1,
+                None => rest,
+            };
+            rest.strip_prefix(' ')
+        });
         Ok(value.with_context(|| format!("no {name}"))?.parse()?)
+    }
+
+    /// What the others dial.
+    fn advertised(&self, host: usize) -> SocketAddr {
+        match &self.links {
+            Some(links) => links.address(host),
+            None => self.hosts[host].listen,
+        }
     }
 
     fn links(&self) -> Result<&Links> {
@@ -375,11 +388,8 @@ impl Cluster for Processes<'_> {
 
     async fn restart(&mut self, host: usize) -> Result<()> {
         ensure!(self.hosts[host].process.is_none(), "{} runs", name(host));
+        let advertise = self.advertised(host);
         let place = &self.hosts[host];
-        let advertise = match &self.links {
-            Some(links) => links.address(host),
-            None => place.listen,
-        };
         let mut command = self.bench.shoal([
             "host".to_owned(),
             format!("--listen={}", place.listen),
@@ -416,6 +426,20 @@ impl Cluster for Processes<'_> {
                 anyhow::bail!("{} ended with {status}:\n{log}", name(host))
             }
         }
+    }
+
+    async fn replace(&mut self, host: usize) -> Result<()> {
+        let fleet = self.fleet();
+        let address = self.advertised(host).to_string();
+        let lost = fleet.member_at(&address).await?;
+        if self.hosts[host].process.is_some() {
+            self.kill(host).await?;
+        }
+        std::fs::remove_dir_all(&self.hosts[host].data)?;
+        self.restart(host).await?;
+        let newcomer = fleet.newcomer_at(&address).await?;
+        fleet.replace(&self.manager_url, lost, newcomer).await?;
+        self.ready(host).await
     }
 
     async fn freeze(&mut self, host: usize) -> Result<()> {

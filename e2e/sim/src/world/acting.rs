@@ -1,6 +1,6 @@
 //! Carrying out the steps of faults and scenarios.
 
-use shoal_storage::Disk;
+use shoal_storage::{Disk, Verified};
 use shoal_types::HostId;
 
 use super::disk::SimDisk;
@@ -10,7 +10,7 @@ use crate::actions::Action;
 use crate::checkers::Checker;
 use crate::faults::FaultKind;
 use crate::history::SimTime;
-use crate::limits::{CLOCK_ERROR_MAX, SECOND};
+use crate::limits::{CLOCK_ERROR_MAX, MS, SECOND};
 use crate::random::Random;
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
@@ -199,8 +199,8 @@ impl World {
         });
     }
 
-    /// Changes bits of a file. Not of the newest segment: what is at the very end of a log cannot be
-    /// told from an unfinished write, and a host that lost it counts as failed, not as damaged.
+    /// Changes bits of a file. Of the newest segment only before its last block: what is at the very end
+    /// of a log cannot be told from an unfinished write. See [`World::lose_tail`].
     fn damage(&mut self, id: HostId, place: u64) {
         if !self.may_lose(id) {
             return;
@@ -213,12 +213,23 @@ impl World {
             .iter()
             .rfind(|name| name.ends_with(".segment"))
             .cloned();
-        names.retain(|name| Some(name) != newest.as_ref() && !name.starts_with("spare"));
+        let last_block = self.last_block(id);
+        let spared = |name: &String| Some(name) == newest.as_ref() && last_block == 0;
+        names.retain(|name| !spared(name) && !name.starts_with("spare"));
         if names.is_empty() {
             return;
         }
-        let name = random.choose(&names).clone();
-        let len = disk.open(&name).and_then(|file| file.len()).unwrap_or(0);
+        let mut name = random.choose(&names).clone();
+        let mut len = disk.open(&name).and_then(|file| file.len()).unwrap_or(0);
+        if last_block > 0 && random.one_in(3) {
+            // What is damaged there matters to who starts before the segment is closed.
+            name = newest.expect("it has blocks");
+            len = last_block;
+            self.plan(SimTime(self.now.0 + MS), Action::Kill(id));
+            self.plan(SimTime(self.now.0 + 100 * MS), Action::Start(id));
+        } else if Some(&name) == newest.as_ref() {
+            len = last_block;
+        }
         if len == 0 {
             return;
         }
@@ -230,6 +241,24 @@ impl World {
         host.had_disk_trouble = true;
     }
 
+    /// Where the last block on disk of a running host's newest segment begins; 0 if nothing comes before.
+    fn last_block(&self, id: HostId) -> u64 {
+        let Some(process) = &self.hosts[&id].process else {
+            return 0;
+        };
+        let log = process.core.log();
+        let newest = log.segments().last().map(|segment| segment.number);
+        let (Some(newest), reader) = (newest, log.reader()) else {
+            return 0;
+        };
+        let mut last = 0;
+        while let Ok(Verified::UpTo(block)) = reader.verify(newest, last, 1) {
+            last = block;
+        }
+        u64::from(last)
+    }
+
+    /// The end of the log, which looks like an unfinished write then: nobody can tell from the disk alone.
     fn lose_tail(&mut self, id: HostId) {
         const PAGE: usize = 4096;
         if !self.may_lose(id) {
@@ -259,6 +288,7 @@ impl World {
                 disk.flip(newest, offset as u64, 0x5a);
             }
             self.host(id).damaged = true;
+            self.host(id).tail_lost = true;
         }
     }
 

@@ -233,6 +233,10 @@ impl DiskFile for SimFile {
         self.disk.seen(self.file.allocate(len))
     }
 
+    fn claim(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.file.claim(offset, len)
+    }
+
     fn forget_cached(&self, offset: u64) {
         self.file.forget_cached(offset);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use shoal_host::core::{
-    Answer, BodiesRead, Care, Core, OperationId, Scrubbed, SnapshotDone, Write,
+    Answer, BodiesRead, Care, CheckpointDone, Core, OperationId, Scrubbed, SnapshotDone,
 };
 use shoal_replication::{LinkEvent, Message, Reason};
 use shoal_storage::{BatchDone, Checkpoints, LogReader, Lsn};
@@ -50,6 +50,8 @@ pub(super) struct Host {
     pub(super) supports: MachineVersion,
     /// Files of it were damaged.
     pub(super) damaged: bool,
+    /// Among that, the end of its log.
+    pub(super) tail_lost: bool,
     /// Its data folder was set back or wiped.
     pub(super) set_back: bool,
     /// An earlier copy of its data folder.
@@ -91,6 +93,7 @@ impl Host {
             told: Told::default(),
             supports,
             damaged: false,
+            tail_lost: false,
             set_back: false,
             copy: None,
             had_disk_trouble: false,
@@ -189,8 +192,7 @@ pub(super) enum Input {
         messages: Vec<Message>,
     },
     Written(BatchDone),
-    CheckpointWritten(Lsn),
-    CheckpointPutOff(Vec<Write>),
+    Checkpoint(CheckpointDone),
     Snapshot(SnapshotDone),
     EntriesRead(HostId, Message),
     /// The log does not hold the entries of this view that a peer asked for.

@@ -2,9 +2,9 @@
 //! a crash comes before, some part of it may have been done.
 
 use shoal_host::core::{
-    PendingCheckpoint, ScrubLook, SnapshotJob, SnapshotJobKind, Write, encode_meta,
+    CheckpointDone, PendingCheckpoint, ScrubLook, SnapshotJob, SnapshotJobKind,
 };
-use shoal_storage::{Batch, CheckpointError, Checkpoints, Commit, LogReader, Removal, Upkeep};
+use shoal_storage::{Batch, Checkpoints, LogReader, Removal, Upkeep};
 use shoal_types::{HostId, Micros};
 
 use super::host::Input;
@@ -49,7 +49,10 @@ impl Job {
                 .write()
                 .map(|done| Some(Input::Written(done)))
                 .map_err(|error| format!("the log cannot be written any more: {error}")),
-            Self::Checkpoint(pending) => commit(checkpoints, *pending).map(Some),
+            Self::Checkpoint(pending) => pending
+                .write(checkpoints)
+                .map(|done| Some(Input::Checkpoint(done)))
+                .map_err(|error| format!("the checkpoint cannot be written any more: {error}")),
             Self::Snapshot(job) => job
                 .run(checkpoints)
                 .map(|done| Some(Input::Snapshot(done)))
@@ -59,29 +62,6 @@ impl Job {
             Self::Upkeep(upkeep) => Ok(upkeep.run().map(|()| None).unwrap_or(None)),
             Self::Remove(removal) => Ok(removal.run().map(|()| None).unwrap_or(None)),
         }
-    }
-}
-
-/// As the host's own checkpointer does it.
-fn commit(store: &Checkpoints, pending: PendingCheckpoint) -> Result<Input, String> {
-    let PendingCheckpoint {
-        carried,
-        state,
-        engine,
-        replay_from,
-    } = pending;
-    let writes: Vec<Write> = carried.into_iter().chain(state.into_writes()).collect();
-    let commit = Commit {
-        meta: encode_meta(&engine),
-        replay_from,
-        writes: writes.iter().cloned(),
-    };
-    match store.write(commit) {
-        Ok(()) => Ok(Input::CheckpointWritten(replay_from)),
-        Err(CheckpointError::NoSpace { .. }) => Ok(Input::CheckpointPutOff(writes)),
-        Err(error) => Err(format!(
-            "the checkpoint cannot be written any more: {error}"
-        )),
     }
 }
 
@@ -180,10 +160,13 @@ impl World {
             },
         );
         match result {
-            Ok(Ok(Some(Input::CheckpointWritten(_)))) => {
+            Ok(Ok(Some(Input::Checkpoint(CheckpointDone::Durable { anew, .. })))) => {
+                if *anew {
+                    self.reached.note(Sometimes::CheckpointMended);
+                }
                 self.reached.note(Sometimes::CheckpointWritten)
             }
-            Ok(Ok(Some(Input::CheckpointPutOff(_)))) => {
+            Ok(Ok(Some(Input::Checkpoint(CheckpointDone::NoSpace(_))))) => {
                 self.reached.note(Sometimes::CheckpointFull)
             }
             Ok(Ok(None)) if kind == JobKind::Removal => {

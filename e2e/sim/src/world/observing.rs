@@ -130,6 +130,10 @@ impl World {
             now.damaged_segments > before.damaged_segments,
             Sometimes::SegmentDamageFound,
         );
+        note(
+            now.checkpoint_damage > before.checkpoint_damage,
+            Sometimes::CheckpointDamageFound,
+        );
         note(now.scrubs > before.scrubs, Sometimes::Scrubbed);
         note(now.repaired > before.repaired, Sometimes::BodyRepaired);
     }

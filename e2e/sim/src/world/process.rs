@@ -272,10 +272,7 @@ fn take_turn(process: &mut Process, now: Now, at: SimTime, count: usize) -> Turn
                 }
             }
             Input::Written(done) => process.core.on_written(done),
-            Input::CheckpointWritten(replay_from) => {
-                process.core.on_checkpoint_written(replay_from)
-            }
-            Input::CheckpointPutOff(writes) => process.core.on_checkpoint_put_off(writes),
+            Input::Checkpoint(done) => process.core.on_checkpoint(done),
             Input::Snapshot(done) => process.core.on_snapshot_job(done),
             Input::EntriesRead(to, message) => read.push(Effect::SendPeer {
                 to,

@@ -23,6 +23,7 @@ pub(super) struct Rested {
     executed: Position,
     view: ViewNumber,
     was_member: bool,
+    lacked_state: bool,
 }
 
 impl World {
@@ -47,6 +48,7 @@ impl World {
             executed: process.core.machine().executed(),
             view: engine.view().number,
             was_member: engine.view().slot(id).is_some(),
+            lacked_state: engine.lacks_state(),
         });
         let leaves = process.leave_until.is_some();
         self.process_replaced(id);
@@ -94,6 +96,9 @@ impl World {
             self.violation(Checker::C14, what);
         }
         self.reached.note(Sometimes::SnapshotInstalled);
+        if before.lacked_state {
+            self.reached.note(Sometimes::CheckpointGiven);
+        }
         self.reached.note(if before.was_member {
             Sometimes::MemberTookSnapshot
         } else {

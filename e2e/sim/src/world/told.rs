@@ -100,10 +100,11 @@ impl World {
         }
     }
 
-    /// A host's new life has read its disk. What was taken from the disk behind its back is excused.
+    /// A host's new life has read its disk. Excused is only who lacks something in a way that no disk can
+    /// tell: other damage is to be noticed, and mended or refused.
     pub(super) fn check_memory(&mut self, id: HostId) {
         let host = &self.hosts[&id];
-        let lost = host.damaged || host.set_back;
+        let lost = host.tail_lost || host.set_back;
         let Some(process) = host.process.as_ref().filter(|_| !lost) else {
             return;
         };

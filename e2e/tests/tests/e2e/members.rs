@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use shoal_e2e::{ensure_clean, start_load, steady_plan};
-use shoal_harness::{Bench, Dev, Process, Role, limits, run, wait};
+use shoal_harness::{Bench, Dev, Fleet, Process, Role, limits, run, wait};
 use tokio::time::sleep;
 
 use crate::support::{http, success};
@@ -37,13 +37,13 @@ fn a_host_that_lost_its_disk_is_replaced_under_load() {
         )
         .await?;
         shoal(bench, &["host", "replace", &old, &new], &dev).await?;
-        let members = until_all_act(&dev).await?;
+        let members = all_act(&dev).await?;
         ensure!(members.len() == 3 && members.contains(&new), "{members:?}");
         ensure!(!members.contains(&old), "{members:?}");
         // The same command again finds everything done.
         shoal(bench, &["host", "replace", &old, &new], &dev).await?;
         ensure_clean(&load.finish().await)?;
-        ensure_same_state(&dev).await
+        Fleet::at(&dev.endpoint()).same_state().await
     });
 }
 
@@ -57,11 +57,11 @@ fn a_cluster_grows_to_four_and_shrinks_to_three_under_load() {
         let _new = spare(bench, &dev, "new")?;
         let new = free_host(&dev).await?;
         shoal(bench, &["cluster", "add", "c1", &new], &dev).await?;
-        let members = until_all_act(&dev).await?;
+        let members = all_act(&dev).await?;
         ensure!(members.len() == 4 && members.contains(&new), "{members:?}");
         sleep(Duration::from_secs(2)).await;
         shoal(bench, &["cluster", "shrink", "c1", &first], &dev).await?;
-        let members = until_all_act(&dev).await?;
+        let members = all_act(&dev).await?;
         ensure!(
             members.len() == 3 && !members.contains(&first),
             "{members:?}"
@@ -69,7 +69,7 @@ fn a_cluster_grows_to_four_and_shrinks_to_three_under_load() {
         let gone = host(&dev, |host| host["host"] == first.as_str()).await?;
         ensure!(gone["state"] == "removed", "{gone}");
         ensure_clean(&load.finish().await)?;
-        ensure_same_state(&dev).await
+        Fleet::at(&dev.endpoint()).same_state().await
     });
 }
 
@@ -88,7 +88,53 @@ fn every_host_is_restarted_in_turn_under_load() {
             back.push(again);
         }
         ensure_clean(&load.finish().await)?;
-        ensure_same_state(&dev).await
+        Fleet::at(&dev.endpoint()).same_state().await
+    });
+}
+
+#[test]
+fn one_host_alone_takes_commands_while_it_can_and_then_all_again_under_load() {
+    run(async |bench| {
+        let dev = bench.dev().processes().start().await?;
+        let fleet = Fleet::at(&dev.endpoint());
+        let load = start_load(&dev, steady_plan(Duration::from_secs(24))).await?;
+        sleep(Duration::from_secs(3)).await;
+        let role = dev.role("h2")?;
+        let alone = id_of(&dev, role).await?;
+        let mut others = all_act(&dev).await?;
+        others.retain(|id| *id != alone);
+        let alone = vec![alone];
+
+        shoal(
+            bench,
+            &["cluster", "active", "c1", "--only", &alone[0]],
+            &dev,
+        )
+        .await?;
+        until_these_act(&fleet, &alone).await?;
+        // The same command again finds everything done.
+        shoal(
+            bench,
+            &["cluster", "active", "c1", "--only", &alone[0]],
+            &dev,
+        )
+        .await?;
+        sleep(Duration::from_secs(2)).await;
+        until_these_act(&fleet, &alone).await?;
+
+        // It cannot: the others do. Once it can again, it alone does, without another word.
+        role.kill9().await?;
+        until_these_act(&fleet, &others).await?;
+        let mut again = role.start_again(bench)?;
+        again.ready().await?;
+        until_these_act(&fleet, &alone).await?;
+        ensure!(fleet.cluster().await?.only.is_some(), "it was forgotten");
+
+        shoal(bench, &["cluster", "active", "c1", "--all"], &dev).await?;
+        ensure!(all_act(&dev).await?.len() == 3, "a member is gone");
+        ensure!(fleet.cluster().await?.only.is_none(), "one is still alone");
+        ensure_clean(&load.finish().await)?;
+        fleet.same_state().await
     });
 }
 
@@ -191,38 +237,19 @@ async fn free_host(dev: &Dev) -> Result<String> {
     Ok(host["host"].as_str().context("an id")?.to_owned())
 }
 
-/// The members, once all of them take commands.
-async fn until_all_act(dev: &Dev) -> Result<Vec<String>> {
-    wait::until("all members to act", limits::READY, async || {
-        let clusters = success(http().get(format!("{}/v1/clusters", dev.endpoint()))).await?;
-        let cluster = &clusters[0];
-        let members: Vec<String> = serde_json::from_value(cluster["members"].clone())?;
-        ensure!(cluster["active"] == cluster["members"], "{cluster}");
-        Ok(members)
+async fn until_these_act(fleet: &Fleet, wanted: &[String]) -> Result<()> {
+    wait::until("these to act", limits::READY, async || {
+        let cluster = fleet.cluster().await?;
+        let active: Vec<String> = cluster.active.iter().map(ToString::to_string).collect();
+        ensure!(active == wanted, "{wanted:?}: {cluster:?}");
+        Ok(())
     })
     .await
 }
 
-/// All members have executed the same, and came to the same state by it.
-async fn ensure_same_state(dev: &Dev) -> Result<()> {
-    let members = until_all_act(dev).await?;
-    let hashes = wait::until("all to have executed the same", limits::READY, async || {
-        let hosts = hosts(dev).await?;
-        let is_member = |host: &&Value| members.iter().any(|id| host["host"] == id.as_str());
-        let states: Vec<_> = hosts.iter().filter(is_member).collect();
-        ensure!(states.len() == members.len(), "{states:?}");
-        let executed = |host: &&Value| host["executed"] == states[0]["executed"];
-        ensure!(states.iter().all(executed), "{states:?}");
-        Ok(states
-            .iter()
-            .map(|host| host["state_hash"].clone())
-            .collect::<Vec<_>>())
-    })
-    .await?;
-    println!("state hashes: {hashes:?}");
-    ensure!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
-    ensure!(hashes[0] != "0000000000000000", "nothing was executed");
-    Ok(())
+async fn all_act(dev: &Dev) -> Result<Vec<String>> {
+    let members = Fleet::at(&dev.endpoint()).all_act().await?;
+    Ok(members.iter().map(ToString::to_string).collect())
 }
 
 fn data_of(role: &Role) -> Result<std::path::PathBuf> {

@@ -16,6 +16,9 @@ use crate::support::PAUSE;
 /// this size to itself.)
 const DISK_BYTES: u64 = 768 << 20;
 
+/// A disk on which the log's free segments and the checkpoint are a large part.
+const SMALL_DISK_BYTES: u64 = 128 << 20;
+
 #[test]
 fn a_host_whose_sync_fails_ends_at_once_and_says_why() {
     run(async |bench| {
@@ -169,6 +172,48 @@ fn hosts_whose_disks_were_all_full_lose_nothing() {
             .flat_map(|operation| operation.failed.keys())
             .find(|code| *code != "disk_full");
         ensure!(others.is_none(), "something else failed:\n{report}");
+        ensure!(
+            report.failed_operations() > 0,
+            "no disk was full?\n{report}"
+        );
+        shoal_e2e::ensure_kept(&report)
+    });
+}
+
+/// A checkpoint finds no room any more, and no segment goes without one: the host has to find some.
+#[test]
+fn hosts_whose_small_disks_are_full_to_the_last_block_go_on_and_resume_by_themselves() {
+    run(async |bench| {
+        if let Err(why) = LoopDisk::available(bench.folder()) {
+            skipped("small disks full to the last block", &why);
+            return Ok(());
+        }
+        let mut cluster = bench.processes().disks_of(SMALL_DISK_BYTES).start().await?;
+        let queue = Queue::create(&cluster).await?;
+        queue.send().await?;
+        let (_, taken) = queue.receive().await?;
+        let told = under_load(&mut cluster, steady_plan(Duration::ZERO), async |stage| {
+            for host in 0..3 {
+                stage.cluster.fill_disk(host, 100).await?;
+            }
+            // Long enough for checkpoints, which are due every five seconds now.
+            sleep(Duration::from_secs(12)).await;
+            let (status, answer) = queue.acknowledge(&taken).await?;
+            ensure!(answer["receipts"][0]["ok"] == true, "{status} {answer}");
+            for host in 0..3 {
+                let ended = stage.cluster.has_ended(host)?;
+                ensure!(!ended, "host {host}: {}", stage.cluster.log(host).await?);
+                stage.cluster.free_disk(host).await?;
+            }
+            let what = "service to resume";
+            wait::until(what, limits::READY, async || {
+                let (status, answer) = queue.send().await?;
+                ensure!(status == 201, "{status} {answer}");
+                Ok(())
+            })
+            .await
+        });
+        let (report, _) = told.await?;
         ensure!(
             report.failed_operations() > 0,
             "no disk was full?\n{report}"

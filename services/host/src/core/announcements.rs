@@ -97,6 +97,10 @@ impl Core {
                 "the host was removed from its cluster; it comes back with an empty data folder only"
                     .to_owned(),
             ),
+            Standing::NeedsSnapshot if self.lacks_state() => Some(
+                "the host's checkpoint is damaged: it needs a snapshot from another host of its cluster"
+                    .to_owned(),
+            ),
             Standing::NeedsSnapshot => Some(
                 "the host needs a snapshot: what it lacks is in no log of its cluster any more".to_owned(),
             ),

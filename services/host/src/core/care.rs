@@ -9,8 +9,10 @@ pub struct Care {
     pub emptied: u64,
     /// Segments found damaged or missing, at the start or by the scrub.
     pub damaged_segments: u64,
-    /// Times that the scrub found the checkpoint damaged.
+    /// Times that the checkpoint was found damaged, at the start, by the scrub or as it was written.
     pub checkpoint_damage: u64,
+    /// Checkpoints written anew in the place of damaged ones.
+    pub checkpoints_mended: u64,
     /// Rounds of the scrub over everything.
     pub scrubs: u64,
     /// Bodies found damaged, or not readable.

@@ -1,11 +1,10 @@
 //! What comes out of a turn of the core: everything that takes I/O, for the driver to carry out.
 
-use shoal_queue::Frozen;
-use shoal_replication::{EngineCheckpoint, Message};
-use shoal_storage::{Batch, Lsn, Removal, Upkeep};
+use shoal_replication::Message;
+use shoal_storage::{Batch, Removal, Upkeep};
 use shoal_types::{ClusterId, HostId, ViewNumber, ViewSummary};
 
-use super::{Answer, BodyReads, OperationId, ScrubLook, SnapshotJob};
+use super::{Answer, BodyReads, OperationId, PendingCheckpoint, ScrubLook, SnapshotJob};
 
 /// What the driver is to do, in this order.
 pub enum Effect {
@@ -44,7 +43,7 @@ pub enum Effect {
     ReadBodies(BodyReads),
     /// Look whether what is kept is still sound; then call [`Core::on_scrubbed`](super::Core::on_scrubbed).
     Scrub(ScrubLook),
-    /// Write a checkpoint; then call [`Core::on_checkpoint_written`](super::Core::on_checkpoint_written).
+    /// Write a checkpoint; then call [`Core::on_checkpoint`](super::Core::on_checkpoint).
     Checkpoint(Box<PendingCheckpoint>),
     /// Background work of the log; it can go on without it.
     Upkeep(Upkeep),
@@ -57,19 +56,4 @@ pub enum Effect {
     Restart,
     /// The host must stop; this is why.
     Fatal(String),
-}
-
-/// A key of the checkpoint with its new value; `None` deletes it.
-pub type Write = (Vec<u8>, Option<Vec<u8>>);
-
-/// State frozen at one position, on its way to redb.
-pub struct PendingCheckpoint {
-    /// What an earlier checkpoint could not write because the disk was full; comes first.
-    pub carried: Vec<Write>,
-    /// What changed in the queues.
-    pub state: Frozen,
-    /// The engine's part.
-    pub engine: EngineCheckpoint,
-    /// Replay starts here.
-    pub replay_from: Lsn,
 }

@@ -2,7 +2,7 @@
 
 use shoal_queue::Effect as QueueEffect;
 use shoal_replication::{Entry, Ticket, View};
-use shoal_types::{BodyRef, Command, Outcome, PartitionId, Position, Request, RequestId};
+use shoal_types::{BodyRef, Command, Delivery, Outcome, PartitionId, Position, Request, RequestId};
 
 use super::intake::left_the_view;
 use super::{Answer, Core, Effect, OperationId, Payload};
@@ -14,6 +14,10 @@ impl Core {
             .unexecuted
             .remove(&(entry.view, entry.lane, entry.index))
             .expect("an entry is logged before it is executed");
+        if self.lacks_state() {
+            // A peer's state, which is to come, contains it.
+            return;
+        }
         let own = ticket.and_then(|ticket| self.own.remove(&ticket));
         let commands = own.unwrap_or_else(|| {
             let payload = entry.payload.contiguous();
@@ -38,12 +42,25 @@ impl Core {
             if let Some(witness) = &mut self.witness {
                 witness.command(&placed.request, &placed.bodies, &outcome);
             }
+            if let Outcome::Received(deliveries) = &outcome {
+                self.note_departed(deliveries);
+            }
             if let Some(operation) = operations.get(i).copied().flatten() {
                 self.answer_operation(operation, &placed.request, outcome);
             }
             self.answer_waiters(&mut given);
             if !self.machine.is_supported() {
                 return self.stop(self.unsupported(self.machine.version()));
+            }
+        }
+    }
+
+    /// Of what was received, some may have been deleted by it.
+    fn note_departed(&mut self, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            let partition = delivery.receipt.partition;
+            if self.machine.body_of(partition, delivery.sequence).is_none() {
+                self.departed.note(delivery, self.now.mono);
             }
         }
     }
@@ -107,6 +124,7 @@ impl Core {
             if let Some(witness) = &mut self.witness {
                 witness.given(origin, waiter, &deliveries);
             }
+            self.note_departed(&deliveries);
             if origin != self.origin {
                 continue;
             }
@@ -124,13 +142,16 @@ impl Core {
     }
 
     pub(super) fn view_installed(&mut self, view: &View) {
-        if let Some(witness) = &mut self.witness {
-            witness.view_installed(view);
+        // A state that is to come from a peer contains it.
+        if !self.lacks_state() {
+            if let Some(witness) = &mut self.witness {
+                witness.view_installed(view);
+            }
+            let mut given = Vec::new();
+            self.machine
+                .view_installed(view.number, &view.incarnations, &mut given);
+            self.answer_waiters(&mut given);
         }
-        let mut given = Vec::new();
-        self.machine
-            .view_installed(view.number, &view.incarnations, &mut given);
-        self.answer_waiters(&mut given);
         if !view.incarnations.is_empty() && !view.incarnations.contains(&self.origin) {
             // The queues have forgotten this host's waiters: whoever waits here waits for nothing.
             for operation in self.operations.take_waiting() {

@@ -173,8 +173,9 @@ impl Core {
     }
 
     pub(super) fn hold_ends(&self) -> Option<Mono> {
-        // A host that is about to stop does not come back.
-        let since = self.suspended_since.filter(|_| !self.engine.is_leaving())?;
+        // A host that is about to stop does not come back, and one that hears badly not in a moment.
+        let stays_out = self.engine.is_leaving() || self.engine.is_kept_out();
+        let since = self.suspended_since.filter(|_| !stays_out)?;
         let end = since + limits::HOLD_WHILE_SUSPENDED;
         (self.now.mono < end || !self.intake.is_empty()).then_some(end)
     }

@@ -81,14 +81,14 @@ mod tests {
 
     use shoal_replication::EngineConfig;
     use shoal_storage::{
-        Batch, CheckpointOptions, Checkpoints, Commit, Keep, Log, LogOptions, Lsn, MemDisk,
+        Batch, CheckpointOptions, Checkpoints, Keep, Log, LogOptions, Lsn, MemDisk,
     };
     use shoal_types::{
         Command, HostId, Mono, Now, Outcome, PartitionId, Position, QueueSettings, Request,
         RequestId, Revision, SendItem, Sequence, Ts, ViewNumber,
     };
 
-    use super::super::{Effect, Opened, PendingCheckpoint, encode_meta, recover};
+    use super::super::{Effect, Opened, PendingCheckpoint, recover};
     use super::*;
 
     const HOST: HostId = HostId(1);
@@ -211,13 +211,8 @@ mod tests {
         }
 
         fn write(&mut self, pending: PendingCheckpoint) {
-            let commit = Commit {
-                meta: encode_meta(&pending.engine),
-                replay_from: pending.replay_from,
-                writes: pending.state.into_writes(),
-            };
-            self.checkpoints.write(commit).unwrap();
-            self.core.on_checkpoint_written(pending.replay_from);
+            let done = pending.write(&self.checkpoints).unwrap();
+            self.core.on_checkpoint(done);
         }
 
         /// The power fails, and the host starts on what is there.

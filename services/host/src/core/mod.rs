@@ -10,7 +10,9 @@ mod announcements;
 mod answer;
 mod body_reads;
 mod care;
+mod checkpointing;
 mod compaction;
+mod departed;
 mod effect;
 mod executor;
 mod intake;
@@ -43,8 +45,10 @@ use shoal_types::{
 pub use answer::{Answer, StoredBody};
 pub use body_reads::{BodiesRead, BodyError, BodyReads, read_body};
 pub use care::Care;
-pub use effect::{Effect, PendingCheckpoint, Write};
+pub use checkpointing::{CheckpointDone, PendingCheckpoint, Write};
+pub use effect::Effect;
 pub use operations::OperationId;
+pub(crate) use recovery::has_other_members;
 pub use recovery::{Opened, RecoveryError, decode_meta, encode_meta, recover, recover_supporting};
 pub use release::CheckpointPace;
 pub use scrub::{ScrubLook, Scrubbed};
@@ -57,6 +61,7 @@ use crate::limits;
 use crate::recent_bodies::RecentBodies;
 use agreement::{Agreement, Verdict};
 use compaction::Compaction;
+use departed::Departed;
 use intake::Intake;
 use keeping::Keeping;
 use operations::Operations;
@@ -111,6 +116,7 @@ pub struct Core {
     keeping: Keeping,
     compaction: Compaction,
     repairs: Repairs,
+    departed: Departed,
     /// Log segments of which some part cannot be read.
     damaged: BTreeSet<u32>,
     care: Care,
@@ -175,6 +181,7 @@ impl Core {
             keeping: Keeping::default(),
             compaction: Compaction::default(),
             repairs: Repairs::default(),
+            departed: Departed::default(),
             damaged: BTreeSet::new(),
             care: Care::default(),
             scrub,
@@ -345,6 +352,10 @@ impl Core {
     /// When the next turn is due even without an input.
     #[must_use]
     pub fn next_wake(&self) -> Option<Mono> {
+        if self.receiving.installing {
+            // At rest: only what the disk has done moves it on.
+            return None;
+        }
         let times = [
             self.engine.next_timeout(),
             self.next_tick(),
@@ -377,10 +388,22 @@ impl Core {
         }
     }
 
+    /// True while what this host had executed is lost with its checkpoint, until a peer has given it.
+    pub(super) fn lacks_state(&self) -> bool {
+        self.engine.lacks_state()
+    }
+
     /// True if this host's clock is so far off that it takes no commands.
     #[must_use]
     pub fn clock_is_off(&self) -> bool {
         matches!(self.engine.not_ready(), Some(NotReady::ClockOff { .. }))
+    }
+
+    /// True unless the clocks of a quorum show that this host's own is off, or that nobody can tell whose
+    /// is right: nothing goes by its own then.
+    #[must_use]
+    pub fn goes_by_its_clock(&self) -> bool {
+        !self.engine.is_clock_in_doubt(self.now.wall)
     }
 
     /// The cluster this host belongs to, if it does.
@@ -471,6 +494,11 @@ impl Core {
     fn query(&self, query: Query) -> Result<Answer, Refusal> {
         if self.is_halted() {
             return Err(self.not_serving());
+        }
+        if self.lacks_state() {
+            let detail =
+                "this host's checkpoint is damaged, and it waits for the state of another host";
+            return Err(Refusal::not_applied(ErrorCode::NotReady, detail));
         }
         // Created a moment ago, it may not have been executed here yet: another host may know it.
         let missing = || Refusal::not_applied(ErrorCode::StaleRoute, "no such partition here");

@@ -21,8 +21,8 @@ pub enum RecoveryError {
     /// The log is damaged or cannot be read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The checkpoint is damaged or cannot be read.
-    #[error(transparent)]
+    /// The checkpoint is damaged, and nobody could give this host the state; or it cannot be read.
+    #[error("{0}. Restore the file or replace this host")]
     Checkpoint(#[from] CheckpointError),
     /// The checkpoint is sound, but not what the queues wrote.
     #[error("the checkpoint of the queues cannot be restored")]
@@ -110,16 +110,32 @@ pub fn recover_supporting(
         snapshot_pace,
         scrub_round,
     } = opened;
+    let mut damage = None;
+    let mut lost = false;
     let (machine, engine_checkpoint, replay_from) = match checkpoint {
         Some(loaded) => {
             let engine = decode_meta(&loaded.meta)?;
             let replay_from = loaded.replay_from;
-            let machine = restore_queues(versions, loaded)?;
+            damage = loaded.damage.clone();
+            let machine = match restore_queues(versions.clone(), loaded) {
+                // Half a state is none. Another member has all of it, if there is one.
+                Err(RecoveryError::Checkpoint(error))
+                    if error.is_damage() && has_other_members(host, &engine) =>
+                {
+                    damage = Some(error);
+                    lost = true;
+                    Machine::supporting(versions)
+                }
+                restored => restored?,
+            };
             (machine, Some(engine), replay_from)
         }
         None => (Machine::supporting(versions), None, Lsn::FIRST),
     };
-    let engine = Engine::new(config, engine_checkpoint, now);
+    let mut engine = Engine::new(config, engine_checkpoint, now);
+    if lost {
+        engine.lose_state();
+    }
     let schedule = CheckpointSchedule::new(checkpoint_pace, replay_from, now.mono);
     let scrub = Scrub::new(scrub_round, now.mono);
     let mut core = Core::new(host, engine, machine, log, schedule, scrub, now);
@@ -134,7 +150,17 @@ pub fn recover_supporting(
         }
     }
     core.start(now);
+    if let Some(error) = damage {
+        core.checkpoint_is_damaged(&error);
+    }
     Ok(core)
+}
+
+/// True if there is somebody who could give this host the state.
+pub(crate) fn has_other_members(host: HostId, engine: &EngineCheckpoint) -> bool {
+    let lists = engine.spec.iter().chain(&engine.learning);
+    let mut members = lists.flat_map(|spec| &spec.members);
+    members.any(|member| member.host != host)
 }
 
 /// Stops at the first row that cannot be read: half a state is none.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shoal_replication::{EngineCheckpoint, NeededFrom};
-use shoal_storage::{LaneSpan, Lsn, SegmentInfo};
+use shoal_storage::{CheckpointError, LaneSpan, Lsn, SegmentInfo};
 use shoal_types::Mono;
 use shoal_types::planted::{Bug, planted};
 
-use super::{Core, Effect, PendingCheckpoint, SnapshotEvent, Write};
+use super::checkpointing::Contents;
+use super::{CheckpointDone, Core, Effect, PendingCheckpoint, SnapshotEvent, Write};
 use crate::limits;
 
 /// How often checkpoints are written.
@@ -39,11 +40,15 @@ pub(super) struct CheckpointSchedule {
     bytes: u64,
     /// What the last one could not write because the disk was full.
     carried: Vec<Write>,
+    /// The last one found no room: the next is due then.
+    again_at: Option<Mono>,
     started: Mono,
     /// Frozen, waiting until the log is durable up to here.
     frozen: Option<(Lsn, Box<PendingCheckpoint>)>,
     /// Being written.
     writing: bool,
+    /// The one in force is damaged: from here on all of it is to be written anew.
+    anew_at: Option<Mono>,
     /// Replay starts here after a restart: durable and read back.
     pub(super) durable_replay_from: Lsn,
 }
@@ -65,9 +70,11 @@ impl CheckpointSchedule {
             started_at: replay_from,
             bytes: 0,
             carried: Vec::new(),
+            again_at: None,
             started: now,
             frozen: None,
             writing: false,
+            anew_at: None,
             durable_replay_from: replay_from,
         }
     }
@@ -76,10 +83,14 @@ impl CheckpointSchedule {
 impl Core {
     pub(super) fn checkpoint_due(&self) -> Option<Mono> {
         let schedule = &self.checkpoint;
-        let idle = !schedule.is_under_way() && !self.is_halted();
+        let idle = !schedule.is_under_way() && !self.is_halted() && !self.lacks_state();
         let may_begin = idle && !self.holds_checkpoint() && !self.receiving.installing;
         if may_begin && self.wants_checkpoint() {
             return Some(self.now.mono);
+        }
+        let named = schedule.again_at.or(schedule.anew_at);
+        if named.is_some() {
+            return named.filter(|_| may_begin);
         }
         (may_begin && self.log.next_lsn() > schedule.started_at)
             .then_some(schedule.started + self.checkpoint_interval())
@@ -134,13 +145,18 @@ impl Core {
         let needs = self.log.last_lsn();
         self.frozen_to_be_sent(&engine);
         let carried = std::mem::take(&mut self.checkpoint.carried);
-        let state = self.machine.freeze();
+        let contents = if self.checkpoint.anew_at.is_some() {
+            Contents::Whole(self.machine.freeze_whole())
+        } else {
+            let state = self.machine.freeze();
+            Contents::Changes { carried, state }
+        };
         let pending = PendingCheckpoint {
-            carried,
-            state,
+            contents,
             engine,
             replay_from,
         };
+        self.checkpoint.again_at = None;
         self.checkpoint.started = self.now.mono;
         self.checkpoint.started_at = next;
         self.checkpoint.bytes = 0;
@@ -158,9 +174,26 @@ impl Core {
         unexecuted.min(unmoved)
     }
 
-    /// A checkpoint is durable and was read back: segments that nobody needs any more go.
-    pub fn on_checkpoint_written(&mut self, replay_from: Lsn) {
+    /// What became of a checkpoint.
+    pub fn on_checkpoint(&mut self, done: CheckpointDone) {
         self.checkpoint.writing = false;
+        match done {
+            CheckpointDone::Durable { replay_from, anew } => {
+                if anew {
+                    self.checkpoint.anew_at = None;
+                    self.care.checkpoints_mended += 1;
+                    tracing::info!("a damaged checkpoint was replaced by a new one");
+                }
+                self.checkpoint_written(replay_from);
+            }
+            CheckpointDone::NoSpace(writes) => self.checkpoint_put_off(writes),
+            CheckpointDone::Damaged(error) => self.checkpoint_is_damaged(&error),
+        }
+    }
+
+    /// It is durable and was read back: segments that nobody needs any more go.
+    fn checkpoint_written(&mut self, replay_from: Lsn) {
+        self.log.take_back_reserve();
         self.checkpoint.durable_replay_from = replay_from;
         let covered = self.records.partition_point(|(_, lsn)| *lsn < replay_from);
         self.records.drain(..covered);
@@ -170,15 +203,37 @@ impl Core {
 
     /// The disk was too full for a checkpoint: the last one stands, and what this one would have
     /// written goes along with the next. Segments may have died since, so that there is room then.
-    pub fn on_checkpoint_put_off(&mut self, writes: Vec<Write>) {
-        self.checkpoint.writing = false;
+    fn checkpoint_put_off(&mut self, writes: Vec<Write>) {
         // The same keys come again with every attempt: only their newest values count.
         let newest: BTreeMap<_, _> = writes.into_iter().collect();
         self.checkpoint.carried = newest.into_iter().collect();
+        let pause = match self.log.lend_reserve() {
+            Some(upkeep) => {
+                tracing::warn!("a free segment gives its room to the checkpoint");
+                self.effects.push(Effect::Upkeep(upkeep));
+                limits::CHECKPOINT_AFTER_LENDING
+            }
+            None => self.checkpoint_interval(),
+        };
+        self.checkpoint.again_at = Some(self.now.mono + pause);
         if self.holds_checkpoint() {
             self.cannot_send("there is no room for the checkpoint that it needs");
         }
         self.release_segments();
+    }
+
+    /// Nothing is built upon it any more: everything that it should say is in memory, and is written anew.
+    pub(super) fn checkpoint_is_damaged(&mut self, error: &CheckpointError) {
+        self.care.checkpoint_damage += 1;
+        if self.lacks_state() {
+            tracing::error!(%error, "the checkpoint is damaged; asking the other members for their state");
+            return;
+        }
+        tracing::error!(%error, "the checkpoint is damaged; writing it anew");
+        self.checkpoint.anew_at = Some(self.now.mono);
+        if self.holds_checkpoint() {
+            self.cannot_send("the checkpoint that it needs is damaged");
+        }
     }
 
     pub(super) fn release_segments(&mut self) {
@@ -186,6 +241,7 @@ impl Core {
             return;
         }
         self.let_those_far_behind();
+        self.departed.forget_old(self.now.mono);
         let unneeded = self.unneeded();
         let live = self.machine.live_bodies();
         let (kept, released): (Vec<_>, Vec<_>) = unneeded
@@ -232,10 +288,12 @@ impl Core {
         };
         let covered = self.checkpoint.durable_replay_from;
         let is_needed = |span: &LaneSpan| is_needed(span, &needed);
+        let departed = self.departed.segments();
         let segments = self.log.segments().into_iter();
         segments
             .filter(|s| s.closed && s.last_lsn < covered)
             .filter(|s| !self.is_being_sent(s.number) && !self.is_being_received(s.number))
+            .filter(|s| !departed.contains(&s.number))
             .filter(|s| !s.lanes.iter().any(is_needed) || planted(Bug::NeededEntriesRemoved))
             .collect()
     }

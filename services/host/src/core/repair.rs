@@ -189,7 +189,9 @@ impl Core {
     }
 
     fn body_wanted(&mut self, from: HostId, wanted: &BodyName) {
-        let here = self.machine.body_of(wanted.partition, wanted.sequence);
+        let (partition, sequence) = (wanted.partition, wanted.sequence);
+        let here = self.machine.body_of(partition, sequence);
+        let here = here.or_else(|| self.departed.body(partition, sequence));
         let Some(body) = here.filter(|body| BodyName::of(body) == *wanted) else {
             return self.say_body(from, *wanted, None);
         };
@@ -230,7 +232,13 @@ impl Core {
         };
         self.repairs.wanted.remove(&name);
         self.care.repaired += 1;
-        self.keep_body(KeptBody::of(&body), bytes.clone());
+        if self
+            .machine
+            .body_of(body.partition, body.sequence)
+            .is_some()
+        {
+            self.keep_body(KeptBody::of(&body), bytes.clone());
+        }
         // Whoever asks before the new place is durable need not ask a peer again.
         self.recent.insert(body.at, &bytes);
         for held in self.repairs.held.values_mut() {
@@ -257,7 +265,13 @@ impl Core {
         for (operation, Held { answer, lost }) in ready {
             let answer = match lost {
                 None => answer,
-                Some(body) => Answer::refused(lost_body(&body)),
+                Some(body) => {
+                    let gone = self
+                        .machine
+                        .body_of(body.partition, body.sequence)
+                        .is_none();
+                    Answer::refused(lost_body(&body, gone))
+                }
             };
             self.answer(operation, answer);
         }
@@ -269,12 +283,17 @@ impl Core {
     }
 }
 
-fn lost_body(body: &PlacedBody) -> Refusal {
+fn lost_body(body: &PlacedBody, gone: bool) -> Refusal {
     let (partition, number) = (body.partition, body.sequence.number());
+    let message = if gone {
+        "the message is deleted, as it would be by receiving it with auto_ack"
+    } else {
+        "no message was deleted by this error, those that were received become available again when their \
+         visibility timeout ends"
+    };
     let detail = format!(
         "the body of message {number} of partition {partition} is damaged on this host, and no other host \
-         has given it; no message was deleted by this error, those that were received become available \
-         again when their visibility timeout ends"
+         has given it; {message}"
     );
     Refusal::unknown(ErrorCode::Corrupt, detail)
 }

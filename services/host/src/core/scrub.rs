@@ -3,7 +3,7 @@
 //! A little at a time, so that a round over all of it takes about as long as configured.
 //!
 //! A damaged segment is emptied like one that is to go: what is sound in it is moved, what is not comes
-//! from a peer. A damaged checkpoint is reported; the state in memory is not affected by it.
+//! from a peer. A damaged checkpoint is written anew: the state in memory is not affected by it.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl ScrubLook {
 
 impl Core {
     pub(super) fn next_scrub(&self) -> Option<Mono> {
-        (!self.scrub.busy && !self.is_halted()).then_some(self.scrub.next)
+        (!self.scrub.busy && !self.is_halted() && !self.lacks_state()).then_some(self.scrub.next)
     }
 
     /// Looks on, if it is time.
@@ -138,11 +138,7 @@ impl Core {
                 Place::Segment(0, 0)
             }
             Found::Rows(Err(error)) => {
-                tracing::error!(
-                    %error,
-                    "the scrub cannot verify the checkpoint; this host works, but may not start again on it"
-                );
-                self.care.checkpoint_damage += 1;
+                self.checkpoint_is_damaged(&error);
                 Place::Segment(0, 0)
             }
         };

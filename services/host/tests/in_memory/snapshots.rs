@@ -117,6 +117,17 @@ fn a_newcomer_whose_entries_are_in_no_log_gets_a_snapshot_and_becomes_a_member()
 }
 
 #[test]
+fn a_host_that_installs_a_snapshot_waits_for_its_disk_alone() {
+    // Its timers stand still by then. A time at which one of them was due lay in the past soon, and the
+    // driver turned round and round until the disk was done.
+    let mut rig = trimmed();
+    let_logs_begin_later(&mut rig, &[A, B, C]);
+    order_to_add(&mut rig, D);
+    rig.run_until(|rig| rig.restarts(D) == 1);
+    assert!(!rig.wakes_at_rest(D));
+}
+
+#[test]
 fn a_member_that_was_away_for_long_holds_up_no_log_and_gets_a_snapshot_when_it_is_back() {
     let mut rig = trimmed();
     rig.run_until(|rig| rig.acting().len() == 3);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use shoal_storage::{Disk as _, MemDisk};
 use shoal_types::{
-    Applied, BodyRef, Command, Delivery, ErrorCode, HostId, HostReply, Outcome, Query,
+    Applied, BodyRef, Command, Delivery, ErrorCode, HostId, HostReply, HostState, Outcome, Query,
     QueueSettings, Refusal,
 };
 
@@ -179,6 +179,54 @@ fn a_damaged_body_is_asked_of_the_next_peer_if_one_is_away_or_damaged_too() {
     assert_eq!(&bodies[0][..], b"precious");
 }
 
+/// Receives with `auto_ack` at a host, which then has to read the body.
+fn receive_for_good(rig: &mut Rig, host: HostId) -> (Result<HostReply, Refusal>, Vec<Bytes>) {
+    let mut command = receive(1, None);
+    if let Command::Receive { auto_ack, .. } = &mut command {
+        *auto_ack = true;
+    }
+    let request = rig.request(command);
+    let operation = rig.call(host, request, vec![]);
+    rig.run_until(|rig| rig.is_answered(operation));
+    rig.answer(operation).unwrap()
+}
+
+/// The message is deleted on every host before anybody reads its body: the others must remember it.
+#[test]
+fn a_damaged_body_that_was_deleted_as_it_was_received_comes_from_a_peer_all_the_same() {
+    let mut rig = trio();
+    rig.send(B, "precious").unwrap();
+    churn(&mut rig, 17);
+    let at = places(&rig, A)[0];
+    rig.flip(A, at, 3);
+    let (result, bodies) = receive_for_good(&mut rig, A);
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(&bodies[0][..], b"precious");
+    for host in [A, B, C] {
+        assert_eq!(rig.core(host).machine().totals().0, 0, "it is deleted");
+    }
+    assert_eq!(rig.core(A).care().repaired, 1);
+}
+
+#[test]
+fn a_deleted_body_that_is_damaged_everywhere_is_an_error_that_says_so_and_is_counted() {
+    let mut rig = trio();
+    rig.send(B, "precious").unwrap();
+    churn(&mut rig, 17);
+    for host in [A, B, C] {
+        let at = places(&rig, host)[0];
+        rig.flip(host, at, 3);
+    }
+    let refusal = receive_for_good(&mut rig, A).0.unwrap_err();
+    assert_eq!(
+        (refusal.code, refusal.applied),
+        (ErrorCode::Corrupt, Applied::Unknown)
+    );
+    let detail = &refusal.detail;
+    assert!(detail.contains("the message is deleted"), "{detail}");
+    assert_eq!(rig.core(A).care().unrepaired, 1);
+}
+
 /// Five messages in the first segment, which is worth keeping, and some segments and a checkpoint after
 /// it; host A is down.
 fn five_old_messages() -> (Rig, Vec<Bytes>) {
@@ -321,4 +369,139 @@ fn one_full_disk_stops_sends_and_receives_everywhere_until_there_is_room() {
     rig.send(A, "after").unwrap();
     let received = rig.execute(B, receive(1, None), vec![]).unwrap();
     assert_eq!(deliveries(&received).len(), 1);
+}
+
+const CHECKPOINT: &str = "checkpoint.redb";
+
+/// Places of the checkpoint's file that hold something.
+fn used_bytes(disk: &MemDisk) -> Vec<u64> {
+    let file = disk.open(CHECKPOINT).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    let places = bytes.iter().zip(0..).filter(|(byte, _)| **byte != 0);
+    places.map(|(_, at)| at).collect()
+}
+
+/// Wherever its checkpoint is hit: a host starts, and has the state of the others soon.
+#[test]
+fn a_host_with_a_damaged_checkpoint_mends_it_or_gets_the_state_from_a_peer() {
+    const ROUNDS: usize = 20;
+    let (mut mended, mut given) = (0, 0);
+    for round in 0..ROUNDS {
+        let (mut rig, sent) = five_old_messages();
+        let used = used_bytes(rig.disk(A));
+        let at = used[round * used.len() / ROUNDS];
+        rig.disk(A).flip(CHECKPOINT, at, 1 << (round % 8));
+        rig.start(A);
+        assert_eq!(five_bodies(&mut rig), sent, "byte {at}");
+        rig.run_for(3 * SECOND);
+        mended += rig.core(A).care().checkpoints_mended;
+        given += rig.restarts(A);
+        let hash = |host| rig.core(host).machine().full_hash();
+        assert_eq!(hash(A), hash(B), "byte {at}");
+        // And again from what it has on disk now.
+        rig.kill(A);
+        rig.start(A);
+        assert_eq!(rig.core(A).care().checkpoint_damage, 0, "byte {at}");
+        assert_eq!(five_bodies(&mut rig), sent, "byte {at}");
+    }
+    assert!(mended > 0 && given > 0, "{mended} mended, {given} given");
+}
+
+/// What it promised is in the copy of the head: without any of its checkpoint a host is still itself.
+#[test]
+fn a_host_whose_checkpoint_is_gone_gets_the_state_from_a_peer() {
+    let (mut rig, sent) = five_old_messages();
+    rig.disk(A).remove(CHECKPOINT).unwrap();
+    rig.start(A);
+    assert_eq!(five_bodies(&mut rig), sent);
+    assert_eq!(rig.restarts(A), 1);
+}
+
+#[test]
+fn the_scrub_finds_a_damaged_checkpoint_and_it_is_written_anew() {
+    let (mut rig, sent) = five_old_messages();
+    rig.start(A);
+    rig.run_until(|rig| rig.acting().len() == 3);
+    rig.run_for(2 * SECOND);
+    let used = used_bytes(rig.disk(A));
+    // Behind redb's own header, which is written with every checkpoint.
+    let hit = used.iter().filter(|at| **at >= 4_096).step_by(50);
+    for at in hit {
+        rig.disk(A).flip(CHECKPOINT, *at, 1);
+    }
+    rig.run_for(30 * SECOND);
+    let care = rig.core(A).care();
+    assert!(
+        care.checkpoint_damage > 0 && care.checkpoints_mended > 0,
+        "{care:?}"
+    );
+    rig.kill(A);
+    rig.start(A);
+    assert_eq!(rig.core(A).care().checkpoint_damage, 0);
+    assert_eq!(five_bodies(&mut rig), sent);
+}
+
+/// The end of a log, cut where it had been acknowledged, may look like one that was never written. Then
+/// the other members know better: they refuse this host, or give it what it lacks before it counts again.
+#[test]
+fn a_log_cut_in_acknowledged_territory_is_refused_or_made_good_by_the_others() {
+    type Damage = fn(&MemDisk, &str);
+    let damages: [(&str, Damage); 6] = [
+        ("the newest segment deleted", |disk, name| {
+            disk.remove(name).unwrap();
+        }),
+        ("cut to its header", |disk, name| {
+            disk.open(name).unwrap().set_len(4_096).unwrap();
+        }),
+        ("cut to nothing", |disk, name| {
+            disk.open(name).unwrap().set_len(0).unwrap();
+        }),
+        ("zeros behind its header", |disk, name| {
+            zero(disk, name, 4_096)
+        }),
+        ("zeros all over", |disk, name| zero(disk, name, 0)),
+        ("zeros in its second half", |disk, name| {
+            let used = last_used(disk, name);
+            zero(disk, name, used / 2);
+        }),
+    ];
+    for (what, damage) in damages {
+        let (mut rig, _) = five_old_messages();
+        rig.start(A);
+        rig.run_until(|rig| rig.acting().len() == 3);
+        for _ in 0..20 {
+            rig.send(A, "acknowledged by A").unwrap();
+        }
+        let newest = segments(&rig, A).pop().unwrap();
+        rig.kill(A);
+        damage(rig.disk(A), &format!("{newest:010}.segment"));
+        let Ok(()) = rig.try_start(A) else {
+            continue;
+        };
+        rig.run_for(5 * SECOND);
+        // It is behind where the others sealed what it had acknowledged, or knows an earlier view only.
+        match rig.core(A).state() {
+            HostState::Forgotten => {}
+            HostState::Acting => {
+                let hash = |host| rig.core(host).machine().full_hash();
+                assert_eq!(hash(A), hash(B), "{what}");
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+        assert_eq!(rig.core(B).machine().totals().0, 25, "{what}");
+    }
+}
+
+fn last_used(disk: &MemDisk, name: &str) -> u64 {
+    let file = disk.open(name).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64
+}
+
+fn zero(disk: &MemDisk, name: &str, from: u64) {
+    let file = disk.open(name).unwrap();
+    let zeros = vec![0; (file.len().unwrap() - from) as usize];
+    file.write_at(from, &[&zeros]).unwrap();
 }

@@ -414,6 +414,9 @@ impl Desk {
 
     pub(crate) fn restart(&mut self) {
         self.checkpoint();
+        let whole = self.machine.freeze_whole().into_writes();
+        let whole = whole.filter_map(|(key, value)| Some((key, value?)));
+        assert!(self.stored == whole.collect(), "all of it, written anew");
         let before = self.machine.full_hash();
         self.machine = Machine::restore(self.stored.clone()).unwrap();
         assert_eq!(self.machine.full_hash(), before);

@@ -11,6 +11,7 @@ use shoal_types::{ClusterId, ClusterSpec, HostId, Mono, Now, Revision, ViewNumbe
 
 use super::{Standing, differing};
 use crate::acceptor::Promise;
+use crate::backoff::Backoff;
 use crate::formation::is_list_of_members;
 use crate::limits::NEWCOMER_LAG_ENTRIES;
 use crate::quorum::Quorum;
@@ -29,6 +30,8 @@ pub(crate) struct Change {
     given_here: bool,
     /// When it was given or passed on last.
     at: Mono,
+    /// Until it is over, the view is not changed for it.
+    backoff: Backoff,
 }
 
 /// Why the members are not changed as ordered.
@@ -154,6 +157,7 @@ impl Engine {
             spec: spec.clone(),
             given_here,
             at,
+            backoff: Backoff::default(),
         });
         self.renew_slots();
         Ok(())
@@ -293,6 +297,9 @@ impl Engine {
     /// The revision of the order that could be carried out now.
     pub(crate) fn change_due(&self) -> Option<Revision> {
         let change = self.membership.change.as_ref()?;
+        if !change.backoff.is_over(self.now.mono) {
+            return None;
+        }
         let hears = |k: &usize| *k == self.me || !self.suspects(*k);
         let members: Vec<usize> = (0..self.view.members.len()).filter(hears).collect();
         self.is_due(&change.spec, &members)
@@ -302,7 +309,19 @@ impl Engine {
     /// True if this host wants the same change.
     pub(crate) fn wants_change(&self, revision: Revision) -> bool {
         let change = self.membership.change.as_ref();
-        change.is_some_and(|change| change.spec.revision == revision)
+        change.is_some_and(|change| {
+            change.spec.revision == revision && change.backoff.is_over(self.now.mono)
+        })
+    }
+
+    /// A view was installed without the change that it could have brought: somebody whose vote it needs
+    /// is too slow. For that the view must not change again and again.
+    pub(crate) fn change_came_to_nothing(&mut self, due: Revision) {
+        let (now, timings) = (self.now.mono, &self.config.timings);
+        let change = self.membership.change.as_mut();
+        if let Some(change) = change.filter(|change| change.spec.revision == due) {
+            change.backoff.wait_longer(now, timings);
+        }
     }
 
     /// True if the newcomer has caught up, and these members with it are a quorum of those to come. To

@@ -223,8 +223,11 @@ impl Engine {
         }
     }
 
-    /// True if this host lacks something that none of those has that it can ask.
+    /// True if this host lacks something that none of those has that it can ask, or all of the state.
     pub(crate) fn needs_snapshot(&self) -> bool {
+        if self.state_lost {
+            return true;
+        }
         let sources = self.everyone_known();
         let mut sources = sources
             .filter(|&k| self.may_give(k) && !self.suspects(k))

@@ -1,12 +1,13 @@
 //! redb's storage over a [`DiskFile`], and a watch on what goes through it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
 use crate::DiskFile;
+use crate::limits::CHECKPOINT_CLAIM_BYTES;
 
 /// The file as redb sees it.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ struct Seen {
     failure: Option<Failure>,
     /// Pieces written since [`Watch::start`], not overlapping: offset, then length and CRC-32C.
     written: BTreeMap<u64, (usize, u32)>,
+    /// Parts of the file whose room is claimed, each of [`CHECKPOINT_CLAIM_BYTES`].
+    claimed: BTreeSet<u64>,
 }
 
 /// A failure of the disk.
@@ -49,6 +52,11 @@ impl Watch {
         self.seen().failure.clone()
     }
 
+    /// The next reads come from the device.
+    pub(super) fn forget_cached(&self) {
+        self.file.forget_cached(0);
+    }
+
     /// Forgets what was written before.
     pub(super) fn start(&self) {
         self.seen().written.clear();
@@ -67,6 +75,19 @@ impl Watch {
             }
         }
         Ok(None)
+    }
+
+    /// Claims the room of these bytes: a full disk shows here, not in a sync.
+    fn claim(&self, offset: u64, len: usize) -> io::Result<()> {
+        let last = (offset + len as u64).saturating_sub(1) / CHECKPOINT_CLAIM_BYTES;
+        for part in offset / CHECKPOINT_CLAIM_BYTES..=last {
+            if !self.seen().claimed.contains(&part) {
+                let start = part * CHECKPOINT_CLAIM_BYTES;
+                self.file.claim(start, CHECKPOINT_CLAIM_BYTES)?;
+                self.seen().claimed.insert(part);
+            }
+        }
+        Ok(())
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -124,16 +145,11 @@ impl StorageBackend for Backend {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let file = &self.watch.file;
-        // Claims the space when it grows: a full disk shows here, not in a sync.
-        let change = || {
-            if len > file.len()? {
-                file.allocate(len)
-            } else {
-                file.set_len(len)
-            }
-        };
-        self.watch.noted(change(), true)?;
-        self.watch.seen().written.split_off(&len);
+        // redb doubles the file; room is claimed for what is written, as it is.
+        self.watch.noted(file.set_len(len), true)?;
+        let mut seen = self.watch.seen();
+        seen.written.split_off(&len);
+        seen.claimed.split_off(&(len / CHECKPOINT_CLAIM_BYTES));
         Ok(())
     }
 
@@ -142,7 +158,8 @@ impl StorageBackend for Backend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let written = self.watch.file.write_at(offset, &[data]);
+        let written = self.watch.claim(offset, data.len());
+        let written = written.and_then(|()| self.watch.file.write_at(offset, &[data]));
         self.watch.noted(written, true)?;
         self.watch.seen().note_write(offset, data);
         Ok(())

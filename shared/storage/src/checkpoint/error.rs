@@ -19,7 +19,7 @@ pub enum CheckpointError {
         file: String,
     },
     /// The file is damaged.
-    #[error("{file} is damaged: {what}. Restore the file or replace this host")]
+    #[error("{file} is damaged: {what}")]
     Corruption {
         /// The file.
         file: String,
@@ -49,6 +49,12 @@ impl CheckpointError {
     #[must_use]
     pub fn may_succeed_later(&self) -> bool {
         matches!(self, Self::NoSpace { .. })
+    }
+
+    /// True if what is on disk is not what was written there.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corruption { .. })
     }
 
     pub(super) fn damaged(file: String, what: impl Into<String>) -> Self {

@@ -3,8 +3,8 @@
 //!
 //! The file `checkpoint.redb` has two tables. `rows` holds keys and values of the state, each value
 //! behind its own CRC-32C over key and value, since redb does not check what it reads. `head` holds
-//! one sealed value: the driver's `meta`, the LSN at which replay begins, and how many rows there are
-//! with the sum of their checksums, so that a row that went missing is noticed as well.
+//! one sealed value ([`head`]): the driver's `meta`, the LSN at which replay begins, and how many rows
+//! there are with the sum of their checksums, so that a row that went missing is noticed as well.
 //!
 //! A checkpoint is one transaction on top of the last one, durable when [`Checkpoints::write`] returns
 //! (two phases, with the allocator's state saved, so that a crash costs no repair). It is then read
@@ -15,29 +15,32 @@
 //! (`staging`).
 //!
 //! A full disk undoes the transaction and nothing else: the last checkpoint stands, and a later one may
-//! succeed. Any other failure is final.
+//! succeed. A database that is found damaged, at the start ([`opening`]) or later, is not built upon any
+//! more: [`Checkpoints::rewrite`] makes a new one of the whole state, beside it. Any other failure is
+//! final.
 
 mod backend;
 mod error;
+mod head;
+mod opening;
 mod rows;
 mod staging;
+mod transaction;
 
 use std::io;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::{Database, ReadableDatabase, TableDefinition, WriteTransaction};
-use serde::{Deserialize, Serialize};
+use redb::{Database, ReadableDatabase, TableDefinition};
 
 use crate::limits::CHECKPOINT_CACHE_BYTES;
-use crate::sealed::{SealError, seal, unseal};
 use crate::{Disk, Lsn};
-use backend::{Backend, Watch};
+use backend::Watch;
 pub use error::CheckpointError;
 use error::contained;
+use head::{BadHead, Head};
 pub use rows::Rows;
-use rows::{Digest, protect, unprotect};
 pub use staging::Staging;
+use transaction::{Checked, apply, begin, check_rows, put_head, read_back};
 
 const NAME: &str = "checkpoint.redb";
 const NAME_NEW: &str = "checkpoint.redb.new";
@@ -45,9 +48,6 @@ const NAME_STAGED: &str = "checkpoint.redb.staged";
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const HEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("head");
 const HEAD_KEY: &str = "head";
-const MAGIC: &[u8; 8] = b"SHOALCHK";
-/// Version of tables, head and row protection. What stands in rows is the driver's to version.
-const FORMAT_VERSION: u32 = 1;
 
 /// How checkpoints are kept.
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +82,12 @@ pub struct Loaded {
     pub meta: Vec<u8>,
     /// As committed.
     pub replay_from: Lsn,
-    /// All keys and values, read while they are asked for.
+    /// All keys and values, read while they are asked for. The first that cannot be had ends them with
+    /// an error; `meta` and `replay_from` count all the same.
     pub rows: Rows,
+    /// What is wrong with the database: it is not built upon, and the next checkpoint must be a
+    /// [`Checkpoints::rewrite`] or come from a peer.
+    pub damage: Option<CheckpointError>,
 }
 
 /// The store of checkpoints.
@@ -94,6 +98,8 @@ pub struct Checkpoints {
     /// Its file's.
     name: &'static str,
     slot: Mutex<Slot>,
+    /// How many were staged: only the last one's file is there.
+    staged: Mutex<u64>,
 }
 
 /// The open database.
@@ -103,6 +109,17 @@ struct Slot {
     open: Option<Opened>,
     /// The first failure that is final.
     failure: Option<CheckpointError>,
+    /// What the newest checkpoint is, whatever the database says.
+    head: Head,
+    damage: Option<Damage>,
+}
+
+/// The database is not what it should be.
+#[derive(Clone, Debug)]
+struct Damage {
+    error: CheckpointError,
+    /// Its head is the newest one, so the rows are worth reading: each is checked.
+    has_rows: bool,
 }
 
 #[derive(Debug)]
@@ -129,93 +146,94 @@ impl Drop for Opened {
     }
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Head {
-    /// None: nothing was committed yet.
-    commit: Option<(Vec<u8>, Lsn)>,
-    digest: Digest,
+impl Slot {
+    /// That it may be read and built upon.
+    fn usable(&self) -> Result<(), CheckpointError> {
+        let damage = self.damage.as_ref().map(|damage| &damage.error);
+        match self.failure.as_ref().or(damage) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// redb answers nothing any more after an error: what comes next opens the file again.
+    fn note(&mut self, error: &CheckpointError) {
+        self.open = None;
+        if error.is_damage() && self.damage.is_none() {
+            self.damage = Some(Damage {
+                error: error.clone(),
+                has_rows: true,
+            });
+        }
+    }
 }
 
 impl Checkpoints {
-    /// Opens the store, or makes an empty one if there is no file.
-    ///
-    /// # Errors
-    /// If the file is damaged, of another format, or cannot be read. It is never made anew then.
-    pub fn open(disk: Arc<dyn Disk>, options: CheckpointOptions) -> Result<Self, CheckpointError> {
-        let checkpoints = Self {
-            disk,
-            options,
-            name: NAME,
-            slot: Mutex::default(),
-        };
-        checkpoints.make_if_missing()?;
-        checkpoints.remove_what_was_staged()?;
-        // What is found may have got its name a moment before the process ended.
-        let synced = checkpoints.disk.sync_folder();
-        synced.map_err(|error| checkpoints.io(error))?;
-        let opened = contained(checkpoints.file(), || {
-            let opened = checkpoints.open_database(NAME)?;
-            checkpoints.read_head(&opened)?;
-            Ok(opened)
-        })?;
-        checkpoints.slot().open = Some(opened);
-        Ok(checkpoints)
-    }
-
     /// The last checkpoint, if there is one. Waits for a [`Checkpoints::write`] that is under way; a
     /// later one does not change what the rows yield.
     ///
     /// # Errors
-    /// If it is damaged, of another format, or cannot be read.
+    /// If it cannot be read, or is of another format.
     pub fn load(&self) -> Result<Option<Loaded>, CheckpointError> {
         let mut slot = self.slot();
-        let opened = self.opened(&mut slot)?;
-        contained(self.file(), || self.load_from(opened))
-    }
-
-    fn load_from(&self, opened: &Opened) -> Result<Option<Loaded>, CheckpointError> {
-        let head = self.read_head(opened)?;
-        let Some((meta, replay_from)) = head.commit else {
-            return Ok(None);
+        let damage = slot.damage.clone();
+        let found = match &damage {
+            Some(damage) if !damage.has_rows => Err(damage.error.clone()),
+            _ => contained(self.file(), || {
+                let opened = self.opened(&mut slot)?;
+                let head = self.read_head(opened)?;
+                Ok((self.rows(opened, &head)?, head))
+            }),
         };
-        let rows = || -> Result<_, redb::Error> {
-            let table = opened.database().begin_read()?.open_table(ROWS)?;
-            Ok(table.range::<&[u8]>(..)?)
+        let (rows, head, damage) = match found {
+            Ok((rows, head)) => (rows, head, damage.map(|damage| damage.error)),
+            Err(error) if error.is_damage() => {
+                slot.open = None;
+                let rows = Rows::lost(error.clone());
+                (rows, slot.head.clone(), Some(error))
+            }
+            Err(error) => return Err(error),
         };
-        let rows = rows().map_err(|error| self.failed(&opened.watch, error))?;
-        Ok(Some(Loaded {
+        Ok(head.commit.map(|(meta, replay_from)| Loaded {
             meta,
             replay_from,
-            rows: Rows::new(rows, head.digest, self.file()),
+            rows,
+            damage,
         }))
     }
 
+    fn rows(&self, opened: &Opened, head: &Head) -> Result<Rows, CheckpointError> {
+        let range = || -> Result<_, redb::Error> {
+            let table = opened.database().begin_read()?.open_table(ROWS)?;
+            Ok(table.range::<&[u8]>(..)?)
+        };
+        let range = range().map_err(|error| self.failed(&opened.watch, error))?;
+        Ok(Rows::new(range, head.digest, self.file()))
+    }
+
     /// Reads up to so many rows after this key and checks each. Gives the last key; `None` once there
-    /// are no more. Waits for a [`Checkpoints::write`] that is under way.
+    /// are no more, and then all pages of the file were checked as well, in one go.
     ///
     /// # Errors
-    /// If a row is damaged, or the file cannot be read.
+    /// If something is damaged, or the file cannot be read.
     pub fn verify(&self, after: &[u8], rows: usize) -> Result<Option<Vec<u8>>, CheckpointError> {
         let mut slot = self.slot();
-        if let Some(failure) = &slot.failure {
-            return Err(failure.clone());
-        }
+        slot.usable()?;
         let verified = contained(self.file(), || {
             let opened = self.opened(&mut slot)?;
             self.read_head(opened)?;
             let found = check_rows(opened.database(), after, rows);
             match found.map_err(|error| self.failed(&opened.watch, error))? {
                 Checked::UpTo(key) => Ok(Some(key)),
-                Checked::ToTheEnd => Ok(None),
+                Checked::ToTheEnd => self.check_pages(opened).map(|()| None),
                 Checked::Damaged(key) => {
                     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
                     Err(self.damaged(&format!("the row with key {key} fails its checksum")))
                 }
             }
         });
-        if verified.is_err() {
-            // redb answers nothing any more after an error.
-            slot.open = None;
+        if let Err(error) = &verified {
+            slot.note(error);
         }
         verified
     }
@@ -223,9 +241,39 @@ impl Checkpoints {
     /// Writes a checkpoint, makes it durable and reads it back. Blocks.
     ///
     /// # Errors
-    /// [`CheckpointError::NoSpace`]: this one counts as not written, a later one may succeed. All
-    /// others are final: every later call answers with the same.
+    /// [`CheckpointError::NoSpace`]: this one counts as not written, a later one may succeed.
+    /// [`CheckpointError::Corruption`]: the database is damaged, and only [`Checkpoints::rewrite`] goes on
+    /// from here. All others are final: every later call answers with the same.
     pub fn write(
+        &self,
+        commit: Commit<impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>>,
+    ) -> Result<(), CheckpointError> {
+        let mut slot = self.slot();
+        slot.usable()?;
+        let written = contained(self.file(), || {
+            let opened = self.opened(&mut slot)?;
+            let number = self.read_head(opened)?.number + 1;
+            self.write_and_read_back(opened, commit, number)
+        });
+        let kept = written.and_then(|head| {
+            slot.head = head;
+            self.keep(&slot.head)
+        });
+        if let Err(error) = &kept {
+            slot.note(error);
+            if !error.may_succeed_later() && !error.is_damage() {
+                slot.failure = Some(error.clone());
+            }
+        }
+        kept
+    }
+
+    /// Writes a checkpoint of the whole state into a new file, reads it back, and puts it in the place of
+    /// the one in force. Blocks. Of `writes`, deletions mean nothing.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoSpace`]: nothing is changed, a later one may succeed. All others are final.
+    pub fn rewrite(
         &self,
         commit: Commit<impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>>,
     ) -> Result<(), CheckpointError> {
@@ -233,24 +281,33 @@ impl Checkpoints {
         if let Some(failure) = &slot.failure {
             return Err(failure.clone());
         }
-        let written = contained(self.file(), || {
-            self.write_and_read_back(self.opened(&mut slot)?, commit)
+        let gathered = contained(self.file(), || {
+            let mut staged = self.gather(NAME_NEW)?;
+            for (key, value) in commit.writes {
+                staged.put(value.map(|value| (key, value)))?;
+            }
+            staged.read_back()?.try_for_each(|row| row.map(drop))?;
+            Ok(staged)
         });
-        if let Err(error) = &written {
-            // redb answers nothing any more after an error: what comes next opens the file again.
-            slot.open = None;
+        let rewritten = gathered.and_then(|staged| {
+            self.put_in_force(&mut slot, staged, commit.meta, commit.replay_from)
+        });
+        if let Err(error) = &rewritten {
+            // What is incomplete would only take up room; the error that counts is the first one.
+            let _ = head::remove_if_there(&*self.disk, NAME_NEW);
             if !error.may_succeed_later() {
                 slot.failure = Some(error.clone());
             }
         }
-        written
+        rewritten
     }
 
     fn write_and_read_back(
         &self,
         opened: &Opened,
         commit: Commit<impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>>,
-    ) -> Result<(), CheckpointError> {
+        number: u64,
+    ) -> Result<Head, CheckpointError> {
         let before = self.read_head(opened)?;
         let failed = |error| self.failed(&opened.watch, error);
         opened.watch.start();
@@ -260,6 +317,7 @@ impl Checkpoints {
             .map_err(failed)?
             .ok_or_else(|| self.damaged("a row that is replaced is too short for its checksum"))?;
         let head = Head {
+            number,
             commit: Some((commit.meta, commit.replay_from)),
             digest,
         };
@@ -278,84 +336,33 @@ impl Checkpoints {
         if !same {
             return Err(self.damaged("a row that was just written reads back differently"));
         }
-        Ok(())
+        Ok(head)
+    }
+
+    /// Keeps a copy of the head beside the database.
+    fn keep(&self, head: &Head) -> Result<(), CheckpointError> {
+        head::keep(&*self.disk, head).map_err(|error| self.no_space_or_io(error))
+    }
+
+    /// Of what is begun anew: nothing that was there before is touched by a full disk.
+    fn no_space_or_io(&self, error: io::Error) -> CheckpointError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                CheckpointError::NoSpace { file: self.file() }
+            }
+            _ => self.io(error),
+        }
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn opened<'a>(&self, slot: &'a mut Slot) -> Result<&'a Opened, CheckpointError> {
+    fn opened<'a>(&self, slot: &'a mut Slot) -> Result<&'a mut Opened, CheckpointError> {
         if slot.open.is_none() {
             slot.open = Some(self.open_database(self.name)?);
         }
-        Ok(slot.open.as_ref().expect("it was just opened"))
-    }
-
-    /// Makes the file under another name first: one with the right name is always complete.
-    fn make_if_missing(&self) -> Result<(), CheckpointError> {
-        let names = self.disk.list().map_err(|e| self.io(e))?;
-        if names.iter().any(|name| name == NAME) {
-            return Ok(());
-        }
-        if names.iter().any(|name| name == NAME_NEW) {
-            self.disk.remove(NAME_NEW).map_err(|e| self.io(e))?;
-        }
-        self.disk.create(NAME_NEW).map_err(|e| self.io(e))?;
-        let opened = self.open_database(NAME_NEW)?;
-        self.write_first(&opened)?;
-        drop(opened);
-        let publish = || {
-            self.disk.open(NAME_NEW)?.sync_data()?;
-            self.disk.rename(NAME_NEW, NAME)?;
-            self.disk.sync_folder()
-        };
-        publish().map_err(|e| self.io(e))
-    }
-
-    /// Makes the tables, empty.
-    fn write_first(&self, opened: &Opened) -> Result<(), CheckpointError> {
-        let fill = || -> Result<(), redb::Error> {
-            let transaction = begin(opened.database())?;
-            transaction.open_table(ROWS)?;
-            let empty = Head {
-                commit: None,
-                digest: Digest::default(),
-            };
-            put_head(&transaction, &empty)?;
-            Ok(transaction.commit()?)
-        };
-        fill().map_err(|error| self.failed(&opened.watch, error))
-    }
-
-    /// A checkpoint that was not installed before the process ended is begun again from nothing.
-    fn remove_what_was_staged(&self) -> Result<(), CheckpointError> {
-        let names = self.disk.list().map_err(|e| self.io(e))?;
-        if names.iter().any(|name| name == NAME_STAGED) {
-            self.disk.remove(NAME_STAGED).map_err(|e| self.io(e))?;
-        }
-        Ok(())
-    }
-
-    fn open_database(&self, name: &str) -> Result<Opened, CheckpointError> {
-        let file = self.disk.open(name).map_err(|e| self.io(e))?;
-        // redb would take an empty file for a new one.
-        if name == NAME && file.is_empty().map_err(|e| self.io(e))? {
-            return Err(self.damaged("it is empty"));
-        }
-        // What is found is relied upon, so it has to be durable: after kill -9 it may be in the
-        // system's memory alone.
-        file.sync_data().map_err(|e| self.io(e))?;
-        file.forget_cached(0);
-        let watch = Arc::new(Watch::new(file));
-        let mut builder = redb::Builder::new();
-        builder.set_cache_size(self.options.cache_bytes);
-        let database = builder.create_with_backend(Backend::new(&watch));
-        let database = database.map_err(|error| self.failed(&watch, error.into()))?;
-        Ok(Opened {
-            database: Some(database),
-            watch,
-        })
+        Ok(slot.open.as_mut().expect("it was just opened"))
     }
 
     fn read_head(&self, opened: &Opened) -> Result<Head, CheckpointError> {
@@ -365,13 +372,11 @@ impl Checkpoints {
         };
         let bytes = read().map_err(|error| self.failed(&opened.watch, error))?;
         let bytes = bytes.ok_or_else(|| self.damaged("it has no head"))?;
-        unseal(MAGIC, FORMAT_VERSION, &bytes).map_err(|error| match error {
-            SealError::Damaged => self.damaged("its head fails its checksum"),
-            SealError::Version(found, ours) => CheckpointError::Foreign {
+        Head::decode(&bytes).map_err(|bad| match bad {
+            BadHead::Damaged => self.damaged("its head fails its checksum"),
+            BadHead::Foreign(why) => CheckpointError::Foreign {
                 file: self.file(),
-                why: format!(
-                    "it has checkpoint format version {found}, this release reads {ours}; use the release that wrote it"
-                ),
+                why,
             },
         })
     }
@@ -392,84 +397,4 @@ impl Checkpoints {
     fn failed(&self, watch: &Watch, error: redb::Error) -> CheckpointError {
         CheckpointError::from_redb(self.file(), watch, error)
     }
-}
-
-fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
-    let mut transaction = database.begin_write()?;
-    transaction.set_quick_repair(true);
-    Ok(transaction)
-}
-
-fn put_head(transaction: &WriteTransaction, head: &Head) -> Result<(), redb::Error> {
-    let bytes = seal(MAGIC, FORMAT_VERSION, head);
-    transaction.open_table(HEAD)?.insert(HEAD_KEY, &bytes[..])?;
-    Ok(())
-}
-
-/// Which row should have which checksum after the commit; `None`: should not be there.
-type Checks = Vec<(Vec<u8>, Option<u32>)>;
-
-/// Carries out the writes. `None`: a row that was there has no room for a checksum.
-fn apply(
-    transaction: &WriteTransaction,
-    writes: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
-    mut digest: Digest,
-) -> Result<Option<(Digest, Checks)>, redb::Error> {
-    let mut table = transaction.open_table(ROWS)?;
-    let mut checks = Checks::new();
-    for (key, value) in writes {
-        let stored = value.map(|value| protect(&key, &value));
-        let old = match &stored {
-            Some((stored, _)) => table.insert(&key[..], &stored[..])?,
-            None => table.remove(&key[..])?,
-        };
-        if let Some(old) = old {
-            let Some((crc, _)) = old.value().split_first_chunk() else {
-                return Ok(None);
-            };
-            digest.remove(u32::from_le_bytes(*crc));
-        }
-        let crc = stored.map(|(_, crc)| crc);
-        crc.inspect(|crc| digest.add(*crc));
-        checks.push((key, crc));
-    }
-    Ok(Some((digest, checks)))
-}
-
-/// What a look at some rows came to.
-enum Checked {
-    UpTo(Vec<u8>),
-    ToTheEnd,
-    Damaged(Vec<u8>),
-}
-
-fn check_rows(database: &Database, after: &[u8], rows: usize) -> Result<Checked, redb::Error> {
-    let table = database.begin_read()?.open_table(ROWS)?;
-    let from = (Bound::Excluded(after), Bound::Unbounded);
-    let mut last = None;
-    for row in table.range::<&[u8]>(from)?.take(rows) {
-        let (key, stored) = row?;
-        if unprotect(key.value(), stored.value()).is_none() {
-            return Ok(Checked::Damaged(key.value().to_vec()));
-        }
-        last = Some(key.value().to_vec());
-    }
-    Ok(last.map_or(Checked::ToTheEnd, Checked::UpTo))
-}
-
-/// True if every row is as it was written.
-fn read_back(database: &Database, checks: &Checks) -> Result<bool, redb::Error> {
-    let table = database.begin_read()?.open_table(ROWS)?;
-    let mut later = std::collections::BTreeSet::new();
-    for (key, expected) in checks.iter().rev() {
-        if !later.insert(&key[..]) {
-            continue; // Written again by the same checkpoint.
-        }
-        let found = table.get(&key[..])?;
-        let found = found.map(|stored| unprotect(key, stored.value()).map(|(_, crc)| crc));
-        if found != expected.map(Some) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

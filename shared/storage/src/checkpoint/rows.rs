@@ -51,6 +51,10 @@ type Row = (Vec<u8>, Vec<u8>);
 pub struct Rows {
     range: Option<Range<'static, &'static [u8], &'static [u8]>>,
     left: Digest,
+    /// The key before.
+    last: Option<Vec<u8>>,
+    /// None of them can be had.
+    lost: Option<CheckpointError>,
     file: String,
 }
 
@@ -71,11 +75,27 @@ impl Rows {
         Self {
             range: Some(range),
             left: digest,
+            last: None,
+            lost: None,
             file,
         }
     }
 
+    /// None but this error.
+    pub(super) fn lost(error: CheckpointError) -> Self {
+        Self {
+            range: None,
+            left: Digest::default(),
+            last: None,
+            lost: Some(error),
+            file: String::new(),
+        }
+    }
+
     fn read(&mut self) -> Result<Option<Row>, CheckpointError> {
+        if let Some(error) = self.lost.take() {
+            return Err(error);
+        }
         let Some(range) = &mut self.range else {
             return Ok(None);
         };
@@ -87,6 +107,11 @@ impl Rows {
                 let found = unprotect(&key, stored);
                 let (value, crc) = found.ok_or_else(|| damaged("a row fails its checksum"))?;
                 self.left.remove(crc);
+                // Misled by a damaged page, a replaced row may be there beside its successor.
+                if self.last.as_ref().is_some_and(|last| *last >= key) {
+                    return Err(damaged("its rows are not in order"));
+                }
+                self.last = Some(key.clone());
                 Ok(Some((key, value.to_vec())))
             }
             Some(Err(error)) => Err(CheckpointError::from_storage(self.file.clone(), error)),

@@ -1,56 +1,83 @@
-//! A checkpoint that another host sent, gathered beside the one in force and put in its place in one
-//! step.
+//! A checkpoint that is gathered beside the one in force and put in its place in one step: the state of
+//! another host (`checkpoint.redb.staged`), or all of this host's own, written anew (`checkpoint.redb.new`).
 //!
-//! It is gathered in a file of its own, `checkpoint.redb.staged`, of the same form but without a head
-//! that says what it is a checkpoint of. Installing writes that head, and then gives the file the name
-//! of the one in force: a rename, which a crash leaves done or not done. What a crash left behind is
-//! removed when the store is opened.
+//! It is of the same form but without a head that says what it is a checkpoint of. Putting it in force
+//! writes that head, and then gives the file the name of the one in force: a rename, which a crash leaves
+//! done or not done. What a crash left behind is removed when the store is opened.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::error::contained;
 use super::rows::Rows;
-use super::{CheckpointError, Checkpoints, Commit, Head, NAME, NAME_STAGED, ROWS, apply, begin};
-use super::{put_head, read_back};
+use super::transaction::{apply, begin, put_head, read_back};
+use super::{CheckpointError, Checkpoints, Commit, Head, NAME, NAME_STAGED, Slot, head};
 use crate::Lsn;
 use crate::limits::STAGED_BYTES_PER_COMMIT;
 
 type Row = (Vec<u8>, Vec<u8>);
 
-/// Rows of a checkpoint to be. Dropped, they are of no use; the next one to be staged, or the next start,
-/// removes them.
+/// Rows of a checkpoint to be, for [`Checkpoints::install`] or [`Checkpoints::discard`].
 #[derive(Debug)]
 pub struct Staging {
     store: Checkpoints,
+    /// Which of those staged it is.
+    number: u64,
     gathered: Vec<Row>,
     bytes: usize,
 }
 
 impl Checkpoints {
-    /// Begins to gather a checkpoint beside the one in force. What was gathered before is gone.
+    /// Begins to gather a checkpoint beside the one in force. What was staged before is gone.
     ///
     /// # Errors
     /// If the disk is full or fails.
     pub fn stage(&self) -> Result<Staging, CheckpointError> {
-        let store = Self {
-            disk: Arc::clone(&self.disk),
-            options: self.options,
-            name: NAME_STAGED,
-            slot: Default::default(),
-        };
-        self.remove_what_was_staged()?;
-        store
-            .disk
-            .create(NAME_STAGED)
-            .map_err(|error| store.io(error))?;
+        let mut staged = self.staged();
+        *staged += 1;
+        let staging = self.gather(NAME_STAGED)?;
+        Ok(Staging {
+            number: *staged,
+            ..staging
+        })
+    }
+
+    /// Throws away what was staged, and frees its space unless something else is staged by now.
+    ///
+    /// # Errors
+    /// If the disk fails. The next start removes it then.
+    pub fn discard(&self, staging: Staging) -> Result<(), CheckpointError> {
+        let staged = self.staged();
+        if staging.number != *staged {
+            return Ok(());
+        }
+        drop(staging);
+        let removed = head::remove_if_there(&*self.disk, NAME_STAGED);
+        removed.map_err(|error| self.io(error))
+    }
+
+    fn staged(&self) -> MutexGuard<'_, u64> {
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a file of this name.
+    pub(super) fn gather(&self, name: &'static str) -> Result<Staging, CheckpointError> {
+        let store = Self::named(Arc::clone(&self.disk), self.options, name);
+        let created =
+            head::remove_if_there(&*self.disk, name).and_then(|()| self.disk.create(name));
+        created.map_err(|error| store.no_space_or_io(error))?;
         let opened = contained(store.file(), || {
-            let opened = store.open_database(NAME_STAGED)?;
+            let opened = store.open_database(name)?;
             store.write_first(&opened)?;
             Ok(opened)
+        })
+        .inspect_err(|_| {
+            // Incomplete, it would only take up room; the error that counts is the first one.
+            let _ = head::remove_if_there(&*self.disk, name);
         })?;
         store.slot().open = Some(opened);
         Ok(Staging {
             store,
+            number: 0,
             gathered: Vec::new(),
             bytes: 0,
         })
@@ -60,10 +87,27 @@ impl Checkpoints {
     /// Blocks. What is staged must have been read back before: here only its head is.
     ///
     /// # Errors
-    /// If the disk is full or fails. Either the old checkpoint or the new one is in force then, whole;
-    /// the store must be opened anew to know which.
+    /// [`CheckpointError::NoSpace`]: nothing is changed, and what was staged is gone. After any other
+    /// either the old checkpoint or the new one is in force, whole; the store must be opened anew to know
+    /// which.
     pub fn install(
         &self,
+        staged: Staging,
+        meta: Vec<u8>,
+        replay_from: Lsn,
+    ) -> Result<(), CheckpointError> {
+        let mut slot = self.slot();
+        let installed = self.put_in_force(&mut slot, staged, meta, replay_from);
+        if let Err(CheckpointError::NoSpace { .. }) = installed {
+            // It could not even take its head; the error that counts is the first one.
+            let _ = head::remove_if_there(&*self.disk, NAME_STAGED);
+        }
+        installed
+    }
+
+    pub(super) fn put_in_force(
+        &self,
+        slot: &mut Slot,
         staged: Staging,
         meta: Vec<u8>,
         replay_from: Lsn,
@@ -73,21 +117,32 @@ impl Checkpoints {
             "what is staged is read back before"
         );
         let store = staged.store;
-        store.write(Commit {
-            meta,
-            replay_from,
-            writes: [],
+        let number = slot.head.number + 1;
+        let head = contained(store.file(), || {
+            let mut staged = store.slot();
+            let commit = Commit {
+                meta,
+                replay_from,
+                writes: [],
+            };
+            store.write_and_read_back(store.opened(&mut staged)?, commit, number)
         })?;
         // Both are closed before: closing writes, and what is in force must not change any more.
-        let mut slot = self.slot();
         store.slot().open = None;
         slot.open = None;
         let publish = || {
-            self.disk.open(NAME_STAGED)?.sync_data()?;
-            self.disk.rename(NAME_STAGED, NAME)?;
+            self.disk.open(store.name)?.sync_data()?;
+            self.disk.rename(store.name, NAME)?;
             self.disk.sync_folder()
         };
-        publish().map_err(|error| self.io(error))
+        publish().map_err(|error| self.io(error))?;
+        slot.damage = None;
+        slot.head = head;
+        // Without room for the copy the next checkpoint writes it, before any segment goes.
+        match self.keep(&slot.head) {
+            Err(error) if !error.may_succeed_later() => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -120,10 +175,7 @@ impl Staging {
             let transaction = begin(opened.database()).map_err(failed)?;
             let applied = apply(&transaction, writes, before.digest).map_err(failed)?;
             let (digest, checks) = applied.ok_or_else(|| store.damaged("a row has no checksum"))?;
-            let head = Head {
-                commit: None,
-                digest,
-            };
+            let head = Head { digest, ..before };
             put_head(&transaction, &head).map_err(failed)?;
             transaction.commit().map_err(|error| failed(error.into()))?;
             if !read_back(opened.database(), &checks).map_err(failed)? {
@@ -146,13 +198,7 @@ impl Staging {
             slot.open = None;
             let opened = store.opened(&mut slot)?;
             let head = store.read_head(opened)?;
-            let range = || -> Result<_, redb::Error> {
-                use redb::ReadableDatabase as _;
-                let table = opened.database().begin_read()?.open_table(ROWS)?;
-                Ok(table.range::<&[u8]>(..)?)
-            };
-            let range = range().map_err(|error| store.failed(&opened.watch, error))?;
-            Ok(Rows::new(range, head.digest, store.file()))
+            store.rows(opened, &head)
         })
     }
 }

@@ -208,6 +208,10 @@ impl DiskFile for FaultyFile {
         self.inner.allocate(len)
     }
 
+    fn claim(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.inner.claim(offset, len)
+    }
+
     fn forget_cached(&self, offset: u64) {
         self.inner.forget_cached(offset);
     }

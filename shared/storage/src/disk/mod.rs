@@ -118,6 +118,12 @@ pub trait DiskFile: Debug + Send + Sync + 'static {
     /// `StorageFull`, or whatever the system says.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
+    /// Claims the space of a range within the file, so that writing there cannot run out of it.
+    ///
+    /// # Errors
+    /// `StorageFull`, or whatever the system says.
+    fn claim(&self, offset: u64, len: u64) -> io::Result<()>;
+
     /// Drops what the system remembers of the (synced) contents from `offset` on, so that the next
     /// read comes from the device. Best effort.
     fn forget_cached(&self, offset: u64);

@@ -214,6 +214,10 @@ impl DiskFile for OverlayFile {
         Ok(())
     }
 
+    fn claim(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn forget_cached(&self, _offset: u64) {}
 }
 

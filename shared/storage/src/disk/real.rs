@@ -141,6 +141,14 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn claim(&self, offset: u64, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, offset, len) {
+            // A file system that cannot claim space ahead: writing shows whether there is some.
+            Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
     fn forget_cached(&self, offset: u64) {
         #[cfg(target_os = "linux")]
         if let Err(error) = rustix::fs::fadvise(&self.0, offset, None, rustix::fs::Advice::DontNeed)

@@ -1,12 +1,13 @@
 //! The one place that writes the log: a block, its segment if it is the first in it, and the sync.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use shoal_types::planted::{Bug, planted};
 
 use super::block::{Block, SegmentStart};
 use super::lanes::LaneIndex;
-use super::segment::{Contents, End, Segment, Shared, segment_name};
+use super::segment::{Contents, End, Segment, Shared, remove_if_there, segment_name};
 use super::spares::Spare;
 use super::{LogError, Lsn};
 use crate::limits::PAGE;
@@ -40,15 +41,19 @@ impl Batch {
     /// Writes and syncs. Blocks until the records are durable.
     ///
     /// # Errors
-    /// Final: what lies on disk is unknown from here on, a second sync may claim success with the data
-    /// gone, and the log writes nothing any more. The process must end; a restart reads what is there.
-    pub fn write(self) -> Result<BatchDone, LogError> {
+    /// [`LogError::NoSpace`]: nothing was written, since there is no room for the next segment; the same
+    /// batch may be written later. All others are final: what lies on disk is unknown from here on, a
+    /// second sync may claim success with the data gone, and the log writes nothing any more. The process
+    /// must end; a restart reads what is there.
+    pub fn write(&self) -> Result<BatchDone, LogError> {
         if let Some(error) = self.shared.failure() {
             return Err(error.clone());
         }
         self.write_block().inspect_err(|error| {
-            tracing::error!(%error, "the log cannot be written");
-            self.shared.fail(error.clone());
+            if !error.may_succeed_later() {
+                tracing::error!(%error, "the log cannot be written");
+                self.shared.fail(error.clone());
+            }
         })?;
         Ok(BatchDone {
             first_lsn: self.block.first_lsn,
@@ -82,6 +87,21 @@ impl Batch {
         Ok(())
     }
 
+    /// There is no room for a segment, or the disk fails. The log is as it was before.
+    fn no_spare(&self, name: &str, spare: &str, error: std::io::Error) -> LogError {
+        let full = matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+        );
+        if !full {
+            return self.shared.io(name, "beginning the segment", error);
+        }
+        // What was begun of it takes up room; a start removes what cannot be removed now.
+        let _ = remove_if_there(&*self.shared.disk, spare);
+        let file = self.shared.disk.display(name);
+        LogError::NoSpace { file }
+    }
+
     /// Makes the segment's file: complete under another name first, so that a file with a segment's
     /// name always has a sound header. The block before is durable, so this header proves it.
     fn begin_segment(&self, start: SegmentStart) -> Result<Arc<Segment>, LogError> {
@@ -93,8 +113,11 @@ impl Batch {
             Some(spare) => spare,
             None => {
                 let spare_name = self.shared.spares().new_name();
-                let file = disk.create(&spare_name).map_err(failed)?;
-                file.allocate(start.bytes.into()).map_err(failed)?;
+                let made = disk.create(&spare_name).and_then(|file| {
+                    file.allocate(start.bytes.into())?;
+                    Ok(file)
+                });
+                let file = made.map_err(|error| self.no_spare(&name, &spare_name, error))?;
                 Spare {
                     name: spare_name,
                     file,

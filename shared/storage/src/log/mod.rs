@@ -347,6 +347,26 @@ impl Log {
         }
     }
 
+    /// Gives up a free segment, so that a full disk has room for a checkpoint: the job removes its file.
+    /// Until [`Log::take_back_reserve`] none is made in its place, and the disk counts as full. `None` if
+    /// one is lent already, or the log needs those that there are.
+    #[must_use]
+    pub fn lend_reserve(&mut self) -> Option<Upkeep> {
+        let spare = self.shared.spares().lend()?;
+        Some(Upkeep {
+            shared: Arc::clone(&self.shared),
+            unindexed: Vec::new(),
+            make_spare: false,
+            give_up: Some(spare),
+            _token: Arc::new(()),
+        })
+    }
+
+    /// The reserve is made again once there is room.
+    pub fn take_back_reserve(&mut self) {
+        self.shared.spares().give_back();
+    }
+
     /// Background work, if there is some and none is under way. Ask after each completed batch.
     #[must_use]
     pub fn upkeep(&mut self) -> Option<Upkeep> {
@@ -374,6 +394,7 @@ impl Log {
             shared: Arc::clone(&self.shared),
             unindexed,
             make_spare,
+            give_up: None,
             _token: token,
         })
     }

@@ -20,6 +20,8 @@ pub(super) struct Spares {
     pub given_up: bool,
     /// The last attempt to make one found no room, and none has come since.
     no_room: bool,
+    /// The room of one is lent to something else.
+    lent: bool,
 }
 
 /// A file that may become a segment.
@@ -38,12 +40,27 @@ impl Spares {
             next: used.max().map_or(1, |n| n + 1),
             given_up: false,
             no_room: false,
+            lent: false,
         }
     }
 
     /// True if fewer are ready than there should be.
     pub(super) fn are_few(&self) -> bool {
-        self.ready.len() < SPARES_READY
+        self.ready.len() + usize::from(self.lent) < SPARES_READY
+    }
+
+    /// One whose room may be used for something else until it is given back; never the last one.
+    pub(super) fn lend(&mut self) -> Option<Spare> {
+        if self.lent || self.ready.len() < 2 {
+            return None;
+        }
+        self.lent = true;
+        self.ready.pop()
+    }
+
+    /// What was lent may be made again.
+    pub(super) fn give_back(&mut self) {
+        self.lent = false;
     }
 
     /// There is no room to make another.
@@ -54,7 +71,7 @@ impl Spares {
 
     /// True if what is ready is all that there will be until something is freed.
     pub(super) fn are_short(&self) -> bool {
-        self.no_room && self.are_few()
+        self.lent || self.no_room && self.are_few()
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -236,6 +236,12 @@ pub enum LogError {
         /// Why not.
         why: String,
     },
+    /// There is no room for another segment. Nothing was changed; the same may succeed later.
+    #[error("{file}: there is no space for another segment")]
+    NoSpace {
+        /// The file.
+        file: String,
+    },
     /// A read, write or sync failed. Of a write or sync, this is final.
     #[error("{file}: {doing} failed: {source}")]
     Io {
@@ -246,6 +252,14 @@ pub enum LogError {
         /// What the system said.
         source: Arc<io::Error>,
     },
+}
+
+impl LogError {
+    /// True if the same may succeed later.
+    #[must_use]
+    pub fn may_succeed_later(&self) -> bool {
+        matches!(self, Self::NoSpace { .. })
+    }
 }
 
 /// Why something is not read from the log.

@@ -15,6 +15,8 @@ pub struct Upkeep {
     /// Closed segments without an index file.
     pub(super) unindexed: Vec<Arc<Segment>>,
     pub(super) make_spare: bool,
+    /// To be removed.
+    pub(super) give_up: Option<Spare>,
     /// While it lives, no other job is handed out.
     pub(super) _token: Arc<()>,
 }
@@ -32,7 +34,18 @@ impl Upkeep {
         if self.make_spare {
             self.add_spare()?;
         }
-        Ok(())
+        match &self.give_up {
+            Some(spare) => self.remove(spare),
+            None => Ok(()),
+        }
+    }
+
+    fn remove(&self, spare: &Spare) -> Result<(), LogError> {
+        let removed = self.shared.disk.remove(&spare.name);
+        removed.map_err(|source| {
+            self.shared
+                .io(&spare.name, "removing a spare segment", source)
+        })
     }
 
     fn add_spare(&self) -> Result<(), LogError> {

@@ -41,7 +41,7 @@ fn len_of(disk: &MemDisk, name: &str) -> u64 {
 fn names_file(error: &LogError, name: &str) -> bool {
     match error {
         LogError::Corruption { file, .. } | LogError::Foreign { file, .. } => file == name,
-        LogError::Io { .. } => false,
+        LogError::NoSpace { .. } | LogError::Io { .. } => false,
     }
 }
 

@@ -426,14 +426,14 @@ fn a_missing_segment_that_was_not_removed_is_corruption_or_told_if_nothing_is_re
 fn spares_are_made_ahead_and_removed_segments_are_used_again() {
     let disk = MemDisk::new();
     let mut log = fill_segments(&disk, 6);
-    for _ in 0..2 {
+    for _ in 0..3 {
         log.upkeep().unwrap().run().unwrap();
     }
     assert!(log.upkeep().is_none(), "nothing more to do");
     log.remove_segments(&[1, 2, 3]).run().unwrap();
     let files = || -> BTreeSet<String> { disk.list().unwrap().into_iter().collect() };
     let spares = || files().iter().filter(|n| n.starts_with("spare-")).count();
-    assert_eq!(spares(), 2, "those made, the removed ones deleted");
+    assert_eq!(spares(), 3, "those made, the removed ones deleted");
     let first = log.next_lsn();
     while log.segments().len() < 6 {
         append(&mut log, Tag::NONE, 1_000);
@@ -495,7 +495,7 @@ fn no_room_for_a_spare_counts_as_a_full_disk_until_there_is_room() {
     append(&mut log, Tag::NONE, 10);
     assert_eq!(flush(&mut log), Lsn(2), "the open segment has its space");
     disk.set_capacity(None);
-    for _ in 0..2 {
+    for _ in 0..3 {
         log.upkeep().unwrap().run().unwrap();
     }
     assert_eq!(
@@ -503,6 +503,56 @@ fn no_room_for_a_spare_counts_as_a_full_disk_until_there_is_room() {
         0,
         "room again, without a restart"
     );
+}
+
+#[test]
+fn the_room_of_a_spare_is_lent_once_and_made_good_later() {
+    let disk = MemDisk::new();
+    let (mut log, _) = open(&disk, 1).unwrap();
+    append(&mut log, Tag::NONE, 10);
+    flush(&mut log);
+    let spares = || {
+        let names = disk.list().unwrap();
+        names
+            .iter()
+            .filter(|name| name.starts_with("spare-"))
+            .count()
+    };
+    assert!(log.lend_reserve().is_none(), "there is none");
+    while let Some(upkeep) = log.upkeep() {
+        upkeep.run().unwrap();
+    }
+    assert_eq!((spares(), log.level_percent().unwrap()), (3, 0));
+    log.lend_reserve().unwrap().run().unwrap();
+    assert_eq!((spares(), log.level_percent().unwrap()), (2, 95));
+    assert!(log.upkeep().is_none(), "nothing is made in its place");
+    assert!(log.lend_reserve().is_none(), "the log keeps the others");
+    log.take_back_reserve();
+    log.upkeep().unwrap().run().unwrap();
+    assert_eq!((spares(), log.level_percent().unwrap()), (3, 0));
+}
+
+/// A host that has used up its reserve waits for room; it has broken no promise and need not end.
+#[test]
+fn a_segment_for_which_there_is_no_room_can_be_begun_later() {
+    let disk = MemDisk::new();
+    disk.set_capacity(Some(10_000));
+    let (mut log, _) = open(&disk, 1).unwrap();
+    let appended = append(&mut log, Tag::NONE, 10);
+    let batch = log.take_batch().unwrap();
+    for _ in 0..2 {
+        let error = batch.write().unwrap_err();
+        assert!(error.may_succeed_later(), "{error}");
+        assert!(disk.list().unwrap().is_empty(), "nothing is left of it");
+    }
+    assert!(log.failure().is_none());
+    disk.set_capacity(None);
+    let done = batch.write().unwrap();
+    assert_eq!(log.complete(done), appended.lsn);
+    drop(log);
+    disk.crash(Keep::Synced);
+    let (_, records) = open_all(Arc::new(disk), options(2)).unwrap();
+    assert_exact(&records, appended.lsn.0);
 }
 
 #[test]

@@ -108,7 +108,13 @@ impl SnapshotJob {
                 mut staging,
                 header,
                 versions,
-            } => Came::Verified(verify(&mut staging, &header, versions).map(|()| staging)),
+            } => Came::Verified(match verify(&mut staging, &header, versions) {
+                Ok(()) => Ok(staging),
+                Err(why) => {
+                    discard(checkpoints, *staging);
+                    Err(why)
+                }
+            }),
             Task::Install {
                 staging,
                 meta,
@@ -119,7 +125,7 @@ impl SnapshotJob {
                 Err(error) => return Err(error),
             },
             Task::Discard(staging) => {
-                drop(staging);
+                discard(checkpoints, *staging);
                 Came::Discarded
             }
         };
@@ -136,8 +142,20 @@ fn stage(
         Some(staging) => staging,
         None => Box::new(checkpoints.stage()?),
     };
-    staging.put(rows)?;
-    Ok(staging)
+    match staging.put(rows) {
+        Ok(()) => Ok(staging),
+        Err(error) => {
+            discard(checkpoints, *staging);
+            Err(error)
+        }
+    }
+}
+
+/// The next one to be staged, or the next start, removes what cannot be removed now.
+fn discard(checkpoints: &Checkpoints, staging: Staging) {
+    if let Err(error) = checkpoints.discard(staging) {
+        tracing::warn!(%error, "what was received of a snapshot takes up space");
+    }
 }
 
 /// A machine restored from what is staged, read from the device, must be the one that the sender says.

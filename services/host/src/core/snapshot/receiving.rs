@@ -259,9 +259,11 @@ impl Core {
         let overtaken = current
             .header
             .as_ref()
-            .is_some_and(|header| self.engine.may_install(&header.engine).is_err());
-        if overtaken && !self.receiving.installing {
-            return self.abandon("this host has come as far by now, or is no member any more");
+            .and_then(|header| self.engine.may_install(&header.engine).err());
+        if let Some(why) = overtaken
+            && !self.receiving.installing
+        {
+            return self.abandon(&format!("it is of no use any more: {why}"));
         }
         match std::mem::replace(&mut current.step, Step::Asked) {
             Step::Asked if now >= current.heard_at + limits::SNAPSHOT_PATIENCE => {
@@ -281,10 +283,10 @@ impl Core {
                 current.heard_at = now;
                 self.ask_for_next();
             }
-            Step::BeingSynced(staging) if planted(Bug::SnapshotBaseBeforeSync) => {
-                current.step = Step::Resting(staging);
-            }
-            Step::BeingSynced(staging) if self.log.durable_lsn() >= current.chunks.last_lsn => {
+            Step::BeingSynced(staging)
+                if self.log.durable_lsn() >= current.chunks.last_lsn
+                    || planted(Bug::SnapshotBaseBeforeSync) =>
+            {
                 current.step = Step::BeingVerified;
                 let header = current.header.clone().expect("it came first");
                 let transfer = current.number;

@@ -327,6 +327,11 @@ impl DiskFile for MemFile {
         Ok(())
     }
 
+    /// A file's length is claimed as a whole.
+    fn claim(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn forget_cached(&self, _offset: u64) {}
 }
 
