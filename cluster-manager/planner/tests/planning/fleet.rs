@@ -1,5 +1,7 @@
 //! A small fleet for tests: facts that can be told in a line, and a load that follows the plans.
 
+use std::collections::BTreeMap;
+
 use shoal_planner::facts::{
     Cluster, ClusterStage, Facts, Host, HostStage, Load, Partition, PartitionStage, Queue,
     Splitting, Window, Windows,
@@ -7,7 +9,6 @@ use shoal_planner::facts::{
 use shoal_planner::limits::{LOADS_KEPT, SECOND, WINDOW, WINDOWS_KEPT};
 use shoal_planner::{Action, Plan, Rules, plan};
 use shoal_types::{ClusterId, Epoch, HostId, PartitionId, QueueId, Ts};
-use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {

@@ -1,9 +1,9 @@
 //! Overheated clusters: known late enough, helped in the right order, told why not.
 
-use shoal_planner::facts::{PartitionStage, Window, Windows};
-use shoal_planner::limits::{PARTITION_COOL_DOWN, WINDOW};
-use shoal_planner::{Heat, Measure, Targets, heat_of, lasting};
-use shoal_types::Ts;
+use shoal_planner::facts::{Change, PartitionStage, Window, Windows};
+use shoal_planner::limits::{IN_FLIGHT_MAX, PARTITION_COOL_DOWN, WINDOW};
+use shoal_planner::{Heat, Measure, Targets, WhyNot, heat_of, lasting};
+use shoal_types::{ClusterId, PartitionId, QueueId, Ts};
 
 use crate::fleet::{Fleet, actions, not_helped};
 
@@ -161,11 +161,7 @@ fn a_relief_that_goes_on_below_one_asks_for_no_hosts() {
     );
     fleet.facts.hosts.retain(|host, _| host.0 < 900);
     fleet.carry_out(&plan);
-    assert_eq!(
-        fleet.asked(shoal_types::ClusterId(1)),
-        80,
-        "q3 has found a place"
-    );
+    assert_eq!(fleet.asked(ClusterId(1)), 80, "q3 has found a place");
     let plan = fleet.settled_plan();
     assert_eq!((plan.not_helped, plan.capacity_needed), (Vec::new(), None));
 }
@@ -214,6 +210,35 @@ fn a_fifo_queue_does_not_move_again_before_the_first_move_has_drained() {
 }
 
 #[test]
+fn when_as_much_is_in_flight_as_may_be_an_overheated_cluster_waits_and_is_told() {
+    let mut fleet = Fleet::of(3);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 50);
+    fleet.pass(5);
+    for partition in 0..IN_FLIGHT_MAX as u64 {
+        let draining = Change {
+            queue: QueueId(100 + partition),
+            from: ClusterId(2),
+            to: vec![ClusterId(3)],
+            carries: Heat::ZERO,
+            seals: vec![PartitionId(1_000 + partition)],
+            opens: Vec::new(),
+            sealed: Some(fleet.now),
+            forwarding: false,
+        };
+        fleet
+            .facts
+            .changes
+            .insert(PartitionId(1_000 + partition), draining);
+    }
+    let plan = fleet.plan();
+    assert_eq!(actions(&plan), [""; 0]);
+    assert_eq!(plan.not_helped[0].why, WhyNot::FleetBusy);
+    fleet.facts.changes.pop_last();
+    assert_eq!(actions(&fleet.plan()), ["move q2 from c1 to c2"]);
+}
+
+#[test]
 fn a_cluster_without_majority_is_named_and_left() {
     let mut fleet = Fleet::of(3);
     fleet.queue(1, 1, 70);
@@ -244,9 +269,7 @@ fn a_new_cluster_takes_its_share_piece_by_piece() {
         fleet.carry_out(&plan);
         fleet.pass(60);
     }
-    let asked: Vec<u64> = (1..=4)
-        .map(|id| fleet.asked(shoal_types::ClusterId(id)))
-        .collect();
+    let asked: Vec<u64> = (1..=4).map(|id| fleet.asked(ClusterId(id))).collect();
     assert!(asked[3] >= 36, "{asked:?}");
     assert!(moves <= 9, "{moves} moves for {asked:?}");
 }

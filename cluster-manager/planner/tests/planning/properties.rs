@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use shoal_planner::facts::{ClusterStage, Splitting};
-use shoal_planner::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, IN_FLIGHT_MAX, PARTITIONS_MAX};
+use shoal_planner::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, PARTITIONS_MAX};
 use shoal_planner::{Action, Plan, Reason};
-use shoal_types::{ClusterId, HostId};
+use shoal_types::ClusterId;
 
 use crate::fleet::Fleet;
 
@@ -110,7 +110,6 @@ fn check(fleet: &Fleet, plan: &Plan) -> Result<(), TestCaseError> {
         "{}",
         plan
     );
-    prop_assert!(fleet.facts.changes.len() <= IN_FLIGHT_MAX);
     Ok(())
 }
 
@@ -186,6 +185,5 @@ proptest! {
             cluster.loads.reverse();
         }
         prop_assert_eq!(plan, fleet.plan());
-        prop_assert!(fleet.facts.hosts.contains_key(&HostId(1)));
     }
 }
