@@ -88,7 +88,9 @@ fn copy(from: &Path, to: &Path, root: &Path) -> io::Result<()> {
 /// `target/release`, of `target/release/build/shoal-0123/out`.
 fn beside_the_binary() -> PathBuf {
     let out = PathBuf::from(variable("OUT_DIR"));
-    out.ancestors().nth(3).map_or_else(|| out.clone(), Path::to_owned)
+    out.ancestors()
+        .nth(3)
+        .map_or_else(|| out.clone(), Path::to_owned)
 }
 
 fn variable(name: &str) -> String {
