@@ -90,6 +90,10 @@ impl World {
                 };
                 self.trace.note(self.now, &note);
                 for effect in effects {
+                    if self.hosts[&id].process.is_none() {
+                        // It ended at an effect before: the rest of its turn comes to nothing.
+                        break;
+                    }
                     self.carry_out(id, effect);
                 }
             }
