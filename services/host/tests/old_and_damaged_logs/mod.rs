@@ -119,11 +119,17 @@ fn emptying_segments_does_not_move_what_is_not_worth_it() {
     assert_eq!(rig.core(A).care().moved, 0);
 }
 
-#[test]
-fn a_damaged_body_comes_from_a_peer_and_is_sound_from_then_on() {
+/// One message waits, and its body lies in a segment that is closed since.
+fn trio_with_an_old_message() -> Rig {
     let mut rig = trio();
     rig.send(B, "precious").unwrap();
     churn(&mut rig, 17);
+    rig
+}
+
+#[test]
+fn a_damaged_body_comes_from_a_peer_and_is_sound_from_then_on() {
+    let mut rig = trio_with_an_old_message();
     let at = places(&rig, A)[0];
     rig.flip(A, at, 3);
     let (result, bodies) = peek(&mut rig, A);
@@ -144,9 +150,7 @@ fn a_damaged_body_comes_from_a_peer_and_is_sound_from_then_on() {
 
 #[test]
 fn a_body_that_is_damaged_everywhere_is_an_error_and_the_message_stays() {
-    let mut rig = trio();
-    rig.send(B, "precious").unwrap();
-    churn(&mut rig, 17);
+    let mut rig = trio_with_an_old_message();
     for host in [A, B, C] {
         let at = places(&rig, host)[0];
         rig.flip(host, at, 3);
@@ -163,9 +167,7 @@ fn a_body_that_is_damaged_everywhere_is_an_error_and_the_message_stays() {
 
 #[test]
 fn a_damaged_body_is_asked_of_the_next_peer_if_one_is_away_or_damaged_too() {
-    let mut rig = trio();
-    rig.send(B, "precious").unwrap();
-    churn(&mut rig, 17);
+    let mut rig = trio_with_an_old_message();
     for host in [A, B] {
         let at = places(&rig, host)[0];
         rig.flip(host, at, 0);
@@ -194,9 +196,7 @@ fn receive_for_good(rig: &mut Rig, host: HostId) -> (Result<HostReply, Refusal>,
 /// The message is deleted on every host before anybody reads its body: the others must remember it.
 #[test]
 fn a_damaged_body_that_was_deleted_as_it_was_received_comes_from_a_peer_all_the_same() {
-    let mut rig = trio();
-    rig.send(B, "precious").unwrap();
-    churn(&mut rig, 17);
+    let mut rig = trio_with_an_old_message();
     let at = places(&rig, A)[0];
     rig.flip(A, at, 3);
     let (result, bodies) = receive_for_good(&mut rig, A);
@@ -210,9 +210,7 @@ fn a_damaged_body_that_was_deleted_as_it_was_received_comes_from_a_peer_all_the_
 
 #[test]
 fn a_deleted_body_that_is_damaged_everywhere_is_an_error_that_says_so_and_is_counted() {
-    let mut rig = trio();
-    rig.send(B, "precious").unwrap();
-    churn(&mut rig, 17);
+    let mut rig = trio_with_an_old_message();
     for host in [A, B, C] {
         let at = places(&rig, host)[0];
         rig.flip(host, at, 3);
