@@ -226,6 +226,29 @@ impl Engine {
         candidates.first().copied()
     }
 
+    /// Those who can be heard and may have what this host lacks. Two that are equally far behind have
+    /// nothing for each other, however often they ask.
+    pub(crate) fn those_further(&self) -> Vec<usize> {
+        let heard = self.everyone_known();
+        let heard = heard.filter(|&k| self.may_give(k) && !self.suspects(k));
+        let (ahead, level): (Vec<usize>, Vec<usize>) = heard.partition(|&k| self.is_ahead(k));
+        if !ahead.is_empty() {
+            return ahead;
+        }
+        level.into_iter().filter(|&k| self.may_have_more(k)).collect()
+    }
+
+    /// True unless a member of this host's view showed that it has nothing on disk that is not here.
+    fn may_have_more(&self, k: usize) -> bool {
+        match &self.peers[k].durable {
+            Some((view, durable)) if *view == self.view.number => durable
+                .iter()
+                .zip(&self.lanes)
+                .any(|(durable, lane)| *durable > lane.last()),
+            _ => true,
+        }
+    }
+
     /// True if a host can be asked for what is missing: a member, or one that is in a later view.
     pub(crate) fn may_give(&self, k: usize) -> bool {
         k != self.me && (k < self.view.members.len() || self.is_ahead(k))
@@ -263,7 +286,10 @@ impl Engine {
             progress = true;
         }
         if progress {
-            self.peers[from].gone_in = None;
+            // What is needed next is something else now.
+            for peer in &mut self.peers {
+                peer.gone_in = None;
+            }
             if self.catch_up.fetching == Some(from) {
                 self.catch_up.fetching = None;
             }

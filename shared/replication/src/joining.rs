@@ -129,9 +129,10 @@ impl Engine {
         self.view.is_writer(self.view.members[k]) && (k == self.me || !self.is_missing(k))
     }
 
-    /// True unless a member must wait because it kept dropping out.
+    /// True unless a member must wait because it kept dropping out. Where nothing can be committed as it
+    /// is, changing the view disturbs nobody, and that member may be the one whose disk is needed.
     pub(crate) fn may_come_back(&self, k: usize) -> bool {
-        self.peers[k].stay.backoff.is_over(self.now.mono)
+        self.peers[k].stay.backoff.is_over(self.now.mono) || !self.a_quorum_does_its_part()
     }
 
     /// True if this host's disk does not keep up while those of a quorum of the others do.

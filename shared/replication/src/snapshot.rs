@@ -47,9 +47,14 @@ impl Engine {
         if self.is_removed() || self.stopped || !self.needs_snapshot() {
             return Vec::new();
         }
-        let known = self.everyone_known();
-        let sources = known.filter(|&k| self.may_give(k) && !self.suspects(k));
-        sources.map(|k| self.host_at(k)).collect()
+        let sources = if self.state_lost {
+            let known = self.everyone_known();
+            let heard = known.filter(|&k| self.may_give(k) && !self.suspects(k));
+            heard.collect()
+        } else {
+            self.those_further()
+        };
+        sources.into_iter().map(|k| self.host_at(k)).collect()
     }
 
     /// What executing gave this host, up to the checkpoint from which the engine was made, cannot be read

@@ -43,6 +43,12 @@ impl Engine {
         Quorum::of(self.view.members.len()).reached_by(heard + 1)
     }
 
+    /// True if enough members acknowledge entries of this view to commit them.
+    pub(crate) fn a_quorum_does_its_part(&self) -> bool {
+        let others = self.others().filter(|&k| !self.is_missing(k)).count();
+        Quorum::of(self.view.members.len()).reached_by(others + 1)
+    }
+
     /// A life of a member showed itself. False if it is an earlier one than is known.
     pub(crate) fn showed_incarnation(&mut self, k: usize, shown: Incarnation) -> bool {
         if self.peers[k].incarnation.is_some_and(|known| shown > known) {

@@ -82,9 +82,6 @@ bugs! {
     /// Half of the members (of three: one) pass for a quorum.
     QuorumTooSmall = "quorum-too-small",
         breaks "any two quorums share a member";
-    /// A timestamp far in the future is taken over.
-    FarAheadClockAdopted = "far-ahead-clock-adopted",
-        breaks "a clock too far ahead is not adopted, and its sender is suspected";
 
     // Views.
 

@@ -14,6 +14,19 @@ use crate::history::SimTime;
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
 
+/// When a write that found no room is tried again, as the host's disk thread does.
+const TRIED_AGAIN_WHEN_FULL: Micros = 100_000;
+
+/// How a job ended.
+enum Ended {
+    /// The process hears of it.
+    Heard(Input),
+    /// The process hears nothing.
+    Quietly,
+    /// The disk is full: nothing was written, and the same is tried again.
+    WithoutRoom(Job),
+}
+
 /// One job.
 pub(super) enum Job {
     Write(Batch),
@@ -42,25 +55,32 @@ impl Job {
         }
     }
 
-    /// Does it. What the process hears of it, if anything.
-    fn run(self, log: &LogReader, checkpoints: &Checkpoints) -> Result<Option<Input>, String> {
+    /// Does it.
+    fn run(self, log: &LogReader, checkpoints: &Checkpoints) -> Result<Ended, String> {
         match self {
-            Self::Write(batch) => batch
-                .write()
-                .map(|done| Some(Input::Written(done)))
-                .map_err(|error| format!("the log cannot be written any more: {error}")),
+            Self::Write(batch) => match batch.write() {
+                Ok(done) => Ok(Ended::Heard(Input::Written(done))),
+                Err(error) if error.may_succeed_later() => Ok(Ended::WithoutRoom(Self::Write(batch))),
+                Err(error) => Err(format!("the log cannot be written any more: {error}")),
+            },
             Self::Checkpoint(pending) => pending
                 .write(checkpoints)
-                .map(|done| Some(Input::Checkpoint(done)))
+                .map(|done| Ended::Heard(Input::Checkpoint(done)))
                 .map_err(|error| format!("the checkpoint cannot be written any more: {error}")),
             Self::Snapshot(job) => job
                 .run(checkpoints)
-                .map(|done| Some(Input::Snapshot(done)))
+                .map(|done| Ended::Heard(Input::Snapshot(done)))
                 .map_err(|error| format!("a snapshot cannot be installed: {error}")),
-            Self::Scrub(look) => Ok(Some(Input::Scrubbed(look.run(log, checkpoints)))),
+            Self::Scrub(look) => Ok(Ended::Heard(Input::Scrubbed(look.run(log, checkpoints)))),
             // The host goes on without these.
-            Self::Upkeep(upkeep) => Ok(upkeep.run().map(|()| None).unwrap_or(None)),
-            Self::Remove(removal) => Ok(removal.run().map(|()| None).unwrap_or(None)),
+            Self::Upkeep(upkeep) => {
+                let _ = upkeep.run();
+                Ok(Ended::Quietly)
+            }
+            Self::Remove(removal) => {
+                let _ = removal.run();
+                Ok(Ended::Quietly)
+            }
         }
     }
 }
@@ -135,21 +155,36 @@ impl World {
         let result = contained(|| job.run(log, checkpoints));
         self.note_job(id, kind, &result);
         match result {
-            Ok(Ok(Some(input))) => self.give(id, input),
-            Ok(Ok(None)) => {}
+            Ok(Ok(Ended::Heard(input))) => self.give(id, input),
+            Ok(Ok(Ended::Quietly)) => {}
+            Ok(Ok(Ended::WithoutRoom(job))) => self.tried_again(id, life, number, job),
             Ok(Err(why)) => self.give(id, Input::Failed(why)),
             Err(panic) => self.process_panicked(id, &panic),
         }
         self.go_on_from_snapshot(id);
     }
 
+    /// A job without room waits on, under its number.
+    fn tried_again(&mut self, id: HostId, life: u64, number: u64, job: Job) {
+        let host = self.hosts.get_mut(&id).expect("one of ours");
+        let process = host.life(life).expect("its job has just run");
+        process.jobs.insert(number, job);
+        let event = Event::JobEnds {
+            host: id,
+            life,
+            job: number,
+        };
+        let at = SimTime(self.now.0 + TRIED_AGAIN_WHEN_FULL);
+        self.schedule.at(at, event);
+    }
+
     fn note_job(
         &mut self,
         id: HostId,
         kind: JobKind,
-        result: &Result<Result<Option<Input>, String>, String>,
+        result: &Result<Result<Ended, String>, String>,
     ) {
-        let ok = matches!(result, Ok(Ok(_)));
+        let ok = matches!(result, Ok(Ok(Ended::Heard(_) | Ended::Quietly)));
         let failed = std::mem::take(&mut self.hosts[&id].disk.troubles().failed);
         self.trace.note(
             self.now,
@@ -160,23 +195,21 @@ impl World {
             },
         );
         match result {
-            Ok(Ok(Some(Input::Checkpoint(CheckpointDone::Durable { anew, .. })))) => {
+            Ok(Ok(Ended::Heard(Input::Checkpoint(CheckpointDone::Durable { anew, .. })))) => {
                 if *anew {
                     self.reached.note(Sometimes::CheckpointMended);
                 }
                 self.reached.note(Sometimes::CheckpointWritten)
             }
-            Ok(Ok(Some(Input::Checkpoint(CheckpointDone::NoSpace(_))))) => {
+            Ok(Ok(Ended::Heard(Input::Checkpoint(CheckpointDone::NoSpace(_))))) => {
                 self.reached.note(Sometimes::CheckpointFull)
             }
-            Ok(Ok(None)) if kind == JobKind::Removal => {
+            Ok(Ok(Ended::Quietly)) if kind == JobKind::Removal => {
                 self.reached.note(Sometimes::SegmentRemoved)
             }
             Ok(Err(_)) if failed.write => self.reached.note(Sometimes::StoppedByWriteError),
             Ok(Err(_)) if failed.sync => self.reached.note(Sometimes::StoppedBySyncError),
-            Ok(Err(_)) if failed.full && kind == JobKind::Write => {
-                self.reached.note(Sometimes::LogFull)
-            }
+            Ok(Ok(Ended::WithoutRoom(_))) => self.reached.note(Sometimes::LogFull),
             _ => {}
         }
         if let Some(process) = &mut self.hosts.get_mut(&id).expect("one of ours").process {

@@ -213,7 +213,8 @@ impl Core {
                 self.effects.push(Effect::Upkeep(upkeep));
                 limits::CHECKPOINT_AFTER_LENDING
             }
-            None => self.checkpoint_interval(),
+            // Soon, however empty the disk seems to be now: until then no segment is let go.
+            None => self.checkpoint.pace.interval.min(limits::CHECKPOINT_INTERVAL_WHEN_FULL),
         };
         self.checkpoint.again_at = Some(self.now.mono + pause);
         if self.holds_checkpoint() {

@@ -223,15 +223,12 @@ impl Engine {
         }
     }
 
-    /// True if this host lacks something that none of those has that it can ask, or all of the state.
+    /// True if this host lacks something that none of those has that are further, or all of the state.
     pub(crate) fn needs_snapshot(&self) -> bool {
         if self.state_lost {
             return true;
         }
-        let sources = self.everyone_known();
-        let mut sources = sources
-            .filter(|&k| self.may_give(k) && !self.suspects(k))
-            .peekable();
-        sources.peek().is_some() && sources.all(|k| self.has_not(k))
+        let sources = self.those_further();
+        !sources.is_empty() && sources.iter().all(|&k| self.has_not(k))
     }
 }

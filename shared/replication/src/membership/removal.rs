@@ -85,6 +85,13 @@ impl Engine {
             }
             // It takes this host for a member.
             _ => {
+                // Left without an answer it would go on asking, instead of getting the state elsewhere.
+                if let Message::Fetch { view, .. } = *message
+                    && !self.is_silent()
+                {
+                    let message = Message::Gone { view };
+                    self.outputs.push_back(Output::Send { to: from, message });
+                }
                 let now = self.now.mono;
                 let lately = self.peers[slot].hinted_at;
                 if lately.is_none_or(|at| now >= at + HINT_INTERVAL) {

@@ -34,7 +34,9 @@ impl Rig {
         let was_removed = self.hosts[h].removed;
         while let Some(output) = self.engine(h).poll_output() {
             let may_say = match &output {
-                Output::Send { message, .. } => matches!(message, Message::Install(_)),
+                Output::Send { message, .. } => {
+                    matches!(message, Message::Install(_) | Message::Gone { .. })
+                }
                 Output::SendAfterPersisted { .. } | Output::SendFromLog { .. } => false,
                 _ => true,
             };
