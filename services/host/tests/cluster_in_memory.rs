@@ -192,6 +192,29 @@ fn a_full_disk_refuses_sends_and_acknowledging_makes_room_again() {
 }
 
 #[test]
+fn a_checkpoint_that_found_no_room_is_tried_again_soon_however_empty_the_disk_seems() {
+    // Found by the simulator (seed 300160): a disk that was full for a moment between two looks at it.
+    // The checkpoint waited for its next turn, a minute, and meanwhile no segment of the log was let go.
+    let mut rig = trio();
+    rig.leave_no_room_for_checkpoints(A, 3);
+    // More than the checkpoint's file has room for as it is.
+    let mut send = send_of("stored");
+    let Command::Send { items, .. } = &mut send else {
+        panic!("it is a send")
+    };
+    *items = vec![items[0].clone(); 1_000];
+    for _ in 0..50 {
+        let bodies = vec![bytes::Bytes::from_static(b"stored"); 1_000];
+        rig.execute(A, send.clone(), bodies).unwrap();
+    }
+    // One is due after a minute, and again once a free segment has given it its room.
+    rig.run_for(61_000_000);
+    assert_eq!(rig.checkpoints_without_room(A), 1);
+    rig.run_for(11_000_000);
+    assert_eq!(rig.checkpoints_without_room(A), 0);
+}
+
+#[test]
 fn a_cluster_is_formed_once_however_often_it_is_asked_for() {
     let mut rig = trio();
     let again = rig.form_again(A);

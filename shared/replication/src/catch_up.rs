@@ -235,7 +235,10 @@ impl Engine {
         if !ahead.is_empty() {
             return ahead;
         }
-        level.into_iter().filter(|&k| self.may_have_more(k)).collect()
+        level
+            .into_iter()
+            .filter(|&k| self.may_have_more(k))
+            .collect()
     }
 
     /// True unless a member of this host's view showed that it has nothing on disk that is not here.

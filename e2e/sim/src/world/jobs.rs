@@ -60,7 +60,9 @@ impl Job {
         match self {
             Self::Write(batch) => match batch.write() {
                 Ok(done) => Ok(Ended::Heard(Input::Written(done))),
-                Err(error) if error.may_succeed_later() => Ok(Ended::WithoutRoom(Self::Write(batch))),
+                Err(error) if error.may_succeed_later() => {
+                    Ok(Ended::WithoutRoom(Self::Write(batch)))
+                }
                 Err(error) => Err(format!("the log cannot be written any more: {error}")),
             },
             Self::Checkpoint(pending) => pending

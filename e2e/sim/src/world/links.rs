@@ -13,7 +13,7 @@ use super::host::{Input, Link, LinkState};
 use super::network::Fate;
 use super::{Event, World};
 use crate::history::SimTime;
-use crate::limits::{DIAL_PAUSE_MIN, MS, PEER_SILENCE, PEER_SILENCE_SPREAD};
+use crate::limits::{DIAL_PAUSE_MIN, MS, PEER_SILENCE, PEER_SILENCE_SPREAD, REPETITION_NOTICED};
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
 
@@ -120,7 +120,11 @@ impl World {
 
     /// Puts a frame on its way. One that is late by itself does not hold up others.
     fn launch(&mut self, from: HostId, to: HostId, messages: Vec<Message>, late: u64) {
-        let takes = self.network.latency(from, to) + self.network.repetition();
+        let repetition = self.network.repetition();
+        if repetition >= REPETITION_NOTICED {
+            self.calm.news();
+        }
+        let takes = self.network.latency(from, to) + repetition;
         let now = self.now;
         let process = self
             .hosts

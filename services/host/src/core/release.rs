@@ -214,7 +214,11 @@ impl Core {
                 limits::CHECKPOINT_AFTER_LENDING
             }
             // Soon, however empty the disk seems to be now: until then no segment is let go.
-            None => self.checkpoint.pace.interval.min(limits::CHECKPOINT_INTERVAL_WHEN_FULL),
+            None => self
+                .checkpoint
+                .pace
+                .interval
+                .min(limits::CHECKPOINT_INTERVAL_WHEN_FULL),
         };
         self.checkpoint.again_at = Some(self.now.mono + pause);
         if self.holds_checkpoint() {

@@ -73,6 +73,17 @@ impl Rig {
         &self.slots[&host].disk
     }
 
+    /// The disk is full for moments: while the host writes checkpoints, until so many found no room.
+    pub(crate) fn leave_no_room_for_checkpoints(&mut self, host: HostId, times: u32) {
+        let slot = self.slots.get_mut(&host).expect("one of ours");
+        slot.checkpoints_without_room = times;
+    }
+
+    /// How many are still to find none.
+    pub(crate) fn checkpoints_without_room(&self, host: HostId) -> u32 {
+        self.slots[&host].checkpoints_without_room
+    }
+
     /// From now on one host does not hear another one, which hears it.
     pub(crate) fn cut_one_way(&mut self, from: HostId, to: HostId) {
         self.cut = Some((from, to));

@@ -35,6 +35,7 @@ impl Rig {
             restarts: 0,
             wakes_at_rest: false,
             snapshots: Vec::new(),
+            checkpoints_without_room: 0,
         };
         self.slots.insert(host, slot);
         self.start(host);

@@ -55,6 +55,8 @@ struct Slot {
     wakes_at_rest: bool,
     /// What became of snapshots.
     snapshots: Vec<SnapshotEvent>,
+    /// So many checkpoints are to find the disk full, which nothing else does.
+    checkpoints_without_room: u32,
 }
 
 struct Running {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use shoal_host::core::{self, Answer, Effect, SnapshotJobKind, StoredBody};
+use shoal_host::core::{self, Answer, CheckpointDone, Effect, SnapshotJobKind, StoredBody};
 use shoal_replication::{Message, Record};
 use shoal_storage::ReadError;
 use shoal_types::{HostId, Micros, ViewNumber};
@@ -134,7 +134,14 @@ impl Rig {
             }
             Effect::PushView(..) => {}
             Effect::Checkpoint(pending) => {
+                if slot.checkpoints_without_room > 0 {
+                    slot.disk.set_capacity(Some(0));
+                }
                 let done = pending.write(&running.checkpoints).unwrap();
+                slot.disk.set_capacity(None);
+                if matches!(done, CheckpointDone::NoSpace(_)) {
+                    slot.checkpoints_without_room -= 1;
+                }
                 running.core.on_checkpoint(done);
             }
             // A host goes on without it.
