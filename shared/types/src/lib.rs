@@ -17,6 +17,7 @@ mod queue_name;
 mod receipt;
 mod route;
 mod settings;
+mod succession;
 mod time;
 mod wire;
 
@@ -39,5 +40,8 @@ pub use queue_name::{QueueName, QueueNameError};
 pub use receipt::{Receipt, ReceiptError};
 pub use route::{ClusterRoute, PartitionRoute, PartitionState, QueueRoute};
 pub use settings::{PartitionSettings, QueueSettings, SettingsError};
+pub use succession::{
+    GroupHash, GroupRange, HeldGroups, Inherited, KeyedSend, Seal, Successor, group_hash,
+};
 pub use time::{Micros, Mono, Now, Ts};
 pub use wire::{Frame, WireError, decode_frame, decode_frame_prefix, encode_frame, join};

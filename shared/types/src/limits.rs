@@ -64,6 +64,13 @@ pub const DUE_ITEMS_PER_ENTRY: usize = 1_000;
 /// by number alone but waits for its retention to end (a consumer that fails 65,535 times).
 pub const LEASES_PER_MESSAGE_MAX: u16 = u16::MAX;
 
+/// Partitions that follow a sealed one, and that one may follow: a split makes up to 32 more at a time.
+pub const SUCCESSORS_MAX: usize = 33;
+/// Groups that a seal names (40 KB); of a partition with more, all groups are held until it is empty.
+pub const HELD_GROUPS_MAX: usize = 10_000;
+/// Sends with deduplication keys told to a successor in one command: about 1 MB.
+pub const KEYED_SENDS_TOLD_MAX: usize = 20_000;
+
 /// Bytes of one frame between processes: a full batch plus its headers.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 /// Hosts of a cluster, from and to.

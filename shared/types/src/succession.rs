@@ -1,0 +1,223 @@
+//! How partitions follow one another: what moves, splits and merges of queues are made of.
+//!
+//! A successor is created *closed*, under an epoch above all that its queue had. Then what it follows is
+//! *sealed*: takes no sends any more, and shows everyone who comes to send the [`Seal`], which names the
+//! successors. A successor opens when it has been shown the seals of all that it follows and holds what
+//! they left to it. So no send lands in the old partition after one landed in the new.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ClusterId, ClusterMember, DedupKey, Epoch, PartitionId, Revision, Sequence, Ts, limits,
+};
+
+/// A partition that follows a sealed one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Successor {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Its generation, above that of everything it follows.
+    pub epoch: Epoch,
+    /// Where it is.
+    pub cluster: ClusterId,
+    /// That cluster's hosts when the seal was made; a later seal of the same partition may name others.
+    pub members: Vec<ClusterMember>,
+    /// The message groups that are sent there.
+    pub groups: GroupRange,
+}
+
+/// What a sealed partition shows: the proof that it takes no sends any more, and where they go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// The sealed partition.
+    pub partition: PartitionId,
+    /// Its generation.
+    pub epoch: Epoch,
+    /// Who follows; at least one, together responsible for all groups that the sealed one was.
+    pub successors: Vec<Successor>,
+    /// How many sends with deduplication keys each successor must have been told of before it opens.
+    pub keyed_sends: u32,
+    /// The groups of which messages were left when it was sealed.
+    pub held: HeldGroups,
+    /// Of the instruction that sealed it, or that named other members since.
+    pub revision: Revision,
+    /// When it was sealed, in its cluster's time.
+    pub sealed_at: Ts,
+}
+
+/// The groups that a successor must not hand out before it hears that they are gone from what it follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeldGroups {
+    /// None: the sealed partition is no FIFO partition, or held no message.
+    None,
+    /// Those with these hashes, ascending; at most [`limits::HELD_GROUPS_MAX`].
+    These(Vec<GroupHash>),
+    /// There were more: all of them, until the sealed partition is empty.
+    All,
+}
+
+/// What a sealed partition's cluster tells a successor. Repeating any of it changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Inherited {
+    /// Nothing but the seal itself.
+    Seal,
+    /// Sends with deduplication keys, as they were at the seal, from this place in their order on; at most
+    /// [`limits::KEYED_SENDS_TOLD_MAX`]. Places told already are passed over; a gap is refused.
+    KeyedSends {
+        /// The first one's place in their order, from 0.
+        first: u32,
+        /// In their order.
+        sends: Vec<KeyedSend>,
+    },
+    /// The sealed partition holds no message of these groups any more; at most
+    /// [`limits::HELD_GROUPS_MAX`].
+    GroupsGone(Vec<GroupHash>),
+    /// The sealed partition holds no message any more.
+    Drained,
+}
+
+/// A send with a deduplication key, as its partition remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedSend {
+    /// The key.
+    pub key: DedupKey,
+    /// Tells a repetition from a conflict.
+    pub fingerprint: Option<u64>,
+    /// The number that the message got.
+    pub sequence: Sequence,
+    /// When it was sent.
+    pub sent_at: Ts,
+}
+
+/// Stands for a message group: [`group_hash`] of its name. Groups that share one are held together.
+pub type GroupHash = u32;
+
+/// The hash by which groups are distributed over the partitions of a queue: CRC-32C of the name, mixed so
+/// that every bit depends on all others. Never changes: partitions of one queue on clusters of different
+/// releases must agree.
+#[must_use]
+pub fn group_hash(group: &str) -> GroupHash {
+    let mut hash = crc32c::crc32c(group.as_bytes());
+    // The finalizer of MurmurHash3.
+    hash ^= hash >> 16;
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(0xc2b2_ae35);
+    hash ^ (hash >> 16)
+}
+
+/// The message groups with hashes from `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRange {
+    /// The smallest hash.
+    pub first: GroupHash,
+    /// The largest hash.
+    pub last: GroupHash,
+}
+
+impl GroupRange {
+    /// All groups.
+    pub const ALL: Self = Self {
+        first: GroupHash::MIN,
+        last: GroupHash::MAX,
+    };
+
+    /// True if groups with this hash belong here.
+    #[must_use]
+    pub fn contains(self, hash: GroupHash) -> bool {
+        (self.first..=self.last).contains(&hash)
+    }
+
+    /// The range in so many parts of nearly equal size, in order; fewer if it has fewer hashes.
+    ///
+    /// # Panics
+    /// If `parts` is 0 or more than [`limits::SUCCESSORS_MAX`].
+    #[must_use]
+    pub fn split(self, parts: usize) -> Vec<Self> {
+        assert!(
+            (1..=limits::SUCCESSORS_MAX).contains(&parts),
+            "a range is not split into {parts} parts"
+        );
+        let hashes = u64::from(self.last) - u64::from(self.first) + 1;
+        let parts = hashes.min(parts as u64);
+        let begins = |part: u64| u64::from(self.first) + hashes * part / parts;
+        let hash = |at: u64| GroupHash::try_from(at).expect("it is within the range");
+        let part = |part: u64| Self {
+            first: hash(begins(part)),
+            last: hash(begins(part + 1) - 1),
+        };
+        (0..parts).map(part).collect()
+    }
+
+    /// Both as one, if nothing lies between them.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Option<Self> {
+        let (low, high) = if self.first <= other.first {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        (low.last.checked_add(1) == Some(high.first)).then_some(Self {
+            first: low.first,
+            last: high.last,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_frozen() {
+        let hashes = ["", "a", "group-1", "group-2"].map(group_hash);
+        assert_eq!(hashes, [0, 3_939_995_168, 3_241_244_597, 70_334_223]);
+    }
+
+    #[test]
+    fn similar_names_spread_evenly() {
+        let mut counts = [0; 16];
+        for n in 0..16_000 {
+            counts[(group_hash(&format!("customer-{n}")) >> 28) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (850..1_150).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn the_parts_of_a_range_are_all_of_it_in_order_and_nearly_equal() {
+        for range in [
+            GroupRange::ALL,
+            GroupRange {
+                first: 7,
+                last: 1_000,
+            },
+        ] {
+            for parts in 1..=limits::SUCCESSORS_MAX {
+                let split = range.split(parts);
+                assert_eq!(split.len(), parts);
+                let whole = split
+                    .iter()
+                    .copied()
+                    .reduce(|one, next| one.joined(next).unwrap());
+                assert_eq!(whole, Some(range));
+                let sizes = split.iter().map(|part| u64::from(part.last - part.first));
+                let (least, most) = (sizes.clone().min(), sizes.max());
+                assert!(most.unwrap() - least.unwrap() <= 1);
+            }
+        }
+        let few = GroupRange { first: 5, last: 6 }.split(3);
+        assert_eq!(few.len(), 2);
+    }
+
+    #[test]
+    fn only_neighbours_join() {
+        let part = |first, last| GroupRange { first, last };
+        assert_eq!(part(5, 9).joined(part(0, 4)), Some(part(0, 9)));
+        assert_eq!(part(0, 4).joined(part(6, 9)), None);
+        assert_eq!(part(0, 4).joined(part(4, 9)), None);
+        assert_eq!(GroupRange::ALL.joined(part(0, 0)), None);
+    }
+}
