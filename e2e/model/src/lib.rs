@@ -4,6 +4,8 @@
 //! A reference to hold the real state machine against, in `shared/queue`'s tests and in the simulator.
 //! Shares nothing with `shoal-queue` but the vocabulary of `shoal-types`, and is allowed to be slow.
 
+mod succession;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::limits::{
@@ -15,6 +17,7 @@ use shoal_types::{
     Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked, Position, Receipt,
     ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts,
 };
+use succession::{Followed, Sealed};
 
 /// A waiting receive was given messages; none: its wait is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +49,12 @@ struct Partition {
     last: u64,
     /// By number.
     messages: Vec<Message>,
-    keyed_sends: Vec<(DedupKey, Option<u64>, u64, Ts)>,
+    /// In the order in which this partition learnt of them.
+    keyed_sends: Vec<(DedupKey, Option<u64>, Sequence, Ts)>,
     attempts: Vec<(AttemptKey, Ts, Leases)>,
+    /// By id.
+    follows: BTreeMap<PartitionId, Followed>,
+    sealed: Option<Sealed>,
 }
 
 type Leases = Vec<(u64, u16)>;
@@ -119,6 +126,19 @@ impl Message {
 }
 
 impl Partition {
+    fn new(settings: PartitionSettings, revision: Revision) -> Self {
+        Self {
+            settings,
+            revision,
+            last: 0,
+            messages: Vec::new(),
+            keyed_sends: Vec::new(),
+            attempts: Vec::new(),
+            follows: BTreeMap::new(),
+            sealed: None,
+        }
+    }
+
     fn message(&mut self, number: u64) -> Option<&mut Message> {
         self.messages.iter_mut().find(|m| m.number == number)
     }
@@ -141,7 +161,7 @@ impl Partition {
                     same_group.filter(|o| o.number < m.number || o.leased_until.is_some());
                 in_the_way.all(|o| mine.contains(&o.number))
             };
-            m.ready() && (!self.settings.fifo || earlier_ones_are_mine())
+            m.ready() && (!self.settings.fifo || !self.holds(m) && earlier_ones_are_mine())
         };
         self.messages.iter().find(may).cloned()
     }
@@ -232,17 +252,21 @@ impl Partition {
         deliveries
     }
 
+    fn sent_before(&self, item: &SendItem, now: Ts) -> Option<SendResult> {
+        let d = item.deduplication?;
+        let same = |(key, _, _, at): &&(DedupKey, _, _, Ts)| {
+            *key == d.key && now < at.after(DEDUPLICATION_WINDOW)
+        };
+        let (_, fingerprint, sequence, _) = self.keyed_sends.iter().rev().find(same)?;
+        Some(match (fingerprint, d.fingerprint) {
+            (Some(a), Some(b)) if *a != b => SendResult::Conflict,
+            _ => SendResult::Duplicate(*sequence),
+        })
+    }
+
     fn send(&mut self, item: &SendItem, now: Ts) -> SendResult {
-        if let Some(d) = item.deduplication {
-            let same = |(key, _, _, at): &&(DedupKey, _, _, Ts)| {
-                *key == d.key && now < at.after(DEDUPLICATION_WINDOW)
-            };
-            if let Some((_, fingerprint, number, _)) = self.keyed_sends.iter().find(same) {
-                return match (fingerprint, d.fingerprint) {
-                    (Some(a), Some(b)) if *a != b => SendResult::Conflict,
-                    _ => SendResult::Duplicate(self.sequence(*number)),
-                };
-            }
+        if let Some(result) = self.sent_before(item, now) {
+            return result;
         }
         let bytes: u64 = self.messages.iter().map(|m| u64::from(m.size)).sum();
         if self.messages.len() as u64 >= self.settings.max_messages
@@ -252,8 +276,8 @@ impl Partition {
         }
         self.last += 1;
         if let Some(d) = item.deduplication {
-            self.keyed_sends
-                .push((d.key, d.fingerprint, self.last, now));
+            let sequence = self.sequence(self.last);
+            self.keyed_sends.push((d.key, d.fingerprint, sequence, now));
         }
         let delay = item.delay.unwrap_or(self.settings.delay);
         self.messages.push(Message {
@@ -498,8 +522,11 @@ impl Model {
             Ok(outcome) => outcome,
             Err(code) => return refuse(code),
         };
-        if request.id != RequestId(0) && !matches!(outcome, Outcome::Received(_) | Outcome::Waiting)
-        {
+        let is_remembered = matches!(
+            outcome,
+            Outcome::Done | Outcome::Sent(_) | Outcome::Receipts(_)
+        );
+        if request.id != RequestId(0) && is_remembered {
             let answer = Answer::Plain(outcome.clone());
             self.seen.insert(request.id, (request.deadline, answer));
         }
@@ -567,14 +594,7 @@ impl Model {
                 Some(_) => self.configure(*partition, *settings, *revision)?,
                 None if self.deleted.contains_key(partition) => return Err(ErrorCode::Fenced),
                 None => {
-                    let new = Partition {
-                        settings: *settings,
-                        revision: *revision,
-                        last: 0,
-                        messages: Vec::new(),
-                        keyed_sends: Vec::new(),
-                        attempts: Vec::new(),
-                    };
+                    let new = Partition::new(*settings, *revision);
                     self.partitions.insert(*partition, new);
                     Outcome::Done
                 }
@@ -603,6 +623,9 @@ impl Model {
                 let p = self.known(*partition)?;
                 if p.settings.fifo && items.iter().any(|item| item.group.is_none()) {
                     return Err(ErrorCode::InvalidRequest);
+                }
+                if let Some(outcome) = p.turn_away(items, now) {
+                    return Ok(outcome);
                 }
                 let mut sent = Vec::new();
                 for item in items {
@@ -669,7 +692,7 @@ impl Model {
             Command::CreateSuccessor { .. }
             | Command::Seal { .. }
             | Command::Succeed { .. }
-            | Command::ToldDrained { .. } => return Err(ErrorCode::NotReady),
+            | Command::ToldDrained { .. } => self.succession_command(&request.command)?,
         };
         if let Some(partition) = request.command.partition() {
             self.serve_waiters(partition, effects);

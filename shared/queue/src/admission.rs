@@ -8,9 +8,10 @@ use shoal_types::{
     Command, ErrorCode, PartitionSettings, Refusal, Request, RequestId, SendItem, Sequence, Ts,
 };
 
-use crate::execute::no_succession;
 use crate::machine::Machine;
 use crate::partition::Partition;
+use crate::succession_form::check_succession_form;
+use crate::version::SUCCESSION_SINCE;
 
 fn refuse<T>(code: ErrorCode, detail: &'static str) -> Result<T, Refusal> {
     Err(Refusal::not_applied(code, detail))
@@ -97,10 +98,13 @@ impl Machine {
             Command::Tick | Command::CreatePartition { .. } | Command::DeletePartition { .. } => {
                 Ok(())
             }
-            Command::CreateSuccessor { .. }
-            | Command::Seal { .. }
-            | Command::Succeed { .. }
-            | Command::ToldDrained { .. } => Err(no_succession()),
+            Command::CreateSuccessor { .. } => self.check_succession(&request.command),
+            Command::Seal { partition, .. }
+            | Command::Succeed { partition, .. }
+            | Command::ToldDrained { partition, .. } => {
+                self.check_succession(&request.command)?;
+                self.known(*partition).map(|_| ())
+            }
             Command::RaiseVersion { .. } => refuse(
                 ErrorCode::InvalidRequest,
                 "hosts raise the version by themselves, when all of them support it",
@@ -108,6 +112,10 @@ impl Machine {
             Command::Send { partition, items } => {
                 let partition = self.known(*partition)?;
                 check_form(&request.command, &partition.settings)?;
+                if !partition.takes_sends() {
+                    // Executed all the same: the answer says where to send to.
+                    return Ok(());
+                }
                 check_numbers(partition, items.len())?;
                 check_room(partition, items)
             }
@@ -116,6 +124,20 @@ impl Machine {
                 check_form(command, &self.known(id)?.settings)
             }
         }
+    }
+}
+
+impl Machine {
+    /// Whether a command about how partitions follow one another is well-formed, and known to the rules
+    /// in force.
+    pub(crate) fn check_succession(&self, command: &Command) -> Result<(), Refusal> {
+        if self.version() < SUCCESSION_SINCE {
+            return refuse(
+                ErrorCode::NotReady,
+                "partitions follow one another only once all hosts of the cluster are upgraded",
+            );
+        }
+        check_succession_form(command)
     }
 }
 

@@ -9,6 +9,7 @@ use shoal_types::planted::{Bug, planted};
 use crate::attempts::Attempt;
 use crate::chunk::Chunk;
 use crate::deduplication::KeyedSend;
+use crate::lineage::LineageRecord;
 use crate::machine::Machine;
 use crate::partition::Partition;
 use crate::remains::DeadPiece;
@@ -27,6 +28,7 @@ pub struct Frozen {
 enum Value {
     Machine(MachineRecord),
     Partition(PartitionRecord),
+    Lineage(Arc<LineageRecord>),
     Chunk(Arc<Chunk>),
     KeyedSends(Arc<Block<KeyedSend>>),
     Attempts(Arc<Block<Attempt>>),
@@ -49,6 +51,7 @@ impl Value {
         match self {
             Self::Machine(record) => encode(record),
             Self::Partition(record) => encode(record),
+            Self::Lineage(record) => encode(&**record),
             Self::Chunk(chunk) => encode_chunk(chunk),
             Self::KeyedSends(block) => encode(&**block),
             Self::Attempts(block) => encode(&**block),
@@ -98,6 +101,9 @@ impl Machine {
                 partition.dirty = true;
                 self.dirty.push(*id);
             }
+            if let Some(lineage) = &mut partition.lineage {
+                lineage.mark();
+            }
             partition.contents.slots.mark_all();
             partition.keyed_sends.window_mut().mark_all();
             partition.attempts.window_mut().mark_all();
@@ -125,6 +131,7 @@ impl Machine {
                 }
                 DeadPiece::KeyedSends(id, number) => Key::KeyedSends(id, number),
                 DeadPiece::Attempts(id, number) => Key::Attempts(id, number),
+                DeadPiece::Lineage(id) => Key::Lineage(id),
             };
             changes.push((key, None));
         }
@@ -143,6 +150,10 @@ fn freeze_partition(partition: &mut Partition, changes: &mut Vec<(Key, Option<Va
         bytes: partition.contents.bytes(),
     };
     changes.push((Key::Partition(id), Some(Value::Partition(record))));
+    let lineage = partition.lineage.as_mut();
+    if let Some(record) = lineage.and_then(|lineage| lineage.freeze()) {
+        changes.push((Key::Lineage(id), Some(Value::Lineage(record))));
+    }
     for (index, chunk) in partition.contents.slots.freeze() {
         changes.push((Key::Chunk(id, index), chunk.map(Value::Chunk)));
     }

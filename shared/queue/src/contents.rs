@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use shoal_types::limits::LEASES_PER_MESSAGE_MAX;
 use shoal_types::planted::{Bug, planted};
-use shoal_types::{GroupName, Micros, Ts};
+use shoal_types::{GroupName, HeldGroups, Micros, Ts};
 
 use crate::chunk::{Hold, Link, Side, Slot};
 use crate::groups::Groups;
+use crate::held::Held;
 use crate::limits::CHUNK_SLOTS;
 use crate::live_bodies::LiveBodies;
 use crate::slots::Slots;
@@ -50,6 +51,33 @@ impl Contents {
             groups: Groups::new(fifo),
             ..Self::default()
         }
+    }
+
+    /// Takes all messages out. Which groups are held stays as it is.
+    pub(crate) fn take_all(&mut self) -> Self {
+        let empty = Self {
+            groups: self.groups.without_messages(),
+            ..Self::new(self.fifo)
+        };
+        std::mem::replace(self, empty)
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        self.groups.held()
+    }
+
+    /// See [`Held::hold`].
+    pub(crate) fn hold(&mut self, groups: &HeldGroups) {
+        self.groups.hold(groups);
+    }
+
+    /// See [`Held::let_go`].
+    pub(crate) fn let_go(&mut self, groups: &HeldGroups) {
+        self.groups.let_go(groups, &mut self.slots);
     }
 
     pub(crate) fn messages(&self) -> u64 {
@@ -240,7 +268,8 @@ impl Contents {
     /// The message with which a receive begins.
     pub(crate) fn first_receivable(&self) -> Option<u64> {
         if self.fifo {
-            self.slots.first_available()
+            let all_held = self.groups.held().is_all();
+            self.slots.first_available().filter(|_| !all_held)
         } else {
             self.slots.first_ready()
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shoal_types::limits::{DEDUPLICATION_IDS_MAX, DEDUPLICATION_WINDOW};
-use shoal_types::{DedupKey, Deduplication, Ts};
+use shoal_types::{DedupKey, Deduplication, Sequence, Ts};
 
 use crate::keyed_window::{Keyed, KeyedWindow};
 
@@ -11,7 +11,8 @@ use crate::keyed_window::{Keyed, KeyedWindow};
 pub(crate) struct KeyedSend {
     key: DedupKey,
     fingerprint: Option<u64>,
-    number: u64,
+    /// Of an inherited send the one that it got in the partition that it was sent to.
+    sequence: Sequence,
     sent_at: Ts,
 }
 
@@ -27,6 +28,23 @@ impl Keyed for KeyedSend {
     }
 }
 
+impl KeyedSend {
+    /// Whether its five minutes are not over.
+    pub(crate) fn counts(&self, now: Ts) -> bool {
+        now <= self.until()
+    }
+
+    /// As a successor is told of it.
+    pub(crate) fn told(&self) -> shoal_types::KeyedSend {
+        shoal_types::KeyedSend {
+            key: self.key,
+            fingerprint: self.fingerprint,
+            sequence: self.sequence,
+            sent_at: self.sent_at,
+        }
+    }
+}
+
 /// The sends of the last five minutes that had a key.
 pub(crate) type KeyedSends = KeyedWindow<KeyedSend>;
 
@@ -36,7 +54,7 @@ pub(crate) enum Seen {
     /// No, or too long ago.
     Never,
     /// Yes, and it got this number.
-    As(u64),
+    As(Sequence),
     /// The key was, with another content.
     Conflict,
 }
@@ -47,19 +65,36 @@ impl KeyedSends {
             None => Seen::Never,
             Some((_, first)) => match (first.fingerprint, send.fingerprint) {
                 (Some(first), Some(again)) if first != again => Seen::Conflict,
-                _ => Seen::As(first.number),
+                _ => Seen::As(first.sequence),
             },
         }
     }
 
-    pub(crate) fn remember(&mut self, send: &Deduplication, number: u64, now: Ts) {
+    pub(crate) fn remember(&mut self, send: &Deduplication, sequence: Sequence, now: Ts) {
         let entry = KeyedSend {
             key: send.key,
             fingerprint: send.fingerprint,
-            number,
+            sequence,
             sent_at: now,
         };
         self.push(entry, now, |_| ());
+    }
+
+    /// Remembers a send to a partition that this one follows, as long as its five minutes last. Of two
+    /// with the same key the later one counts. The other cluster's clock may be ahead: nothing was sent
+    /// after now.
+    pub(crate) fn inherit(&mut self, send: &shoal_types::KeyedSend, now: Ts) {
+        let entry = KeyedSend {
+            key: send.key,
+            fingerprint: send.fingerprint,
+            sequence: send.sequence,
+            sent_at: send.sent_at.min(now),
+        };
+        let known = self.find(entry.key, now);
+        let is_later = known.is_none_or(|(_, known)| known.sent_at < entry.sent_at);
+        if entry.counts(now) && is_later {
+            self.push(entry, now, |_| ());
+        }
     }
 
     /// How many more keys may be remembered.

@@ -8,25 +8,17 @@ use shoal_types::{
 
 use crate::Effect;
 use crate::admission::{check_deadline, check_form, check_numbers};
-use crate::contents::Contents;
 use crate::machine::Machine;
 use crate::partition::{Partition, Step};
-use crate::remains::Remains;
+use crate::remains::{DeadPiece, Remains};
 use crate::remembered::{Answer, Wanted};
 
-type Executed = Result<Outcome, Refusal>;
+pub(crate) type Executed = Result<Outcome, Refusal>;
 
-fn fenced() -> Refusal {
+pub(crate) fn fenced() -> Refusal {
     Refusal::not_applied(
         ErrorCode::Fenced,
         "a later instruction was carried out already",
-    )
-}
-
-pub(crate) fn no_succession() -> Refusal {
-    Refusal::not_applied(
-        ErrorCode::NotReady,
-        "partitions follow one another only once all hosts of the cluster are upgraded",
     )
 }
 
@@ -95,7 +87,12 @@ impl Machine {
                 Ok(Outcome::Done)
             }
             Command::Send { partition, items } => {
-                check_numbers(self.known(*partition)?, items.len())?;
+                let known = self.known(*partition)?;
+                check_form(&request.command, &known.settings)?;
+                if let Some(outcome) = known.turn_away(items, self.executed.ts) {
+                    return Ok(outcome);
+                }
+                check_numbers(known, items.len())?;
                 self.on_messages(*partition, request, effects, |partition, step| {
                     Outcome::Sent(partition.send(items, bodies, step))
                 })
@@ -142,10 +139,38 @@ impl Machine {
             } => self.on_messages(*partition, request, effects, |partition, step| {
                 Outcome::Receipts(partition.unreceive(receipts, step))
             }),
-            Command::CreateSuccessor { .. }
-            | Command::Seal { .. }
-            | Command::Succeed { .. }
-            | Command::ToldDrained { .. } => Err(no_succession()),
+            Command::CreateSuccessor {
+                partition,
+                settings,
+                revision,
+                succeeds,
+            } => {
+                self.check_succession(&request.command)?;
+                self.create_successor(*partition, *settings, *revision, succeeds, effects)
+            }
+            Command::Seal {
+                partition,
+                successors,
+                revision,
+            } => {
+                self.check_succession(&request.command)?;
+                self.seal(*partition, successors, *revision, effects)
+            }
+            Command::Succeed {
+                partition,
+                seal,
+                news,
+            } => {
+                self.check_succession(&request.command)?;
+                self.succeed(*partition, seal, news, effects)
+            }
+            Command::ToldDrained {
+                partition,
+                successors,
+            } => {
+                self.check_succession(&request.command)?;
+                self.told_drained(*partition, successors, effects)
+            }
         }
     }
 
@@ -224,14 +249,18 @@ impl Machine {
         if !self.deleted.may_create(id, revision) {
             return Err(fenced());
         }
-        let partition = Partition::new(id, settings, revision);
-        self.partitions.insert(id, Box::new(partition));
-        self.on_partition(id, effects, |_, _| ());
+        self.insert(Partition::new(id, settings, revision), effects);
         Ok(Outcome::Done)
     }
 
+    pub(crate) fn insert(&mut self, partition: Partition, effects: &mut Vec<Effect>) {
+        let id = partition.id;
+        self.partitions.insert(id, Box::new(partition));
+        self.on_partition(id, effects, |_, _| ());
+    }
+
     /// The partition exists.
-    fn configure(
+    pub(crate) fn configure(
         &mut self,
         id: PartitionId,
         settings: PartitionSettings,
@@ -287,6 +316,10 @@ impl Machine {
         if let Some(at) = partition.scheduled {
             self.schedule.remove(&(at, id));
         }
+        if partition.lineage.is_some() {
+            self.sealed.remove(&id);
+            self.dead.push(DeadPiece::Lineage(id));
+        }
         self.messages -= partition.contents.messages();
         self.bytes -= partition.contents.bytes();
         self.remains.push_back(Remains::of_deletion(
@@ -302,8 +335,7 @@ impl Machine {
     fn purge(&mut self, id: PartitionId, effects: &mut Vec<Effect>) {
         let purged = self.on_partition(id, effects, |partition, _| {
             partition.purged_through = partition.last;
-            let empty = Contents::new(partition.settings.fifo);
-            let mut purged = std::mem::replace(&mut partition.contents, empty);
+            let mut purged = partition.contents.take_all();
             for index in purged.slots.take_dirty() {
                 partition.contents.slots.mark(index);
             }

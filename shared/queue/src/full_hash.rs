@@ -55,6 +55,9 @@ fn absorb_partition(id: PartitionId, partition: &Partition, hash: &mut StateHash
     for (_, attempt) in partition.attempts.window().iter() {
         hash.absorb(attempt);
     }
+    if let Some(lineage) = &partition.lineage {
+        hash.absorb(lineage.record());
+    }
     let waiting: Vec<u64> = partition.waiters.positions().collect();
     hash.absorb(&waiting.len());
     hash.absorb(&partition.first_due().map(|(at, _)| at));

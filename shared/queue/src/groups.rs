@@ -2,15 +2,17 @@
 //!
 //! A group's messages form a list through their [`Link`]s, oldest first, leased and delayed ones
 //! included. In a FIFO queue a group is *available* if none of its messages is leased and its oldest
-//! one is ready; that message is then the only one of the group that a receive may begin with.
+//! one is ready; that message is then the only one of the group that a receive may begin with. One that
+//! is *held* is not available, see `held.rs`.
 //! Standard queues keep the lists too, but do not look at them.
 
 use std::collections::BTreeMap;
 
-use shoal_types::GroupName;
 use shoal_types::planted::{Bug, planted};
+use shoal_types::{GroupName, HeldGroups};
 
 use crate::chunk::Link;
+use crate::held::Held;
 use crate::slots::Slots;
 
 /// Groups by name; a group without messages is forgotten.
@@ -18,6 +20,7 @@ use crate::slots::Slots;
 pub(crate) struct Groups {
     fifo: bool,
     groups: BTreeMap<GroupName, Group>,
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -27,6 +30,8 @@ struct Group {
     leased: u32,
     /// `oldest` is marked as available in its chunk.
     available: bool,
+    /// Older messages of it may be left in a partition that this one follows.
+    held: bool,
 }
 
 impl Group {
@@ -43,7 +48,7 @@ impl Group {
 
     fn is_to_be_available(&self, slots: &Slots) -> bool {
         let unlocked = self.leased == 0 || planted(Bug::GroupUnlockedEarly);
-        unlocked && slots.is_ready(self.oldest)
+        unlocked && !self.held && slots.is_ready(self.oldest)
     }
 }
 
@@ -52,6 +57,39 @@ impl Groups {
         Self {
             fifo,
             groups: BTreeMap::new(),
+            held: Held::default(),
+        }
+    }
+
+    /// The same groups held, and no messages.
+    pub(crate) fn without_messages(&self) -> Self {
+        Self {
+            held: self.held.without_messages(),
+            ..Self::new(self.fifo)
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &GroupName> {
+        self.groups.keys()
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// See [`Held::hold`].
+    pub(crate) fn hold(&mut self, groups: &HeldGroups) {
+        self.held.hold(groups);
+    }
+
+    /// See [`Held::let_go`]; groups that nothing holds any more are as available as all others.
+    pub(crate) fn let_go(&mut self, groups: &HeldGroups, slots: &mut Slots) {
+        for name in self.held.let_go(groups) {
+            self.change(&name, slots, |group| group.held = false);
         }
     }
 
@@ -60,11 +98,12 @@ impl Groups {
         let entry = self.groups.entry(GroupName::clone(name));
         // One name for all messages of the group, not one per message.
         let group = GroupName::clone(entry.key());
-        let state = entry.or_insert(Group {
+        let state = entry.or_insert_with(|| Group {
             oldest: number,
             newest: 0,
             leased: 0,
             available: false,
+            held: self.held.arrived(name),
         });
         Link {
             group,
@@ -96,6 +135,9 @@ impl Groups {
             });
         }
         if group.oldest == 0 {
+            if group.held {
+                self.held.left(&link.group);
+            }
             self.groups.remove(&link.group);
         } else if self.fifo {
             group.settle(slots);
@@ -159,6 +201,8 @@ impl Groups {
             .keys()
             .map(|name| NAME_OVERHEAD + name.len())
             .sum();
-        names + crate::memory::tree(self.groups.len(), size_of::<(GroupName, Group)>())
+        names
+            + crate::memory::tree(self.groups.len(), size_of::<(GroupName, Group)>())
+            + self.held.memory()
     }
 }

@@ -8,12 +8,13 @@ use shoal_types::{
 };
 
 use crate::hash::StateHash;
+use crate::hash_covers_succession::seals;
 use crate::machine::Machine;
 
-const QUEUE: PartitionId = PartitionId(7);
-const SECOND: u64 = 1_000_000;
+pub(crate) const QUEUE: PartitionId = PartitionId(7);
+pub(crate) const SECOND: u64 = 1_000_000;
 
-fn at(seconds: u64) -> Position {
+pub(crate) fn at(seconds: u64) -> Position {
     Position {
         view: ViewNumber(1),
         ts: Ts(seconds * SECOND),
@@ -21,7 +22,7 @@ fn at(seconds: u64) -> Position {
     }
 }
 
-fn request(id: u128, command: Command) -> Request {
+pub(crate) fn request(id: u128, command: Command) -> Request {
     Request {
         id: RequestId(id),
         deadline: Ts(1_000 * SECOND),
@@ -150,7 +151,7 @@ fn what_time_gives_to_a_receive_is_in_the_hash() {
 }
 
 /// That all of these lead to hashes of their own.
-fn all_differ<T>(things: &[T], hash: impl Fn(&T) -> u64) {
+pub(crate) fn all_differ<T>(things: &[T], hash: impl Fn(&T) -> u64) {
     let hashes: Vec<u64> = things.iter().map(hash).collect();
     for (i, one) in hashes.iter().enumerate() {
         for (k, other) in hashes.iter().enumerate().take(i) {
@@ -332,7 +333,12 @@ fn each_part_of_an_outcome_counts() {
         refused(ErrorCode::Busy, Applied::No),
         refused(ErrorCode::Busy, Applied::Unknown),
         refused(ErrorCode::QueueFull, Applied::No),
+        Outcome::Closed { waits_for: vec![] },
+        Outcome::Closed {
+            waits_for: vec![QUEUE],
+        },
     ]);
+    outcomes.extend(seals().into_iter().map(|s| Outcome::Sealed(Box::new(s))));
     all_differ(&outcomes, hash_of);
 }
 

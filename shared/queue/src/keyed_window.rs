@@ -135,6 +135,18 @@ impl<T: Keyed> KeyedWindow<T> {
         block.entries.len()
     }
 
+    /// Entries from the first on that counts at `now`: those behind it may be late, but none before it
+    /// counts.
+    pub(crate) fn counting_from_first(&self, now: Ts) -> usize {
+        let late = |entry: &T| entry.until() < now;
+        self.window.len() - self.window.late_at_front(now, late)
+    }
+
+    /// The nth entry there is, from 0 for the oldest.
+    pub(crate) fn nth(&self, n: usize) -> Option<&T> {
+        self.window.nth(n)
+    }
+
     pub(crate) fn window(&self) -> &Window<T> {
         &self.window
     }

@@ -13,6 +13,7 @@
 //! | `partition`, `sending`, `receiving`, `receipts`, `due` | one partition and what it does |
 //! | `contents`, `slots`, `chunk`, `bits`, `groups` | its messages, 32 bytes each, and their indexes |
 //! | `window`, `keyed_window`, `positions`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
+//! | `succession`, `succession_form`, `lineage`, `sealing`, `inheriting`, `held` | how partitions follow one another |
 //! | `deleted`, `remains` | what stays of deleted and purged partitions |
 //! | `stored`, `checkpoint`, `restore`, `row_bodies` | the state on disk, and on its way to another host |
 //! | `version`, `hash`, `full_hash`, `live_bodies`, `body_search`, `memory`, `limits`, `admission` | the rest |
@@ -39,8 +40,13 @@ mod groups;
 mod hash;
 #[cfg(test)]
 mod hash_covers_everything;
+#[cfg(test)]
+mod hash_covers_succession;
+mod held;
+mod inheriting;
 mod keyed_window;
 mod limits;
+mod lineage;
 mod live_bodies;
 mod machine;
 mod memory;
@@ -52,9 +58,12 @@ mod remains;
 mod remembered;
 mod restore;
 mod row_bodies;
+mod sealing;
 mod sending;
 mod slots;
 mod stored;
+mod succession;
+mod succession_form;
 mod version;
 mod waiters;
 mod window;

@@ -7,8 +7,7 @@ use shoal_types::limits::DUE_ITEMS_PER_ENTRY;
 use shoal_types::planted::local_clock;
 use shoal_types::{
     BodyRef, ErrorCode, MachineVersion, Origin, Outcome, PartitionCounts, PartitionId,
-    PartitionSettings, Peeked, Position, Refusal, Request, Sequence, Succession, SuccessionStage,
-    Ts, ViewNumber,
+    PartitionSettings, Peeked, Position, Refusal, Request, Sequence, Ts, ViewNumber,
 };
 
 use crate::Effect;
@@ -40,6 +39,8 @@ pub struct Machine {
     pub(crate) partitions: BTreeMap<PartitionId, Box<Partition>>,
     /// The timer index: when each partition has something to do next.
     pub(crate) schedule: BTreeSet<(Ts, PartitionId)>,
+    /// The sealed ones among the partitions.
+    pub(crate) sealed: BTreeSet<PartitionId>,
     pub(crate) remembered: Remembered,
     pub(crate) deleted: DeletedPartitions,
     pub(crate) messages: u64,
@@ -246,17 +247,6 @@ impl Machine {
         Some(partition.peek(limit, self.executed.ts))
     }
 
-    /// How far a partition is in following others and being followed. `None` if there is no such
-    /// partition.
-    #[must_use]
-    pub fn succession(&self, partition: PartitionId) -> Option<Succession> {
-        let partition = self.partitions.get(&partition)?;
-        Some(Succession {
-            stage: SuccessionStage::Open,
-            messages: partition.contents.messages(),
-        })
-    }
-
     /// All partitions, by id.
     pub fn partitions(&self) -> impl Iterator<Item = (PartitionId, &PartitionSettings)> {
         self.partitions.iter().map(|(id, p)| (*id, &p.settings))
@@ -322,6 +312,7 @@ impl Machine {
         partitions
             + crate::memory::tree(self.partitions.len(), 16)
             + crate::memory::tree(self.schedule.len(), 16)
+            + crate::memory::tree(self.sealed.len(), 8)
             + self.remembered.memory()
             + self.deleted.memory()
     }

@@ -1,6 +1,7 @@
 //! One partition: what it is set to, its messages, and what it remembers about sends and receives.
 //!
-//! What it does stands in `sending.rs`, `receiving.rs`, `receipts.rs` and `due.rs`.
+//! What it does stands in `sending.rs`, `receiving.rs`, `receipts.rs` and `due.rs`; of one that follows
+//! others or is followed also in `inheriting.rs` and `sealing.rs`.
 
 use shoal_types::{
     BodyRef, Delivery, PartitionCounts, PartitionId, PartitionSettings, Peeked, Receipt, Revision,
@@ -13,6 +14,7 @@ use crate::chunk::Hold;
 use crate::contents::Contents;
 use crate::deduplication::KeyedSends;
 use crate::limits::PEEK_SCAN_MAX;
+use crate::lineage::Lineage;
 use crate::live_bodies::LiveBodies;
 use crate::remembered::{Answer, Leases, Remembered, Taken, Wanted};
 use crate::waiters::Waiters;
@@ -32,6 +34,8 @@ pub(crate) struct Partition {
     pub(crate) keyed_sends: KeyedSends,
     pub(crate) attempts: Attempts,
     pub(crate) waiters: Waiters,
+    /// Only if it follows others or is followed.
+    pub(crate) lineage: Option<Box<Lineage>>,
     /// Where it stands in the machine's timer index.
     pub(crate) scheduled: Option<Ts>,
     /// Changed since the last freeze.
@@ -59,6 +63,7 @@ impl Partition {
             keyed_sends: KeyedSends::default(),
             attempts: Attempts::default(),
             waiters: Waiters::default(),
+            lineage: None,
             scheduled: None,
             dirty: false,
         }
@@ -186,6 +191,7 @@ impl Partition {
             + self.keyed_sends.memory()
             + self.attempts.memory()
             + self.waiters.memory()
+            + self.lineage.as_ref().map_or(0, |lineage| lineage.memory())
     }
 }
 

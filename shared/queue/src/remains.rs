@@ -27,6 +27,7 @@ pub(crate) enum DeadPiece {
     Chunk(PartitionId, u64),
     KeyedSends(PartitionId, u64),
     Attempts(PartitionId, u64),
+    Lineage(PartitionId),
 }
 
 impl Remains {

@@ -6,6 +6,7 @@ use shoal_types::planted::{Bug, planted};
 use shoal_types::{MachineVersion, PartitionId, Revision};
 
 use crate::hash::StateHash;
+use crate::lineage::Lineage;
 use crate::machine::Machine;
 use crate::partition::Partition;
 use crate::remains::DeadPiece;
@@ -129,6 +130,10 @@ impl Machine {
                 self.partitions.insert(id, Box::new(partition));
                 expected.push((id, record));
             }
+            Key::Lineage(id) => match self.partitions.get_mut(&id) {
+                Some(partition) => partition.restore_lineage(Lineage::restore(id, decode(value)?)?),
+                None => self.dead.push(DeadPiece::Lineage(id)),
+            },
             Key::Chunk(id, index) => self.restore_chunk(id, index, value)?,
             Key::KeyedSends(id, number) => match self.partitions.get_mut(&id) {
                 Some(partition) => follows(partition.keyed_sends.restore(number, decode(value)?))?,
@@ -189,6 +194,9 @@ impl Machine {
             }
             self.messages += record.messages;
             self.bytes += record.bytes;
+            if partition.seal().is_some() {
+                self.sealed.insert(*id);
+            }
         }
         for position in self.remembered.waiting() {
             let Answer::Waiting(waiter) = self.remembered.answer(position) else {

@@ -41,7 +41,7 @@ impl Partition {
         if let Some(send) = &item.deduplication {
             match self.keyed_sends.seen(send, step.now) {
                 Seen::Never => {}
-                Seen::As(number) => return SendResult::Duplicate(self.sequence(number)),
+                Seen::As(sequence) => return SendResult::Duplicate(sequence),
                 Seen::Conflict => return SendResult::Conflict,
             }
         }
@@ -50,12 +50,13 @@ impl Partition {
         }
         self.last += 1;
         let number = self.last;
+        let sequence = self.sequence(number);
         if let Some(send) = &item.deduplication {
-            self.keyed_sends.remember(send, number, step.now);
+            self.keyed_sends.remember(send, sequence, step.now);
         }
         self.keep(number, item, body, step.now);
         step.bodies.add(body, item.size);
-        SendResult::Accepted(self.sequence(number))
+        SendResult::Accepted(sequence)
     }
 
     /// Whether the partition's limits leave room for one more message of this size.

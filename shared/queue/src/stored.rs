@@ -24,6 +24,9 @@ pub(crate) enum Key {
     Machine,
     /// `2 | partition` → [`PartitionRecord`]. Lives as long as the partition.
     Partition(PartitionId),
+    /// `8 | partition` → a [`crate::lineage::LineageRecord`]. Only of partitions that follow others or are
+    /// sealed. Read before their messages, since it says which groups are held.
+    Lineage(PartitionId),
     /// `3 | partition | number / 256` → [`ChunkRecord`]. Lives as long as one of its messages; dead if
     /// its partition is gone or all its numbers were purged.
     Chunk(PartitionId, u64),
@@ -47,6 +50,7 @@ impl Key {
             Self::Attempts(id, block) => (5, [Some(id.0), Some(block)]),
             Self::Remembered(block) => (6, [Some(block), None]),
             Self::Deleted(id) => (7, [Some(id.0), None]),
+            Self::Lineage(id) => (8, [Some(id.0), None]),
         };
         let mut bytes = vec![kind];
         for number in numbers.into_iter().flatten() {
@@ -69,6 +73,7 @@ impl Key {
             5 => Self::Attempts(PartitionId(number(0)?), number(1)?),
             6 => Self::Remembered(number(0)?),
             7 => Self::Deleted(PartitionId(number(0)?)),
+            8 => Self::Lineage(PartitionId(number(0)?)),
             _ => return None,
         };
         (key.encode() == bytes).then_some(key)
@@ -265,11 +270,12 @@ mod tests {
         );
         assert_eq!(hex(Key::Remembered(3)), "060000000000000003");
         assert_eq!(hex(Key::Deleted(id)), "070000000000000102");
+        assert_eq!(hex(Key::Lineage(id)), "080000000000000102");
     }
 
     #[test]
     fn keys_of_other_lengths_or_kinds_are_refused() {
-        for bytes in [&[][..], &[0], &[8], &[1, 0], &[2, 0, 0], &[6; 10]] {
+        for bytes in [&[][..], &[0], &[8], &[9], &[1, 0], &[2, 0, 0], &[6; 10]] {
             assert_eq!(Key::decode(bytes), None, "{bytes:?}");
         }
     }

@@ -14,7 +14,10 @@ use crate::machine::Machine;
 /// form one together only if this is the same in both.
 pub const MACHINE_VERSION_MIN: MachineVersion = MachineVersion(1);
 /// The newest rules that this release knows.
-pub const MACHINE_VERSION_MAX: MachineVersion = MachineVersion(1);
+pub const MACHINE_VERSION_MAX: MachineVersion = MachineVersion(2);
+
+/// From these rules on partitions follow one another.
+pub(crate) const SUCCESSION_SINCE: MachineVersion = MachineVersion(2);
 
 impl Machine {
     /// No partitions, nothing executed, the oldest version that this release supports.
@@ -34,6 +37,7 @@ impl Machine {
             hash: Default::default(),
             partitions: Default::default(),
             schedule: Default::default(),
+            sealed: Default::default(),
             remembered: Default::default(),
             deleted: Default::default(),
             messages: 0,

@@ -138,6 +138,25 @@ impl<T: Clone> Window<T> {
         self.len
     }
 
+    /// How many entries from the oldest on are late at `now`, one after the other. Looks at every block
+    /// that is late as a whole, and into one.
+    pub(crate) fn late_at_front(&self, now: Ts, is_late: impl Fn(&T) -> bool) -> usize {
+        let mut late = 0;
+        for block in &self.blocks {
+            if block.until >= now {
+                let entries = block.entries.iter();
+                return late + entries.take_while(|entry| is_late(entry)).count();
+            }
+            late += block.entries.len();
+        }
+        late
+    }
+
+    /// The nth entry there is, from 0 for the oldest.
+    pub(crate) fn nth(&self, n: usize) -> Option<&T> {
+        self.get(self.first * ENTRIES + n as u64)
+    }
+
     /// With positions, oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         (self.first..)

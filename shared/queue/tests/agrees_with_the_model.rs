@@ -4,12 +4,16 @@
 //! Method: random operations on three machines and the model at once. `hosts[0]` is frozen, reopened
 //! and crashed (restored from its last freeze and fed the rest again) as the operations say,
 //! `hosts[1]` keeps its bodies elsewhere and never stops. Every outcome, effect, count and peek is
-//! compared. A failing case is shrunk and printed; `SHOAL_QUEUE_SEED` and `SHOAL_QUEUE_CASES` vary
+//! compared; so are moves, splits and merges among the partitions, see `moves`. A failing case is shrunk and printed; `SHOAL_QUEUE_SEED` and `SHOAL_QUEUE_CASES` vary
 //! what is tried.
 
+mod moves;
+
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use moves::{Move, Moves, Reached, a_move};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shoal_model::{Given, Model};
@@ -51,6 +55,7 @@ enum Operation {
     /// The nth receive from the end.
     Cancel(u8),
     View(u8),
+    Move(Move),
     Freeze,
     Reopen,
     Crash,
@@ -98,7 +103,7 @@ struct Wish {
 struct Pick(u8, u8);
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let p = 0..3u8;
+    let p = prop_oneof![4 => 0..3u8, 1 => 3..6u8];
     let settings = || {
         (0..8u8, 0..8u8, 0..8u8).prop_map(|(delay, retention, limits)| Settings {
             delay,
@@ -144,6 +149,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => (0..20u8, 0..3u8).prop_map(|(back, origin)| Operation::Repeat(back, origin)),
         4 => (0..10u8).prop_map(Operation::Cancel),
         2 => (0..8u8).prop_map(Operation::View),
+        18 => a_move().prop_map(Operation::Move),
         2 => Just(Operation::Freeze),
         1 => Just(Operation::Reopen),
         2 => Just(Operation::Crash),
@@ -316,8 +322,7 @@ struct World {
     requests: Vec<Request>,
     receipts: Vec<Receipt>,
     revision: u64,
-    /// The id that each of the three partitions has at the moment; a deleted one gets another.
-    ids: [PartitionId; 3],
+    moves: Moves,
 }
 
 impl World {
@@ -334,7 +339,7 @@ impl World {
             requests: Vec::new(),
             receipts: Vec::new(),
             revision: 10,
-            ids: [PartitionId(0), PartitionId(1), PartitionId(2)],
+            moves: Moves::new(),
         }
     }
 
@@ -379,6 +384,8 @@ impl World {
             assert_eq!(given(others), effects, "{request:?}");
         }
         self.note_receipts(&outcome, &effects);
+        let gave = effects.iter().any(|given| !given.deliveries.is_empty());
+        self.moves.note(&request.command, &outcome, gave);
         self.requests.push(request);
     }
 
@@ -386,18 +393,41 @@ impl World {
         if let Some(pause) = step.pause {
             self.begin(pause);
         }
-        let origin = origin(step.origin);
-        let Some(command) = self.command(&step.operation) else {
-            return self.meddle(&step.operation);
-        };
+        if let Operation::Move(whole) = &step.operation {
+            for phase in whole.phases() {
+                for command in self.move_commands(&phase) {
+                    self.request_new(step, command);
+                }
+            }
+        } else if let Some(command) = self.command(&step.operation) {
+            self.request_new(step, command);
+        } else {
+            self.meddle(&step.operation);
+        }
+    }
+
+    fn request_new(&mut self, step: &Step, command: Command) {
         let fresh = RequestId(self.requests.len() as u128 + 1);
         let ahead = u64::from(step.deadline) * SECOND;
         self.request(Request {
             id: if step.anonymous { RequestId(0) } else { fresh },
             deadline: Ts((self.at.ts.0 + ahead).saturating_sub(u64::from(step.deadline == 0))),
-            origin,
+            origin: origin(step.origin),
             command,
         });
+    }
+
+    fn move_commands(&mut self, what: &Move) -> Vec<Command> {
+        let revision = self.next_revision(match what {
+            Move::Seal(_, newer, _) => *newer,
+            _ => 1,
+        });
+        let fifo = self.fifo;
+        let settings = |slot: usize| PartitionSettings {
+            fifo: fifo[slot],
+            ..at_ease()
+        };
+        self.moves.commands(what, revision, settings, &self.model)
     }
 
     /// What is no new request.
@@ -434,7 +464,7 @@ impl World {
     }
 
     fn command(&mut self, operation: &Operation) -> Option<Command> {
-        let id = |p: &u8| self.ids[usize::from(*p) % 3];
+        let id = |p: &u8| self.moves.id(*p);
         Some(match operation {
             Operation::Create(p, settings, newer) => Command::CreatePartition {
                 partition: id(p),
@@ -451,7 +481,7 @@ impl World {
                 let revision = self.next_revision(*newer);
                 if *p < 3 && *newer > 0 {
                     // Mostly go on with a new one.
-                    self.ids[usize::from(*p)] = PartitionId(partition.0 + 3);
+                    self.moves.replace(usize::from(*p));
                 }
                 Command::DeletePartition {
                     partition,
@@ -462,7 +492,7 @@ impl World {
                 partition: id(p),
                 items: items
                     .iter()
-                    .map(|i| item(i, self.fifo[usize::from(*p)]))
+                    .map(|i| item(i, self.fifo[usize::from(*p) % 3]))
                     .collect(),
             },
             Operation::Receive(p, wish) => Command::Receive {
@@ -522,7 +552,7 @@ impl World {
     fn partition_of(&self, p: u8, pick: Option<&Pick>) -> PartitionId {
         let receipt = pick.filter(|Pick(back, _)| back + p < 12);
         let receipt = receipt.and_then(|pick| self.receipt(pick));
-        receipt.map_or_else(|| self.ids[usize::from(p)], |receipt| receipt.partition)
+        receipt.map_or_else(|| self.moves.id(p), |receipt| receipt.partition)
     }
 
     fn next_revision(&mut self, newer: i8) -> Revision {
@@ -531,17 +561,16 @@ impl World {
     }
 
     fn settings(&self, p: u8, settings: &Settings) -> PartitionSettings {
-        let p = usize::from(p) % 3;
         PartitionSettings {
-            epoch: Epoch(p as u32),
-            fifo: self.fifo[p],
-            visibility: 5 * SECOND,
+            epoch: self.moves.epoch(self.moves.id(p)),
+            fifo: self.fifo[usize::from(p) % 3],
             delay: if settings.delay == 7 { 2 * SECOND } else { 0 },
             retention: [600, 600, 600, 600, 60, 60, 60, 10][usize::from(settings.retention)]
                 * SECOND,
             max_messages: [u64::MAX, u64::MAX, u64::MAX, u64::MAX, 20, 10, 5, u64::MAX]
                 [usize::from(settings.limits)],
             max_bytes: if settings.limits == 7 { 500 } else { u64::MAX },
+            ..at_ease()
         }
     }
 
@@ -583,6 +612,9 @@ impl World {
             let peeked = one.machine.peek(id, 5).unwrap().into_iter();
             let peeked: Vec<_> = peeked.map(|(peeked, _)| peeked).collect();
             assert_eq!(Some(peeked), self.model.peek(id, 5));
+            for host in self.hosts.iter().filter(|_| thoroughly) {
+                self.check_succession(id, &host.machine);
+            }
         }
         assert_eq!(one.machine.totals(), totals);
         let live = one.machine.live_bodies().values();
@@ -597,6 +629,19 @@ impl World {
         }
     }
 
+    fn check_succession(&self, id: PartitionId, machine: &Machine) {
+        let model = &self.model;
+        assert_eq!(machine.succession(id), model.succession(id));
+        assert_eq!(machine.is_drained(id), model.is_drained(id));
+        assert_eq!(machine.groups_gone(id), model.groups_gone(id));
+        let keyed = model.keyed_sends_at_seal(id);
+        assert_eq!(machine.keyed_sends_at_seal(id, 0, 1_000_000), keyed);
+        let two = keyed.map(|keyed| keyed.into_iter().skip(1).take(2).collect());
+        assert_eq!(machine.keyed_sends_at_seal(id, 1, 2), two);
+        let is_sealed = machine.sealed().any(|sealed| sealed == id);
+        assert_eq!(is_sealed, machine.groups_gone(id).is_some());
+    }
+
     /// When everything's time is over nothing is left.
     fn drain(&mut self) {
         self.begin(2_000 * SECOND);
@@ -609,6 +654,19 @@ impl World {
         }
         self.check(true);
         assert_eq!(self.hosts[0].stored, self.hosts[1].stored);
+    }
+}
+
+/// Of a standard partition that refuses nothing.
+fn at_ease() -> PartitionSettings {
+    PartitionSettings {
+        epoch: Epoch(0),
+        fifo: false,
+        visibility: 5 * SECOND,
+        delay: 0,
+        retention: 600 * SECOND,
+        max_messages: u64::MAX,
+        max_bytes: u64::MAX,
     }
 }
 
@@ -690,18 +748,19 @@ fn agrees(fifo: [bool; 3], salt: u64) {
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let steps = prop::collection::vec(step(), OPERATIONS);
+    let reached = RefCell::new(BTreeMap::<Reached, u64>::new());
     let checked = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
         let mut world = World::new(fifo);
         world.begin(INSTANT);
-        for p in 0..3 {
-            let all_at_ease = Settings {
-                delay: 0,
-                retention: 0,
-                limits: 0,
-            };
-            let command = Operation::Create(p, all_at_ease, 0);
+        let all_at_ease = Settings {
+            delay: 0,
+            retention: 0,
+            limits: 0,
+        };
+        let create = (0..3).map(|p| Operation::Create(p, all_at_ease.clone(), 0));
+        for operation in std::iter::once(Operation::Raise(2)).chain(create) {
             world.take(&Step {
-                operation: command,
+                operation,
                 pause: None,
                 origin: 0,
                 deadline: 60,
@@ -713,10 +772,22 @@ fn agrees(fifo: [bool; 3], salt: u64) {
             world.check(n % 10 == 0);
         }
         world.drain();
+        for (what, times) in &world.moves.reached {
+            *reached.borrow_mut().entry(*what).or_default() += times;
+        }
         Ok(())
     });
     if let Err(failure) = checked {
         panic!("{failure}");
+    }
+    let reached = reached.into_inner();
+    println!("{reached:?}");
+    let mut wanted = Reached::EVERYWHERE.to_vec();
+    if fifo[2] {
+        wanted.extend(Reached::IN_FIFO_QUEUES);
+    }
+    for what in wanted.iter().filter(|_| (seed, cases) == (1, 1_000)) {
+        assert!(reached.contains_key(what), "{what:?} was never reached");
     }
 }
 

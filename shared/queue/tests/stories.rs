@@ -2,6 +2,7 @@
 //! the combinations.
 
 mod desk;
+mod succession;
 
 use desk::{Desk, QUEUE, SECOND, item, keyed, origin, plain_settings, seconds};
 use shoal_queue::{Effect, Machine, RestoreError, RowBodies, RowBody};

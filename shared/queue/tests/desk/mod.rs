@@ -285,12 +285,27 @@ impl Desk {
     }
 
     fn wait_as(&mut self, count: u16, wait_s: u64, attempt: Option<[u8; 16]>) -> RequestId {
+        self.wait_with(QUEUE, count, wait_s, attempt)
+    }
+
+    /// A receive of one message that finds nothing in a partition and waits so many seconds.
+    pub(crate) fn wait_at(&mut self, partition: PartitionId, wait_s: u64) -> RequestId {
+        self.wait_with(partition, 1, wait_s, None)
+    }
+
+    fn wait_with(
+        &mut self,
+        partition: PartitionId,
+        count: u16,
+        wait_s: u64,
+        attempt: Option<[u8; 16]>,
+    ) -> RequestId {
         let at = self.at.ts;
         let id = RequestId(self.requests.len() as u128 + 1);
         let mut request = self.make(id, Command::Tick);
         request.deadline = at.after(seconds(wait_s + 10));
         request.command = Command::Receive {
-            partition: QUEUE,
+            partition,
             max: count,
             visibility: None,
             wait_until: Some(at.after(seconds(wait_s))),

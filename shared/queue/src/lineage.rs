@@ -1,0 +1,165 @@
+//! What a partition follows, and that it is followed: what makes it *closed*, *open* or *sealed*.
+//!
+//! Kept only by partitions that were created as successors or were sealed; of all others this costs a
+//! null pointer. What is done with it stands in `sealing.rs` and `inheriting.rs`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use shoal_types::{Epoch, HeldGroups, PartitionId, Seal, Ts};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Lineage {
+    /// Shared with freezes; copied when it changes as long as one of them lives.
+    record: Arc<LineageRecord>,
+    /// Changed since the last freeze.
+    dirty: bool,
+}
+
+/// A lineage as a checkpoint stores it.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct LineageRecord {
+    /// Ascending, at most [`shoal_types::limits::SUCCESSORS_MAX`]; empty: it follows none.
+    pub(crate) follows: Vec<Predecessor>,
+    pub(crate) sealed: Option<Sealed>,
+}
+
+/// A partition that this one follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Predecessor {
+    pub(crate) partition: PartitionId,
+    /// `None` until its seal was shown.
+    pub(crate) heard: Option<Heard>,
+}
+
+/// What a seal said, and how much of what it left has been told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Heard {
+    pub(crate) epoch: Epoch,
+    pub(crate) sealed_at: Ts,
+    /// Sends with deduplication keys to be told of.
+    pub(crate) keyed_sends: u32,
+    /// So many of them have been told, from the first on.
+    pub(crate) keyed_sends_told: u32,
+    /// The groups that are not to be handed out yet; none in a standard partition.
+    pub(crate) held: HeldGroups,
+}
+
+/// That a partition takes no sends any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sealed {
+    pub(crate) seal: Seal,
+    /// Successors that were told that it is drained, ascending.
+    pub(crate) told_drained: Vec<PartitionId>,
+}
+
+impl Lineage {
+    /// Of a partition that follows these.
+    pub(crate) fn following(partitions: &[PartitionId]) -> Self {
+        let mut follows: Vec<_> = partitions
+            .iter()
+            .map(|partition| Predecessor {
+                partition: *partition,
+                heard: None,
+            })
+            .collect();
+        follows.sort_unstable_by_key(|predecessor| predecessor.partition);
+        Self {
+            record: Arc::new(LineageRecord {
+                follows,
+                sealed: None,
+            }),
+            dirty: true,
+        }
+    }
+
+    /// Of a partition that follows none and is sealed in a moment.
+    pub(crate) fn first() -> Self {
+        Self::following(&[])
+    }
+
+    /// As a checkpoint has it, or what is wrong with it.
+    pub(crate) fn restore(partition: PartitionId, record: LineageRecord) -> Result<Self, String> {
+        let ids = record.follows.iter().map(|one| one.partition);
+        if !ids.is_sorted_by(|one, next| one < next) {
+            return Err("what the partition follows is not in order".to_owned());
+        }
+        let sealed = record.sealed.as_ref().map(|sealed| sealed.seal.partition);
+        if sealed.is_some_and(|sealed| sealed != partition) {
+            return Err("the seal is another partition's".to_owned());
+        }
+        Ok(Self {
+            record: Arc::new(record),
+            dirty: false,
+        })
+    }
+
+    pub(crate) fn record(&self) -> &LineageRecord {
+        &self.record
+    }
+
+    pub(crate) fn change(&mut self) -> &mut LineageRecord {
+        self.dirty = true;
+        Arc::make_mut(&mut self.record)
+    }
+
+    /// The whole of it, if it changed since the last freeze.
+    pub(crate) fn freeze(&mut self) -> Option<Arc<LineageRecord>> {
+        std::mem::take(&mut self.dirty).then(|| Arc::clone(&self.record))
+    }
+
+    /// The next freeze contains it.
+    pub(crate) fn mark(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let record = &self.record;
+        let held = |held: &HeldGroups| match held {
+            HeldGroups::These(groups) => groups.capacity() * 4,
+            HeldGroups::None | HeldGroups::All => 0,
+        };
+        let heard = record.follows.iter().filter_map(|one| one.heard.as_ref());
+        let follows: usize = heard.map(|heard| held(&heard.held)).sum();
+        let seal = record.sealed.as_ref().map_or(0, |sealed| {
+            let successors = sealed.seal.successors.iter().map(|successor| {
+                let members = successor.members.iter();
+                size_of_val(successor)
+                    + members
+                        .map(|member| size_of_val(member) + member.address.len())
+                        .sum::<usize>()
+            });
+            held(&sealed.seal.held) + successors.sum::<usize>()
+        });
+        size_of::<Self>()
+            + size_of::<LineageRecord>()
+            + record.follows.capacity() * size_of::<Predecessor>()
+            + follows
+            + seal
+    }
+}
+
+impl LineageRecord {
+    /// What it follows and has not all been told about, ascending. Closed as long as there is any.
+    pub(crate) fn waits_for(&self) -> impl Iterator<Item = PartitionId> {
+        let waits = |one: &&Predecessor| !one.is_complete();
+        self.follows.iter().filter(waits).map(|one| one.partition)
+    }
+
+    /// True if it follows exactly these, in whatever order.
+    pub(crate) fn follows_just(&self, partitions: &[PartitionId]) -> bool {
+        let follows =
+            |partition: &PartitionId| self.follows.iter().any(|one| one.partition == *partition);
+        self.follows.len() == partitions.len() && partitions.iter().all(follows)
+    }
+}
+
+impl Predecessor {
+    /// Its seal was shown, and every send with a deduplication key told.
+    fn is_complete(&self) -> bool {
+        let told = |heard: &Heard| heard.keyed_sends_told == heard.keyed_sends;
+        self.heard.as_ref().is_some_and(told)
+    }
+}

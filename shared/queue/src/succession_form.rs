@@ -1,0 +1,113 @@
+//! What is wrong with a command about how partitions follow one another, whatever the state.
+
+use std::collections::BTreeSet;
+
+use shoal_types::limits::{
+    CLUSTER_HOSTS, DEDUPLICATION_IDS_MAX, HELD_GROUPS_MAX, KEYED_SENDS_TOLD_MAX, SUCCESSORS_MAX,
+};
+use shoal_types::{
+    Command, ErrorCode, GroupHash, HeldGroups, Inherited, PartitionId, Refusal, Seal, Successor,
+};
+
+type Checked = Result<(), Refusal>;
+
+fn check(is_right: bool, detail: &'static str) -> Checked {
+    if is_right {
+        return Ok(());
+    }
+    Err(Refusal::not_applied(ErrorCode::InvalidRequest, detail))
+}
+
+/// Whether such a command is well-formed; others are not looked at.
+pub(crate) fn check_succession_form(command: &Command) -> Checked {
+    match command {
+        Command::CreateSuccessor {
+            partition,
+            succeeds,
+            ..
+        } => {
+            check(
+                is_each_once(succeeds.iter()),
+                "succeeds: not 1 to 33 partitions, each once",
+            )?;
+            check(
+                !succeeds.contains(partition),
+                "succeeds: the partition itself is among them",
+            )
+        }
+        Command::Seal {
+            partition,
+            successors,
+            ..
+        } => check_successors(*partition, successors),
+        Command::Succeed { seal, news, .. } => {
+            check_seal(seal)?;
+            check_news(news)
+        }
+        Command::ToldDrained { successors, .. } => check(
+            is_each_once(successors.iter()),
+            "successors: not 1 to 33 partitions, each once",
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn is_each_once<'a>(ids: impl ExactSizeIterator<Item = &'a PartitionId>) -> bool {
+    let count = ids.len();
+    (1..=SUCCESSORS_MAX).contains(&count) && ids.collect::<BTreeSet<_>>().len() == count
+}
+
+fn check_successors(partition: PartitionId, successors: &[Successor]) -> Checked {
+    check(
+        is_each_once(successors.iter().map(|successor| &successor.partition)),
+        "successors: not 1 to 33 partitions, each once",
+    )?;
+    check(
+        successors.iter().all(|one| one.partition != partition),
+        "successors: the sealed partition itself is among them",
+    )?;
+    let has_hosts = |one: &Successor| CLUSTER_HOSTS.contains(&one.members.len());
+    check(
+        successors.iter().all(has_hosts),
+        "successors.members: not 1 to 5 hosts",
+    )?;
+    check(
+        successors
+            .iter()
+            .all(|one| one.groups.first <= one.groups.last),
+        "successors.groups: last is below first",
+    )
+}
+
+fn check_seal(seal: &Seal) -> Checked {
+    check_successors(seal.partition, &seal.successors)?;
+    check(
+        seal.keyed_sends as usize <= DEDUPLICATION_IDS_MAX,
+        "seal.keyed_sends: more than 1000000",
+    )?;
+    match &seal.held {
+        HeldGroups::These(groups) => check(
+            is_within_bounds(groups) && groups.is_sorted_by(|one, next| one < next),
+            "seal.held: more than 10000 groups, or not ascending",
+        ),
+        HeldGroups::None | HeldGroups::All => Ok(()),
+    }
+}
+
+fn check_news(news: &Inherited) -> Checked {
+    match news {
+        Inherited::Seal | Inherited::Drained => Ok(()),
+        Inherited::KeyedSends { sends, .. } => check(
+            sends.len() <= KEYED_SENDS_TOLD_MAX,
+            "news.sends: more than 20000",
+        ),
+        Inherited::GroupsGone(groups) => check(
+            is_within_bounds(groups),
+            "news: more than 10000 groups at once",
+        ),
+    }
+}
+
+fn is_within_bounds(groups: &[GroupHash]) -> bool {
+    groups.len() <= HELD_GROUPS_MAX
+}
