@@ -666,6 +666,10 @@ impl Model {
                 let undo = |receipt| p.give_back(*partition, receipt, 0, true, now);
                 receipts(given.iter().map(undo).collect())
             }
+            Command::CreateSuccessor { .. }
+            | Command::Seal { .. }
+            | Command::Succeed { .. }
+            | Command::ToldDrained { .. } => return Err(ErrorCode::NotReady),
         };
         if let Some(partition) = request.command.partition() {
             self.serve_waiters(partition, effects);

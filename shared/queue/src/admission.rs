@@ -8,6 +8,7 @@ use shoal_types::{
     Command, ErrorCode, PartitionSettings, Refusal, Request, RequestId, SendItem, Sequence, Ts,
 };
 
+use crate::execute::no_succession;
 use crate::machine::Machine;
 use crate::partition::Partition;
 
@@ -96,6 +97,10 @@ impl Machine {
             Command::Tick | Command::CreatePartition { .. } | Command::DeletePartition { .. } => {
                 Ok(())
             }
+            Command::CreateSuccessor { .. }
+            | Command::Seal { .. }
+            | Command::Succeed { .. }
+            | Command::ToldDrained { .. } => Err(no_succession()),
             Command::RaiseVersion { .. } => refuse(
                 ErrorCode::InvalidRequest,
                 "hosts raise the version by themselves, when all of them support it",

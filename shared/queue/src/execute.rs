@@ -23,6 +23,13 @@ fn fenced() -> Refusal {
     )
 }
 
+pub(crate) fn no_succession() -> Refusal {
+    Refusal::not_applied(
+        ErrorCode::NotReady,
+        "partitions follow one another only once all hosts of the cluster are upgraded",
+    )
+}
+
 impl Machine {
     pub(crate) fn execute(
         &mut self,
@@ -135,6 +142,10 @@ impl Machine {
             } => self.on_messages(*partition, request, effects, |partition, step| {
                 Outcome::Receipts(partition.unreceive(receipts, step))
             }),
+            Command::CreateSuccessor { .. }
+            | Command::Seal { .. }
+            | Command::Succeed { .. }
+            | Command::ToldDrained { .. } => Err(no_succession()),
         }
     }
 
@@ -164,7 +175,11 @@ impl Machine {
             Outcome::Done => Answer::Done,
             Outcome::Sent(results) => Answer::Sent(results.as_slice().into()),
             Outcome::Receipts(results) => Answer::Receipts(results.as_slice().into()),
-            Outcome::Received(_) | Outcome::Waiting | Outcome::Refused(_) => return,
+            Outcome::Received(_)
+            | Outcome::Waiting
+            | Outcome::Refused(_)
+            | Outcome::Sealed(_)
+            | Outcome::Closed { .. } => return,
         };
         let now = self.executed.ts;
         self.remembered

@@ -7,7 +7,8 @@ use shoal_types::limits::DUE_ITEMS_PER_ENTRY;
 use shoal_types::planted::local_clock;
 use shoal_types::{
     BodyRef, ErrorCode, MachineVersion, Origin, Outcome, PartitionCounts, PartitionId,
-    PartitionSettings, Peeked, Position, Refusal, Request, Sequence, Ts, ViewNumber,
+    PartitionSettings, Peeked, Position, Refusal, Request, Sequence, Succession, SuccessionStage,
+    Ts, ViewNumber,
 };
 
 use crate::Effect;
@@ -243,6 +244,17 @@ impl Machine {
     pub fn peek(&self, partition: PartitionId, limit: usize) -> Option<Vec<(Peeked, BodyRef)>> {
         let partition = self.partitions.get(&partition)?;
         Some(partition.peek(limit, self.executed.ts))
+    }
+
+    /// How far a partition is in following others and being followed. `None` if there is no such
+    /// partition.
+    #[must_use]
+    pub fn succession(&self, partition: PartitionId) -> Option<Succession> {
+        let partition = self.partitions.get(&partition)?;
+        Some(Succession {
+            stage: SuccessionStage::Open,
+            messages: partition.contents.messages(),
+        })
     }
 
     /// All partitions, by id.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    HostId, Incarnation, MachineVersion, Micros, PartitionId, PartitionSettings, Receipt,
-    RequestId, Revision, Ts,
+    HostId, Incarnation, Inherited, MachineVersion, Micros, PartitionId, PartitionSettings,
+    Receipt, RequestId, Revision, Seal, Successor, Ts,
 };
 
 /// A command with what makes it safe to repeat.
@@ -138,6 +138,44 @@ pub enum Command {
         /// The new version.
         to: MachineVersion,
     },
+    /// Manager: make a partition that takes no sends until it has been shown the seals of all that it
+    /// follows, or do nothing if it is there with this or a later revision.
+    CreateSuccessor {
+        /// The new partition.
+        partition: PartitionId,
+        /// Its behaviour; the epoch above those of all that it follows.
+        settings: PartitionSettings,
+        /// Fence.
+        revision: Revision,
+        /// What it follows; 1 to [`crate::limits::SUCCESSORS_MAX`], each once.
+        succeeds: Vec<PartitionId>,
+    },
+    /// Manager: no send is taken here any more. Answered with [`crate::Outcome::Sealed`]. Sealed
+    /// already, it takes the successors' members and the revision, and refuses other successors.
+    Seal {
+        /// Which partition.
+        partition: PartitionId,
+        /// Who follows; 1 to [`crate::limits::SUCCESSORS_MAX`], each once.
+        successors: Vec<Successor>,
+        /// Fence.
+        revision: Revision,
+    },
+    /// Anyone who was shown a seal, to a successor: this is what you follow.
+    Succeed {
+        /// The successor.
+        partition: PartitionId,
+        /// Of what it follows.
+        seal: Box<Seal>,
+        /// What it inherits.
+        news: Inherited,
+    },
+    /// A host of the sealed partition's cluster: these successors have been told that it is drained.
+    ToldDrained {
+        /// The sealed partition.
+        partition: PartitionId,
+        /// Of its successors.
+        successors: Vec<PartitionId>,
+    },
 }
 
 impl Command {
@@ -155,7 +193,11 @@ impl Command {
             | Self::Release { partition, .. }
             | Self::Unreceive { partition, .. }
             | Self::Purge { partition }
-            | Self::CancelWaiter { partition, .. } => Some(*partition),
+            | Self::CancelWaiter { partition, .. }
+            | Self::CreateSuccessor { partition, .. }
+            | Self::Seal { partition, .. }
+            | Self::Succeed { partition, .. }
+            | Self::ToldDrained { partition, .. } => Some(*partition),
             Self::Tick | Self::RaiseVersion { .. } => None,
         }
     }

@@ -41,7 +41,8 @@ pub use receipt::{Receipt, ReceiptError};
 pub use route::{ClusterRoute, PartitionRoute, PartitionState, QueueRoute};
 pub use settings::{PartitionSettings, QueueSettings, SettingsError};
 pub use succession::{
-    GroupHash, GroupRange, HeldGroups, Inherited, KeyedSend, Seal, Successor, group_hash,
+    GroupHash, GroupRange, HeldGroups, Inherited, KeyedSend, Seal, Succession, SuccessionStage,
+    Successor, group_hash,
 };
 pub use time::{Micros, Mono, Now, Ts};
 pub use wire::{Frame, WireError, decode_frame, decode_frame_prefix, encode_frame, join};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GroupName, Receipt, Refusal, Sequence, Ts};
+use crate::{GroupName, PartitionId, Receipt, Refusal, Seal, Sequence, Ts};
 
 /// Where a body lies in this host's log. Host-local: outside equality, state hash and snapshots, and
 /// never sent to anyone.
@@ -34,6 +34,14 @@ pub enum Outcome {
     Receipts(Vec<ReceiptResult>),
     /// Not done, and nothing was applied.
     Refused(Refusal),
+    /// Of a send: nothing of it was applied, its partition is sealed and these follow. Of a seal: done.
+    Sealed(Box<Seal>),
+    /// Of a send: nothing of it was applied, the partition is not open yet. Of what a successor is told:
+    /// noted, and still not open.
+    Closed {
+        /// What it follows and has not all been told about, ascending.
+        waits_for: Vec<PartitionId>,
+    },
 }
 
 /// What became of one message of a send.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ClusterId, HostId, Incarnation, Outcome, PartitionId, Position, Request, Revision, Sequence,
-    Ts, ViewNumber,
+    Succession, Ts, ViewNumber,
 };
 
 /// A request to a host. Bodies of a send travel beside it.
@@ -51,6 +51,8 @@ pub enum HostRequest {
 }
 
 /// Reads of a host's own state.
+///
+/// The variants' order is the wire format: add at the end only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
     /// A partition's counts.
@@ -64,6 +66,11 @@ pub enum Query {
         partition: PartitionId,
         /// At most so many.
         limit: u16,
+    },
+    /// How far a partition is in following others and being followed.
+    Succession {
+        /// Which.
+        partition: PartitionId,
     },
 }
 
@@ -86,12 +93,16 @@ pub enum HostReply {
 }
 
 /// The answer to a [`Query`].
+///
+/// The variants' order is the wire format: add at the end only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueryReply {
     /// Of `Counts`.
     Counts(PartitionCounts),
     /// Of `Peek`.
     Peeked(Vec<Peeked>),
+    /// Of `Succession`.
+    Succession(Succession),
 }
 
 /// How many messages are where.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusterId, ClusterMember, Epoch, PartitionId, QueueId, QueueName, QueueSettings, Revision,
+    ClusterId, ClusterMember, Epoch, GroupRange, PartitionId, QueueId, QueueName, QueueSettings,
+    Revision,
 };
 
 /// A queue, its settings and its partitions.
@@ -34,6 +35,9 @@ pub struct PartitionRoute {
     pub cluster: ClusterId,
     /// What it takes.
     pub state: PartitionState,
+    /// The message groups that are sent there. Not said: all.
+    #[serde(default)]
+    pub groups: GroupRange,
 }
 
 /// What a partition takes.
@@ -44,6 +48,10 @@ pub enum PartitionState {
     Active,
     /// Being created or deleted: nothing yet, or nothing any more.
     Pending,
+    /// Created to follow others and not open yet: no sends, and nothing to receive.
+    Held,
+    /// Sealed: receives go on until it is empty, sends go to its successors.
+    Draining,
 }
 
 /// A cluster and how to reach its hosts.

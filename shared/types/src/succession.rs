@@ -76,6 +76,36 @@ pub enum Inherited {
     Drained,
 }
 
+/// How far a partition is in following others and being followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// What it takes, and what it waits for or has done.
+    pub stage: SuccessionStage,
+    /// Messages that it keeps, leased and delayed ones included.
+    pub messages: u64,
+}
+
+/// What a partition takes, as its cluster knows it.
+///
+/// The variants' order is the wire format: add at the end only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuccessionStage {
+    /// Sends and receives.
+    Open,
+    /// No sends yet.
+    Closed {
+        /// What it follows and has not all been told about, ascending.
+        waits_for: Vec<PartitionId>,
+    },
+    /// No sends any more.
+    Sealed {
+        /// What it shows to those who come to send.
+        seal: Box<Seal>,
+        /// Successors that have been told that it is drained, ascending.
+        told_drained: Vec<PartitionId>,
+    },
+}
+
 /// A send with a deduplication key, as its partition remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyedSend {
@@ -113,6 +143,13 @@ pub struct GroupRange {
     pub first: GroupHash,
     /// The largest hash.
     pub last: GroupHash,
+}
+
+impl Default for GroupRange {
+    /// All groups.
+    fn default() -> Self {
+        Self::ALL
+    }
 }
 
 impl GroupRange {
@@ -167,6 +204,139 @@ impl GroupRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Command, HostId, Outcome, PartitionSettings, Query, QueryReply};
+
+    fn seal() -> Box<Seal> {
+        Box::new(Seal {
+            partition: PartitionId(1),
+            epoch: Epoch(0),
+            successors: vec![Successor {
+                partition: PartitionId(2),
+                epoch: Epoch(1),
+                cluster: ClusterId(3),
+                members: vec![ClusterMember {
+                    host: HostId(4),
+                    address: "a:1".to_owned(),
+                }],
+                groups: GroupRange { first: 5, last: 6 },
+            }],
+            keyed_sends: 7,
+            held: HeldGroups::These(vec![8]),
+            revision: Revision(9),
+            sealed_at: Ts(10),
+        })
+    }
+
+    /// What [`seal`] is on the wire.
+    const SEAL: &[u8] = &[
+        1, 0, 1, 2, 1, 3, 1, 4, 3, b'a', b':', b'1', 5, 6, 7, 1, 1, 8, 9, 10,
+    ];
+
+    #[track_caller]
+    fn is_on_the_wire<T>(value: &T, head: &[u8], tail: &[u8])
+    where
+        T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
+        let bytes = postcard::to_allocvec(value).unwrap();
+        assert_eq!(bytes, [head, tail].concat(), "{value:?}");
+        assert_eq!(postcard::from_bytes::<T>(&bytes).as_ref(), Ok(value));
+    }
+
+    #[test]
+    fn what_is_said_of_succession_is_frozen() {
+        let settings = PartitionSettings {
+            epoch: Epoch(1),
+            fifo: true,
+            visibility: 2,
+            delay: 3,
+            retention: 4,
+            max_messages: 5,
+            max_bytes: 6,
+        };
+        let create = Command::CreateSuccessor {
+            partition: PartitionId(2),
+            settings,
+            revision: Revision(9),
+            succeeds: vec![PartitionId(1)],
+        };
+        is_on_the_wire(&create, &[13, 2], &[1, 1, 2, 3, 4, 5, 6, 9, 1, 1]);
+        let successors = Command::Seal {
+            partition: PartitionId(1),
+            successors: seal().successors,
+            revision: Revision(9),
+        };
+        is_on_the_wire(&successors, &[14, 1], &[&SEAL[2..14], &[9]].concat());
+        let told = Command::ToldDrained {
+            partition: PartitionId(1),
+            successors: vec![PartitionId(2)],
+        };
+        is_on_the_wire(&told, &[16, 1], &[1, 2]);
+        is_on_the_wire(&Outcome::Sealed(seal()), &[6], SEAL);
+        let closed = Outcome::Closed {
+            waits_for: vec![PartitionId(1)],
+        };
+        is_on_the_wire(&closed, &[7], &[1, 1]);
+        let query = Query::Succession {
+            partition: PartitionId(1),
+        };
+        is_on_the_wire(&query, &[2], &[1]);
+    }
+
+    #[test]
+    fn what_a_successor_is_told_is_frozen() {
+        let send = KeyedSend {
+            key: [11; 16],
+            fingerprint: Some(12),
+            sequence: Sequence(13),
+            sent_at: Ts(14),
+        };
+        let sends = Inherited::KeyedSends {
+            first: 15,
+            sends: vec![send],
+        };
+        let key: Vec<u8> = [&[1, 15, 1][..], &[11; 16], &[1, 12, 13, 14]].concat();
+        for (news, tail) in [
+            (Inherited::Seal, vec![0]),
+            (sends, key),
+            (Inherited::GroupsGone(vec![8]), vec![2, 1, 8]),
+            (Inherited::Drained, vec![3]),
+        ] {
+            let succeed = Command::Succeed {
+                partition: PartitionId(2),
+                seal: seal(),
+                news,
+            };
+            is_on_the_wire(&succeed, &[15, 2], &[SEAL, &tail].concat());
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_succession_is_frozen() {
+        let stages = [
+            (SuccessionStage::Open, vec![0]),
+            (
+                SuccessionStage::Closed {
+                    waits_for: vec![PartitionId(1)],
+                },
+                vec![1, 1, 1],
+            ),
+            (
+                SuccessionStage::Sealed {
+                    seal: seal(),
+                    told_drained: vec![PartitionId(2)],
+                },
+                [&[2], SEAL, &[1, 2]].concat(),
+            ),
+        ];
+        for (stage, mut bytes) in stages {
+            bytes.push(99);
+            let succession = Succession {
+                stage,
+                messages: 99,
+            };
+            is_on_the_wire(&QueryReply::Succession(succession), &[2], &bytes);
+        }
+    }
 
     #[test]
     fn hashes_are_frozen() {

@@ -12,8 +12,8 @@
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{
-    ClusterId, Command, Epoch, PartitionId, PartitionRoute, PartitionState, QueueId, QueueName,
-    QueueRoute, QueueSettings, Ts,
+    ClusterId, Command, Epoch, GroupRange, PartitionId, PartitionRoute, PartitionState, QueueId,
+    QueueName, QueueRoute, QueueSettings, Ts,
 };
 
 use super::{At, Record};
@@ -121,6 +121,7 @@ impl At<QueueRecord> {
                 epoch,
                 cluster,
                 state,
+                groups: GroupRange::ALL,
             }],
             revision: self.revision,
             created_at: self.record.created_at,

@@ -21,6 +21,10 @@ fn kind(command: &Command) -> &'static str {
         Command::CancelWaiter { .. } => "cancel",
         Command::Tick => "tick",
         Command::RaiseVersion { .. } => "raise the version",
+        Command::CreateSuccessor { .. } => "create a successor",
+        Command::Seal { .. } => "seal",
+        Command::Succeed { .. } => "succeed",
+        Command::ToldDrained { .. } => "told that it is drained",
     }
 }
 

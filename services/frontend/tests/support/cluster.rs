@@ -204,6 +204,10 @@ impl FakeCluster {
                 let bodies = places.into_iter().map(|place| state.body(place)).collect();
                 Ok((QueryReply::Peeked(peeked), bodies))
             }
+            Query::Succession { partition } => {
+                let succession = state.machine.succession(partition).ok_or_else(stale)?;
+                Ok((QueryReply::Succession(succession), Vec::new()))
+            }
         }
     }
 

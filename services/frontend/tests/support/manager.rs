@@ -14,9 +14,9 @@ use axum::{Json, http::StatusCode};
 use shoal_api::Problem;
 use shoal_api::manager::{ClusterInfo, ClusterState, Feed, FeedQuery, HostInfo};
 use shoal_types::{
-    ClusterMember, ClusterRoute, Epoch, ErrorCode, HostId, HostState, Incarnation, PartitionId,
-    PartitionRoute, PartitionState, QueueId, QueueName, QueueRoute, QueueSettings, Revision, Ts,
-    ViewNumber,
+    ClusterMember, ClusterRoute, Epoch, ErrorCode, GroupRange, HostId, HostState, Incarnation,
+    PartitionId, PartitionRoute, PartitionState, QueueId, QueueName, QueueRoute, QueueSettings,
+    Revision, Ts, ViewNumber,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -205,6 +205,7 @@ impl Store {
                 epoch: Epoch(0),
                 cluster: CLUSTER,
                 state: PartitionState::Active,
+                groups: GroupRange::ALL,
             }],
             revision,
             created_at: Ts(1_790_000_000_000_000),

@@ -139,7 +139,9 @@ impl Core {
     fn check_disk(&self, command: &Command) -> Result<(), Refusal> {
         let used = self.fullest_disk();
         let limit = match command {
-            Command::Send { .. } | Command::CreatePartition { .. } => limits::DISK_NO_SENDS_PERCENT,
+            Command::Send { .. }
+            | Command::CreatePartition { .. }
+            | Command::CreateSuccessor { .. } => limits::DISK_NO_SENDS_PERCENT,
             Command::Receive { .. } => limits::DISK_NO_RECEIVES_PERCENT,
             _ => return Ok(()),
         };

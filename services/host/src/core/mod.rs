@@ -514,6 +514,11 @@ impl Core {
                     .ok_or_else(missing)?;
                 Ok(Answer::peeked(partition, found, &self.recent))
             }
+            Query::Succession { partition } => {
+                let succession = self.machine.succession(partition).ok_or_else(missing)?;
+                let reply = QueryReply::Succession(succession);
+                Ok(Answer::reply(HostReply::Query(reply)))
+            }
         }
     }
 

@@ -78,7 +78,8 @@ pub(super) fn of(operations: &[Operation<'_>]) -> BTreeMap<PartitionId, Partitio
             .answered
             .map_or(SimTime(u64::MAX), |(returned, _)| returned);
         match operation.command {
-            Command::CreatePartition { settings, .. } => facts.settings.push(*settings),
+            Command::CreatePartition { settings, .. }
+            | Command::CreateSuccessor { settings, .. } => facts.settings.push(*settings),
             Command::ConfigurePartition { settings, .. } => facts.configure(*settings),
             Command::Purge { .. } => facts.cleared.push((operation.invoked, done)),
             Command::DeletePartition { .. } => {

@@ -168,7 +168,10 @@ fn queue_partition() -> Value {
                 count("Its generation; the upper part of its messages' sequence numbers."),
             ),
             ("cluster", text("Where it is: c and hex digits.")),
-            ("state", word("What it takes.", &["active", "pending"])),
+            (
+                "state",
+                word("What it takes.", &["active", "pending", "held", "draining"]),
+            ),
         ],
     )
 }
