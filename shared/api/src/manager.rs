@@ -241,6 +241,8 @@ pub struct HostInfo {
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::{GroupRange, PartitionRoute, PartitionState};
+
     use super::*;
 
     #[test]
@@ -262,6 +264,19 @@ mod tests {
         assert_eq!(
             serde_json::from_value::<ClusterInfo>(json).unwrap(),
             cluster
+        );
+    }
+
+    #[test]
+    fn a_partition_in_the_feed_that_says_no_groups_takes_all() {
+        let told = r#"{"partition": 1, "epoch": 0, "cluster": 2, "state": "draining"}"#;
+        let route: PartitionRoute = serde_json::from_str(told).unwrap();
+        assert_eq!(route.groups, GroupRange::ALL);
+        assert_eq!(route.state, PartitionState::Draining);
+        let again = serde_json::to_string(&route).unwrap();
+        assert_eq!(
+            serde_json::from_str::<PartitionRoute>(&again).unwrap(),
+            route
         );
     }
 }

@@ -163,3 +163,54 @@ impl Predecessor {
         self.heard.as_ref().is_some_and(told)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::Revision;
+
+    use super::*;
+
+    const ME: PartitionId = PartitionId(5);
+
+    fn following(ids: &[u64]) -> LineageRecord {
+        let ids: Vec<_> = ids.iter().copied().map(PartitionId).collect();
+        Lineage::following(&ids).record().clone()
+    }
+
+    #[test]
+    fn what_a_checkpoint_contradicts_itself_about_is_refused() {
+        let mut record = following(&[3, 1]);
+        assert!(Lineage::restore(ME, record.clone()).is_ok(), "in order");
+        record.follows.reverse();
+        assert!(Lineage::restore(ME, record.clone()).is_err());
+        record.follows[1] = record.follows[0].clone();
+        assert!(Lineage::restore(ME, record).is_err(), "one twice");
+        let sealed = |partition| LineageRecord {
+            sealed: Some(Sealed {
+                seal: Seal {
+                    partition,
+                    epoch: Epoch(0),
+                    successors: Vec::new(),
+                    keyed_sends: 0,
+                    held: HeldGroups::None,
+                    revision: Revision(1),
+                    sealed_at: Ts(1),
+                },
+                told_drained: Vec::new(),
+            }),
+            ..following(&[])
+        };
+        assert!(Lineage::restore(ME, sealed(ME)).is_ok());
+        assert!(Lineage::restore(ME, sealed(PartitionId(6))).is_err());
+    }
+
+    #[test]
+    fn it_is_written_when_it_changed_and_shares_what_it_wrote() {
+        let mut lineage = Lineage::following(&[PartitionId(1)]);
+        let before = lineage.freeze().expect("it is new");
+        assert_eq!(lineage.freeze(), None);
+        lineage.change().follows.clear();
+        assert_eq!(before.follows.len(), 1, "what was frozen stays");
+        assert!(lineage.freeze().is_some_and(|now| now.follows.is_empty()));
+    }
+}

@@ -52,15 +52,15 @@ impl Partition {
         let lineage = self
             .lineage
             .get_or_insert_with(|| Box::new(Lineage::first()));
-        let record = lineage.change();
-        let told_drained = record
-            .sealed
-            .take()
-            .map_or_else(Vec::new, |sealed| sealed.told_drained);
-        record.sealed = Some(Sealed {
-            seal: seal.clone(),
-            told_drained,
-        });
+        match &mut lineage.change().sealed {
+            Some(sealed) => sealed.seal.clone_from(&seal),
+            not_yet => {
+                *not_yet = Some(Sealed {
+                    seal: seal.clone(),
+                    told_drained: Vec::new(),
+                });
+            }
+        }
         Ok(Outcome::Sealed(Box::new(seal)))
     }
 

@@ -239,6 +239,30 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_counted_from_the_oldest_late_or_not() {
+        let mut window = Window::default();
+        // Two blocks that are over at 10, and one in which the second entry counts until 20.
+        for n in 0..512u64 {
+            window.push(n, Ts(9));
+        }
+        for (n, until) in [(512, 9), (513, 20), (514, 9)] {
+            window.push(n, Ts(until));
+        }
+        let late_at =
+            |window: &Window<u64>, now| window.late_at_front(Ts(now), |n| *n != 513 && now > 9);
+        assert_eq!(late_at(&window, 9), 0);
+        assert_eq!(
+            late_at(&window, 10),
+            513,
+            "what is behind one that counts stays"
+        );
+        assert_eq!(late_at(&window, 21), 515);
+        window.forget(Ts(10)).unwrap();
+        assert_eq!((window.nth(0), window.nth(258)), (Some(&256), Some(&514)));
+        assert_eq!(window.nth(259), None);
+    }
+
+    #[test]
     fn a_held_block_stays() {
         let mut window = Window::default();
         let position = window.push('a', Ts(5));

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use shoal_replication::Payload;
-use shoal_types::{Command, ErrorCode, Mono, Origin, Refusal, Request, RequestId, Ts};
+use shoal_types::{
+    Command, ErrorCode, GroupHash, HeldGroups, Inherited, KeyedSend, Mono, Origin, Refusal,
+    Request, RequestId, Ts,
+};
 
 use super::{Answer, Core, OperationId};
 use crate::batch::BatchBuilder;
@@ -25,10 +28,7 @@ struct Gathered {
 
 impl Gathered {
     fn new(operation: Option<OperationId>, request: Request, bodies: Vec<Bytes>) -> Self {
-        // The head of a command with its lengths: a close upper estimate for all but large batches of
-        // receipts, which are bounded by their own limit.
-        const HEAD_BYTES: usize = 64;
-        let bytes = HEAD_BYTES + bodies.iter().map(Bytes::len).sum::<usize>();
+        let bytes = head_bytes(&request.command) + bodies.iter().map(Bytes::len).sum::<usize>();
         Self {
             operation,
             request,
@@ -36,6 +36,26 @@ impl Gathered {
             bytes,
         }
     }
+}
+
+/// The head of a command with its lengths: a close upper estimate for all but large batches of
+/// receipts, which are bounded by their own limit.
+fn head_bytes(command: &Command) -> usize {
+    const HEAD: usize = 64;
+    const GROUP: usize = size_of::<GroupHash>() + 1;
+    let Command::Succeed { seal, news, .. } = command else {
+        return HEAD;
+    };
+    let held = match &seal.held {
+        HeldGroups::These(groups) => groups.len() * GROUP,
+        HeldGroups::None | HeldGroups::All => 0,
+    };
+    let news = match news {
+        Inherited::KeyedSends { sends, .. } => sends.len() * size_of::<KeyedSend>(),
+        Inherited::GroupsGone(groups) => groups.len() * GROUP,
+        Inherited::Seal | Inherited::Drained => 0,
+    };
+    HEAD + held + news
 }
 
 impl Intake {
