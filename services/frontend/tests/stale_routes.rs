@@ -29,6 +29,36 @@ async fn gone() -> (System, Other, PartitionId) {
 }
 
 #[tokio::test]
+async fn a_queue_with_one_partition_costs_one_command_for_each_request_and_nothing_else() {
+    let system = System::start().await;
+    system.create("orders.fifo", Value::Null).await;
+    let asked = || system.cluster.count_asked(|_| true);
+    let before = asked();
+    let message = json!({ "body": "x", "group": "g" });
+    let batch = json!({ "messages": [message, { "body": "y", "group": "h" }] });
+    system.send("orders.fifo", batch).await.expect(201);
+    let received = system
+        .receive("orders.fifo", json!({ "max": 9 }))
+        .await
+        .expect(200);
+    system
+        .receive("orders.fifo", json!({ "wait_s": 2 }))
+        .await
+        .expect(200);
+    system
+        .ack("orders.fifo", &receipts(&received))
+        .await
+        .expect(200);
+    system
+        .ask("POST", "/v1/queues/orders.fifo/purge", Value::Null)
+        .await
+        .expect(204);
+    assert_eq!(asked() - before, 5);
+    assert_eq!(system.cluster.queries(), 0);
+    assert_eq!(system.manager.lookups(), 0);
+}
+
+#[tokio::test]
 async fn the_manager_is_asked_once_however_many_find_a_queue_gone() {
     let (system, _other, new) = gone().await;
     let before = system.manager.lookups();

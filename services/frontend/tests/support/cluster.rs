@@ -39,6 +39,7 @@ struct State {
     waiting: HashMap<(RequestId, HostId), oneshot::Sender<Vec<Delivery>>>,
     asked: Vec<(HostId, RequestId)>,
     commands: Vec<Command>,
+    queries: usize,
     damage_bodies: bool,
 }
 
@@ -91,6 +92,11 @@ impl FakeCluster {
             .iter()
             .filter(|command| fits(command))
             .count()
+    }
+
+    /// How often its state was read.
+    pub fn queries(&self) -> usize {
+        self.state().queries
     }
 
     pub fn note_asked(&self, host: HostId, request: &Request) {
@@ -255,7 +261,8 @@ impl FakeCluster {
 
     pub fn query(&self, query: Query) -> Result<(QueryReply, Vec<Bytes>), Refusal> {
         let stale = || Refusal::not_applied(ErrorCode::StaleRoute, "no such partition");
-        let state = self.state();
+        let mut state = self.state();
+        state.queries += 1;
         match query {
             Query::Counts { partition } => {
                 let counts = state.machine.counts(partition).ok_or_else(stale)?;

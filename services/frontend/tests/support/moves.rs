@@ -12,7 +12,8 @@ use super::manager::{FakeManager, members};
 impl FakeManager {
     /// Tells the feed of another cluster.
     pub fn add_cluster(&self, cluster: &FakeCluster, hosts: &[FakeHost]) {
-        self.know_cluster(cluster, hosts, self.next_revision());
+        self.know_cluster(cluster, hosts, self.next_revision_after());
+        self.next_revision();
     }
 
     /// Has another cluster of which the feed does not tell.
