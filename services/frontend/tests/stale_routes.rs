@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shoal_types::{GroupRange, PartitionId};
-use support::{Other, System, bodies, partitions, receipts};
+use shoal_types::{ErrorCode, GroupRange, PartitionId};
+use support::{Mode, Other, System, bodies, partitions, receipts};
 use tokio::time::Instant;
 
 const ALL: GroupRange = GroupRange::ALL;
@@ -92,6 +92,27 @@ async fn every_operation_goes_on_with_the_newer_route() {
         );
         drop(other);
     }
+}
+
+#[tokio::test]
+async fn hosts_that_never_heard_of_a_partition_are_asked_once_and_then_the_manager() {
+    let (system, _other, new) = gone().await;
+    for host in &system.hosts {
+        host.set(Mode::Refuse(ErrorCode::StaleRoute));
+    }
+    let before = system.cluster.asked().len();
+    let started = Instant::now();
+    let sent = system
+        .send("orders", json!({ "body": "y" }))
+        .await
+        .expect(201);
+    assert_eq!(partitions(&sent), [new]);
+    assert_eq!(system.cluster.asked().len() - before, 3);
+    assert!(
+        started.elapsed() < Duration::from_millis(1_000),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
