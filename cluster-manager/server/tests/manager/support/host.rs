@@ -13,8 +13,8 @@ use shoal_runtime::shutdown::Shutdown;
 use shoal_transport::{HostService, Identity, Listener, PeerEvent, Remote, Response};
 use shoal_types::{
     ClusterId, ClusterSpec, Command, ErrorCode, HostId, HostReply, HostRequest, HostState,
-    HostStatus, Incarnation, Outcome, PartitionId, PartitionSettings, Refusal, RequestId, Revision,
-    Ts, ViewNumber, ViewSummary,
+    HostStatus, Incarnation, LoadReport, Outcome, PartitionId, PartitionSettings, Refusal,
+    RequestId, Revision, Ts, ViewNumber, ViewSummary,
 };
 use tokio::sync::mpsc;
 
@@ -40,6 +40,8 @@ struct State {
     learning: BTreeMap<HostId, ClusterSpec>,
     /// Every list that a member was told, in order.
     ordered: Vec<ClusterSpec>,
+    /// What hosts say that they do; nothing if they are not named here.
+    loads: BTreeMap<HostId, LoadReport>,
     executed: Vec<Executed>,
 }
 
@@ -103,6 +105,18 @@ impl World {
     /// Every list of members that a member was told, in order.
     pub(crate) fn ordered(&self) -> Vec<ClusterSpec> {
         self.state().ordered.clone()
+    }
+
+    /// From now on a host reports this load, as one report after the other.
+    pub(crate) fn load(&self, host: HostId, load: LoadReport) {
+        self.state().loads.insert(host, load);
+    }
+
+    fn load_of(&self, host: HostId) -> LoadReport {
+        let mut state = self.state();
+        let load = state.loads.entry(host).or_default();
+        load.number += 1;
+        load.clone()
     }
 
     fn not_refusing(&self) -> Result<(), Refusal> {
@@ -214,6 +228,7 @@ impl Fake {
             state_hash: 0,
             trouble: None,
             disk_used_percent: 7,
+            load: self.world.load_of(self.id),
         }
     }
 
