@@ -5,6 +5,7 @@
 //! | `clusters/{id, 16 hex}` | [`crate::records::ClusterRecord`] | from the decision to form it |
 //! | `counters/{name}` | [`crate::records::Counter`] | from the first id that was given |
 //! | `deleted/{queue name}` | [`crate::records::DeletedRecord`] | from a deletion until the name is used again |
+//! | `events/{number, 16 hex}` | [`crate::records::EventRecord`] | the newest [`crate::limits::EVENTS_KEPT_MAX`] |
 //! | `hosts/{id, 16 hex}` | [`crate::records::HostRecord`] | from the first heartbeat |
 //! | `queues/{queue name}` | [`crate::records::QueueRecord`] | from the decision to create it until it is deleted at its cluster |
 
@@ -12,6 +13,7 @@ use shoal_types::{ClusterId, HostId, QueueName};
 
 pub(crate) const CLUSTERS: &str = "clusters/";
 pub(crate) const DELETED: &str = "deleted/";
+pub(crate) const EVENTS: &str = "events/";
 pub(crate) const HOSTS: &str = "hosts/";
 pub(crate) const QUEUES: &str = "queues/";
 
@@ -34,6 +36,10 @@ pub(crate) fn queue(name: &QueueName) -> String {
     format!("{QUEUES}{name}")
 }
 
+pub(crate) fn event(number: u64) -> String {
+    format!("{EVENTS}{number:016x}")
+}
+
 pub(crate) fn deleted(name: &QueueName) -> String {
     format!("{DELETED}{name}")
 }
@@ -49,6 +55,7 @@ mod tests {
         assert_eq!(cluster(ClusterId(u64::MAX)), "clusters/ffffffffffffffff");
         assert_eq!(queue(&name), "queues/orders.fifo");
         assert_eq!(deleted(&name), "deleted/orders.fifo");
+        assert_eq!(event(0xe1), "events/00000000000000e1");
         assert_eq!(
             [CLUSTER_IDS, QUEUE_IDS, PARTITION_IDS],
             [

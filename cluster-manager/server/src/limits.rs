@@ -20,14 +20,19 @@ pub const HOSTS_MAX: usize = 10_000;
 pub const ADDRESS_BYTES_MAX: usize = 260;
 /// Bytes of a zone's name.
 pub const ZONE_BYTES_MAX: usize = 64;
-/// A host that was not heard from for so long counts as gone: its heartbeats come every second, and
-/// three may get lost.
-pub const HOST_SILENCE_MAX: Duration = Duration::from_secs(4);
 /// Queues of the whole system; the feed hands all of them to every frontend.
 pub const QUEUES_MAX: u64 = 2_000_000;
 /// Deletions that are remembered over a restart, newest first. A frontend that was away for longer
 /// finds out at the first use of the queue, when its cluster says that it is gone.
 pub const DELETIONS_KEPT_MAX: usize = 100_000;
+
+/// Events that are kept, the newest: weeks of a fleet's life, and at about 400 bytes each 4 MB of the store.
+pub const EVENTS_KEPT_MAX: u64 = 10_000;
+/// Reports of one host that count in one window: one comes every second, and no window is longer than a
+/// minute.
+pub const REPORTS_PER_WINDOW_MAX: u64 = 64;
+/// Busiest partitions that operators are shown of a cluster.
+pub const BUSIEST_SHOWN: usize = 5;
 
 /// How long creating, changing or deleting a queue may take. Less than the 4 s that a frontend waits,
 /// so that it is the manager who says what happened. What is not finished then goes on by itself.

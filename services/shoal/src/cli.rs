@@ -106,6 +106,9 @@ pub(crate) struct HostArgs {
     /// Where the host stands
     #[arg(long)]
     pub(crate) zone: Option<String>,
+    /// How much it can do against an ordinary host, which has 1
+    #[arg(long)]
+    pub(crate) capacity: Option<u32>,
     /// Bytes of one log segment
     #[arg(long)]
     pub(crate) segment_bytes: Option<u32>,
@@ -337,7 +340,8 @@ pub(crate) struct AckArgs {
 pub(crate) enum ClusterCommand {
     /// List the clusters
     List(EndpointArgs),
-    /// Make a cluster of these hosts, once; they must be free and all reachable
+    /// Make a cluster of these hosts, once; they must be free and all reachable. Without any, one more
+    /// cluster is made of free hosts that the manager chooses
     Form {
         #[command(flatten)]
         operator: OperatorArgs,
@@ -345,7 +349,6 @@ pub(crate) enum ClusterCommand {
         #[arg(long)]
         yes: bool,
         /// Three or four hosts that belong to no cluster
-        #[arg(required = true)]
         hosts: Vec<HostId>,
     },
     /// Make a free host a member of a cluster, while it serves
@@ -369,6 +372,34 @@ pub(crate) enum ClusterCommand {
         /// All members that can
         #[arg(long, conflicts_with = "only")]
         all: bool,
+    },
+    /// Have a cluster give its queues away; it is retired once it is empty
+    Drain {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Let it keep what it has, and take new queues again
+        #[arg(long)]
+        cancel: bool,
+        /// The cluster
+        cluster: ClusterId,
+    },
+    /// Say how hot the clusters are, of what that consists, what is planned and why
+    Explain {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Only what concerns this cluster
+        cluster: Option<ClusterId>,
+    },
+    /// List what the manager decided, why, and what came of it
+    Events {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Those after this number, instead of the newest
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<u64>,
+        /// At most so many, up to 1,000
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
     },
     /// Remove a member from a cluster, for good, while it serves
     Shrink {

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod dev;
 mod doctor;
+mod explain;
 mod operate;
 mod output;
 mod roles;

@@ -3,19 +3,19 @@
 //! The records are a copy of what the store has; which hosts are alive, and how busy they are, is
 //! known here only. Every decision is made from here and checked by the store when it is written.
 
+mod planned;
 mod report;
 mod state;
+mod window;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use shoal_planner::{HostFacts, NoCapacity, Placement, place};
 use shoal_runtime::clock::SystemClock;
-use shoal_types::{ClusterId, ClusterSpec, HostId, HostStatus, QueueName, Ts};
+use shoal_types::{ClusterId, ClusterSpec, HostId, HostStatus, Micros, QueueName, Ts};
 use tokio::sync::watch;
 
 use crate::keys;
-use crate::limits::HOST_SILENCE_MAX;
 use crate::records::{self, At, ClusterRecord, ClusterStage, HostRecord, QueueRecord};
 use crate::store::{MetadataStore, StoreError};
 use state::{Host, State};
@@ -39,13 +39,18 @@ pub(crate) struct Target {
 
 impl Fleet {
     /// What the store has. Hosts count as heard at this moment, as they were when their last change
-    /// was stored: a manager that restarts does not take everyone for dead.
+    /// was stored: a manager that restarts does not take everyone for dead. A host that is silent for
+    /// longer than `silence` counts as gone.
     pub(crate) async fn load(
         store: &dyn MetadataStore,
         clock: SystemClock,
+        silence: Micros,
     ) -> Result<Self, StoreError> {
         let now = clock.now().mono;
-        let mut state = State::default();
+        let mut state = State {
+            silence,
+            ..State::default()
+        };
         records::read_all::<HostRecord>(store, keys::HOSTS, |at| {
             state.put_host(at, now);
         })
@@ -96,10 +101,12 @@ impl Fleet {
     pub(crate) fn heard(&self, status: HostStatus) {
         let now = self.clock.now().mono;
         let mut state = self.state();
+        let silence = state.silence;
         let Some(host) = state.hosts.get_mut(&status.host) else {
             return;
         };
-        let news = !host.is_alive(now)
+        host.gathered.take_in(&status.load);
+        let news = !host.is_alive(now, silence)
             || host
                 .status
                 .as_ref()
@@ -116,14 +123,15 @@ impl Fleet {
     /// What forming clusters must know of all hosts.
     pub(crate) fn host_facts(&self) -> Vec<HostFacts> {
         let now = self.clock.now().mono;
+        let state = self.state();
         let facts = |host: &Host| HostFacts {
             host: host.at.record.host,
             zone: host.at.record.zone.clone(),
-            alive: host.is_alive(now),
+            alive: host.is_alive(now, state.silence),
             assigned: !host.is_free(),
             known_for: now.since(host.known_since),
         };
-        self.state().hosts.values().map(facts).collect()
+        state.hosts.values().map(facts).collect()
     }
 
     // ---- Clusters
@@ -148,7 +156,7 @@ impl Fleet {
         let now = self.clock.now().mono;
         let state = self.state();
         let host = state.hosts.get(&host);
-        host.is_some_and(|host| host.is_alive(now) && host.is_free())
+        host.is_some_and(|host| host.is_alive(now, state.silence) && host.is_free())
     }
 
     /// By this clock records are dated.
@@ -213,7 +221,7 @@ impl Fleet {
             Target {
                 host: member.host,
                 address: member.address.clone(),
-                acting: host.is_some_and(|host| host.is_acting(now)),
+                acting: host.is_some_and(|host| host.is_acting(now, state.silence)),
             }
         };
         let mut targets: Vec<_> = cluster.at.record.members.iter().map(target).collect();
@@ -221,7 +229,7 @@ impl Fleet {
         targets
     }
 
-    /// True if the cluster is formed and a majority of its hosts acts.
+    /// True if the cluster has queues or may get some, and a majority of its hosts acts.
     pub(crate) fn is_serving(&self, cluster: ClusterId) -> bool {
         let now = self.clock.now().mono;
         let state = self.state();
@@ -229,6 +237,13 @@ impl Fleet {
             .clusters
             .get(&cluster)
             .is_some_and(|cluster| state.serves(cluster, now))
+    }
+
+    /// True if another cluster than this one takes new queues.
+    pub(crate) fn takes_queues_besides(&self, cluster: ClusterId) -> bool {
+        let facts = self.state().cluster_facts(self.clock.now().mono);
+        let mut others = facts.iter().filter(|(id, _)| **id != cluster);
+        others.any(|(_, facts)| facts.serving)
     }
 
     /// The cluster's time, roughly: the furthest clock of those that its hosts reported, and the time
@@ -318,11 +333,4 @@ impl Drop for Reservation {
             self.fleet.state().count_queue(self.cluster, -1);
         }
     }
-}
-
-/// In microseconds, as clocks count.
-const SILENCE_MAX: u64 = micros(HOST_SILENCE_MAX);
-
-const fn micros(duration: Duration) -> u64 {
-    duration.as_micros() as u64
 }

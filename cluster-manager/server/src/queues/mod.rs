@@ -26,6 +26,7 @@ use crate::fleet::Fleet;
 use crate::ids::Ids;
 use crate::keys;
 use crate::limits::{OPERATION_PATIENCE, OPERATIONS_MAX};
+use crate::planning::QueueNews;
 use crate::problem::{queue_not_found, store_problem};
 use crate::records::{self, At, QueueRecord, QueueStage};
 use crate::store::{MetadataStore, StoreError};
@@ -36,6 +37,7 @@ use unsettled::Unsettled;
 pub(crate) struct Queues {
     store: Arc<dyn MetadataStore>,
     fleet: Arc<Fleet>,
+    news: Arc<QueueNews>,
     instructor: Instructor,
     clock: SystemClock,
     ids: Ids,
@@ -57,12 +59,14 @@ impl Queues {
     pub(crate) async fn load(
         store: Arc<dyn MetadataStore>,
         fleet: Arc<Fleet>,
+        news: Arc<QueueNews>,
         instructor: Instructor,
         clock: SystemClock,
     ) -> Result<Self, StoreError> {
         let unsettled = Unsettled::default();
         records::read_all::<QueueRecord>(&*store, keys::QUEUES, |at| {
             fleet.queue_found(&at.record);
+            news.changed(&at.record);
             if at.record.stage != QueueStage::Active {
                 unsettled.add(&at.record);
             }
@@ -71,6 +75,7 @@ impl Queues {
         Ok(Self {
             store,
             fleet,
+            news,
             instructor,
             clock,
             ids: Ids::new(),

@@ -71,6 +71,7 @@ impl Queues {
                     return Err(changed_meanwhile(&name));
                 }
                 self.fleet.queue_gone(&at.record);
+                self.news.gone(at.record.queue);
                 None
             }
             QueueStage::Creating | QueueStage::Configuring | QueueStage::Active => {
@@ -94,7 +95,10 @@ impl Queues {
         record: QueueRecord,
     ) -> Result<Option<At<QueueRecord>>, Problem> {
         match self.store.commit(transaction).await {
-            Ok(revision) => Ok(Some(At { record, revision })),
+            Ok(revision) => {
+                self.news.changed(&record);
+                Ok(Some(At { record, revision }))
+            }
             Err(CommitError::Conflict { .. }) => Ok(None),
             Err(CommitError::Store(error)) => Err(store_problem(&error)),
         }

@@ -6,6 +6,7 @@
 mod cluster;
 mod counter;
 mod deleted;
+mod event;
 mod host;
 mod queue;
 
@@ -16,6 +17,7 @@ use shoal_types::Revision;
 pub(crate) use cluster::{ChangeRecord, ClusterRecord, ClusterStage, Step};
 pub(crate) use counter::Counter;
 pub(crate) use deleted::DeletedRecord;
+pub(crate) use event::EventRecord;
 pub(crate) use host::HostRecord;
 pub(crate) use queue::{PartitionRecord, QueueRecord, QueueStage};
 
