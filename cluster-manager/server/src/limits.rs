@@ -47,6 +47,20 @@ pub const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
 /// How many of them at once.
 pub const SETTLE_CONCURRENCY: usize = 64;
 
+/// Moves, splits and merges under way: what a plan may have in flight, draining ones included.
+pub const MOVES_MAX: usize = shoal_planner::limits::IN_FLIGHT_MAX;
+/// For a cluster to carry out one step of a move, before it is said what it waits for and tried again.
+pub const MOVE_STEP_TIMEOUT: Duration = Duration::from_secs(2);
+/// A move whose successors cannot be created for so long is undone: longer than a view change or the
+/// restart of a host takes.
+pub const MOVE_PATIENCE: Duration = Duration::from_secs(30);
+/// A queue of which a move was undone is left alone for so long: what was in the way hardly goes sooner.
+pub const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// Between attempts at a step of a move; doubles up to [`MOVE_PAUSE_MAX`].
+pub const MOVE_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest of these pauses: so often a thousand draining partitions are asked whether they are empty.
+pub const MOVE_PAUSE_MAX: Duration = Duration::from_secs(2);
+
 /// For one host's answer to an instruction: several times what a replicated command takes when a host
 /// has just failed.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -133,6 +133,7 @@ async fn set_up(
         Arc::clone(&store),
         Arc::clone(&fleet),
         Arc::clone(&news),
+        Arc::clone(&events),
         instructor,
         clock.clone(),
     )
@@ -178,6 +179,7 @@ async fn set_up(
         news,
         events: Arc::clone(&events),
         orders: orders.clone(),
+        queues: Arc::clone(&queues),
         explained: Arc::clone(&explained),
         clock,
         rules: planner_rules,
@@ -186,6 +188,7 @@ async fn set_up(
     spawn_formation(tasks, formation);
     spawn_membership(tasks, membership);
     spawn_settling(tasks, &queues);
+    spawn_moving(tasks, &queues);
     spawn_rounds(tasks, rounds);
     spawn_measuring(tasks, &fleet);
     Ok(Api {
@@ -232,6 +235,16 @@ fn spawn_membership(tasks: &Tasks, membership: Membership) {
         tokio::select! {
             ended = membership.run() => ended,
             () = shutdown.triggered() => Ok(()),
+        }
+    });
+}
+
+fn spawn_moving(tasks: &Tasks, queues: &Arc<Queues>) {
+    let (queues, shutdown) = (Arc::clone(queues), tasks.shutdown().clone());
+    tasks.spawn("moving", TaskKind::Essential, async move {
+        tokio::select! {
+            () = queues.carry_on_moves() => unreachable!("it loops"),
+            () = shutdown.triggered() => Ok::<(), Infallible>(()),
         }
     });
 }

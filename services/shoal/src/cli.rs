@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// List, form and change the clusters
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// List the moves, splits and merges of queues that are under way
+    #[command(subcommand)]
+    Move(MoveCommand),
     /// Look into the data folder of a host that does not run: is everything there and sound?
     Doctor(crate::doctor::DoctorArgs),
     /// Send and receive under a load in which every message is accounted for
@@ -334,6 +337,12 @@ pub(crate) struct AckArgs {
     /// Receipts of received messages
     #[arg(required = true)]
     pub(crate) receipts: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MoveCommand {
+    /// List what is under way, how far it is and what it waits for
+    List(OperatorArgs),
 }
 
 #[derive(Subcommand)]

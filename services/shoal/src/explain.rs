@@ -1,7 +1,8 @@
 //! What the manager plans and did, for people.
 
 use shoal_api::plan::{
-    ClusterHeat, EVENTS_PATH, Event, EventPage, EventQuery, PLAN_PATH, PlanInfo, PlannedAction,
+    ClusterHeat, EVENTS_PATH, Event, EventPage, EventQuery, MOVES_PATH, MoveInfo, PLAN_PATH,
+    PlanInfo, PlannedAction,
 };
 use shoal_types::{ClusterId, Ts};
 
@@ -45,6 +46,38 @@ pub(crate) async fn events(operator: OperatorArgs, asked: EventQuery) -> anyhow:
         let rows = page.events.iter().map(event_row);
         table(["NUMBER", "WHEN", "WHAT", ""], rows)
     })
+}
+
+/// `shoal move list`
+pub(crate) async fn moves(operator: OperatorArgs) -> anyhow::Result<()> {
+    let output = operator.output;
+    let moves: Vec<MoveInfo> = Manager::new(operator)?.get(MOVES_PATH).await?;
+    print(output, &moves, |moves| {
+        if moves.is_empty() {
+            return "nothing is under way\n".to_owned();
+        }
+        let rows = moves.iter().map(move_row);
+        table(
+            ["QUEUE", "WHAT", "FROM", "TO", "STAGE", "FOR", "WAITS FOR"],
+            rows,
+        )
+    })
+}
+
+fn move_row(info: &MoveInfo) -> [String; 7] {
+    let all = |clusters: &[ClusterId]| {
+        let clusters: Vec<String> = clusters.iter().map(ClusterId::to_string).collect();
+        clusters.join(" ")
+    };
+    [
+        info.queue.to_string(),
+        info.kind.clone(),
+        all(&info.from),
+        all(&info.to),
+        info.stage.clone(),
+        format!("{} s", info.under_way_s),
+        info.progress.clone(),
+    ]
 }
 
 fn event_row(event: &Event) -> [String; 4] {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /v1/plan` | 200 [`PlanInfo`] |
 //! | `GET /v1/events?after&limit` ([`EventQuery`]) | 200 [`EventPage`] |
+//! | `GET /v1/moves` | 200 `[`[`MoveInfo`]`]` |
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{ClusterId, PartitionId, QueueName, Ts};
@@ -14,6 +15,9 @@ use crate::text;
 pub const PLAN_PATH: &str = "/v1/plan";
 /// What was decided and what came of it.
 pub const EVENTS_PATH: &str = "/v1/events";
+
+/// Moves, splits and merges that are under way.
+pub const MOVES_PATH: &str = "/v1/moves";
 
 /// Events of one page.
 pub const EVENTS_PAGE_MAX: u64 = 1_000;
@@ -120,6 +124,40 @@ pub struct CapacityInfo {
     pub clusters: usize,
     /// Dead members that they would replace.
     pub replacements: usize,
+}
+
+/// A move, split or merge that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveInfo {
+    /// The first partition that it opens: names the move.
+    #[serde(with = "text")]
+    pub id: PartitionId,
+    /// The queue.
+    pub queue: QueueName,
+    /// `move`, `split` or `merge`.
+    pub kind: String,
+    /// `creating`, `sealing`, `opening`, `draining` or `undoing`.
+    pub stage: String,
+    /// Partitions that are followed and not empty yet.
+    #[serde(with = "text::list")]
+    pub seals: Vec<PartitionId>,
+    /// Partitions that follow.
+    #[serde(with = "text::list")]
+    pub opens: Vec<PartitionId>,
+    /// Where those are that are followed.
+    #[serde(with = "text::list")]
+    pub from: Vec<ClusterId>,
+    /// Where those are that follow.
+    #[serde(with = "text::list")]
+    pub to: Vec<ClusterId>,
+    /// What and why, in words.
+    pub text: String,
+    /// What it waits for; empty if its step was just begun.
+    pub progress: String,
+    /// When it was decided, by the manager's clock: microseconds since 1970.
+    pub begun_at: Ts,
+    /// Seconds since then.
+    pub under_way_s: u64,
 }
 
 /// Which events to give.

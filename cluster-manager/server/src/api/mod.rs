@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use http::{Method, StatusCode};
 use shoal_api::Problem;
 use shoal_api::manager::{CLUSTERS_PATH, FEED_PATH, HEARTBEAT_PATH, HOSTS_PATH, QUEUES_PATH};
-use shoal_api::plan::{EVENTS_PATH, PLAN_PATH};
+use shoal_api::plan::{EVENTS_PATH, MOVES_PATH, PLAN_PATH};
 use shoal_runtime::http::HeadRefusal;
 use shoal_types::ErrorCode;
 
@@ -60,6 +60,7 @@ pub(crate) fn router(api: Api) -> Router {
         )
         .route(PLAN_PATH, get(plan::plan))
         .route(EVENTS_PATH, get(plan::events))
+        .route(MOVES_PATH, get(plan::moves))
         .route(QUEUES_PATH, get(queues::list))
         .route(&format!("{QUEUES_PATH}/{{queue}}"), one_queue)
         .route(FEED_PATH, get(feed::page))

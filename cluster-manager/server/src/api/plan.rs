@@ -1,4 +1,4 @@
-//! `/v1/plan` and `/v1/events`.
+//! `/v1/plan`, `/v1/events` and `/v1/moves`.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -20,6 +20,13 @@ pub(super) async fn events(State(api): State<Api>, uri: Uri) -> Response {
     answer("list_events", async {
         let asked: EventQuery = parameters(&uri)?;
         Ok(json(StatusCode::OK, &api.events.page(asked).await?))
+    })
+    .await
+}
+
+pub(super) async fn moves(State(api): State<Api>) -> Response {
+    answer("list_moves", async {
+        Ok(json(StatusCode::OK, &api.queues.moves()))
     })
     .await
 }

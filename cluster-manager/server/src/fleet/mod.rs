@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shoal_planner::{HostFacts, NoCapacity, Placement, place};
 use shoal_runtime::clock::SystemClock;
-use shoal_types::{ClusterId, ClusterSpec, HostId, HostStatus, Micros, QueueName, Ts};
+use shoal_types::{
+    ClusterId, ClusterMember, ClusterSpec, HostId, HostStatus, Micros, QueueName, Ts,
+};
 use tokio::sync::watch;
 
 use crate::keys;
@@ -216,7 +218,7 @@ impl Fleet {
         let Some(cluster) = state.clusters.get(&cluster) else {
             return Vec::new();
         };
-        let target = |member: &shoal_types::ClusterMember| {
+        let target = |member: &ClusterMember| {
             let host = state.hosts.get(&member.host);
             Target {
                 host: member.host,
@@ -294,15 +296,35 @@ impl Fleet {
 
     /// A queue that was found in the store.
     pub(crate) fn queue_found(&self, queue: &QueueRecord) {
-        self.state().count_queue(queue.partition.cluster, 1);
+        self.count(queue, 1);
     }
 
     /// A queue that is gone from the store.
     pub(crate) fn queue_gone(&self, queue: &QueueRecord) {
-        self.state().count_queue(queue.partition.cluster, -1);
+        self.count(queue, -1);
     }
 
-    /// Queues of all clusters.
+    /// A queue has other partitions than before.
+    pub(crate) fn partitions_changed(&self, before: &QueueRecord, after: &QueueRecord) {
+        self.count(after, 1);
+        self.count(before, -1);
+    }
+
+    fn count(&self, queue: &QueueRecord, change: i64) {
+        let mut state = self.state();
+        queue
+            .clusters()
+            .for_each(|cluster| state.count_queue(cluster, change));
+    }
+
+    /// The hosts of a cluster with their addresses as last heard.
+    pub(crate) fn members(&self, cluster: ClusterId) -> Vec<ClusterMember> {
+        let state = self.state();
+        let cluster = state.clusters.get(&cluster);
+        cluster.map_or_else(Vec::new, |cluster| cluster.at.record.members.clone())
+    }
+
+    /// Partitions of all clusters.
     pub(crate) fn queue_count(&self) -> u64 {
         self.state()
             .clusters

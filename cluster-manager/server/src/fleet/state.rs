@@ -34,7 +34,7 @@ pub(super) struct Host {
 
 pub(super) struct Cluster {
     pub(super) at: At<ClusterRecord>,
-    /// Queues placed there, those being created or deleted included.
+    /// Partitions placed there, in whatever stage.
     pub(super) queues: u64,
     /// How far its change is, for people.
     pub(super) progress: String,

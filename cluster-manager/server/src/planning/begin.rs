@@ -1,17 +1,22 @@
-//! Beginning what was planned, each action by the order that an operator would give.
+//! Beginning what was planned: the fleet's hosts by the orders that an operator would give, queues by moves.
+
+use std::sync::Arc;
 
 use shoal_api::Problem;
 use shoal_api::manager::ChangeRequest;
 use shoal_api::plan::PlannedAction;
-use shoal_planner::{Action, Decided};
-use shoal_types::{ClusterId, QueueId};
+use shoal_planner::{Action, Decided, Heat};
+use shoal_types::{ClusterId, Epoch, PartitionId, QueueId};
 
 use super::queues::Names;
 use crate::orders::Orders;
+use crate::queues::{Queues, Wanted};
+use crate::records::MoveKind;
 
 /// Begins actions.
 pub(super) struct Beginner<'a> {
     pub(super) orders: &'a Orders,
+    pub(super) queues: &'a Arc<Queues>,
     pub(super) names: &'a Names,
 }
 
@@ -46,9 +51,11 @@ impl Beginner<'_> {
                 said(self.orders.retire(*cluster, &reason).await, "it is retired")
             }
             Action::Move { .. } | Action::Split { .. } | Action::Merge { .. } => {
-                Err("queues cannot be moved yet".to_owned())
+                self.begin_move(action, &reason).await
             }
-            Action::Forward { .. } => Err("messages cannot be sent on yet".to_owned()),
+            Action::Forward { .. } => Err(
+                "messages are not sent on: they stay until they are consumed or expire".to_owned(),
+            ),
         };
         PlannedAction {
             action: action.to_string(),
@@ -59,6 +66,93 @@ impl Beginner<'_> {
             outcome: begun.unwrap_or_else(|why| why),
         }
     }
+}
+
+impl Beginner<'_> {
+    async fn begin_move(&self, action: &Action, reason: &str) -> Begun {
+        let Some(wanted) = wanted(action, reason) else {
+            return Err("this is no move".to_owned());
+        };
+        let Some(name) = self.names.get(&wanted.queue) else {
+            return Err("the queue is gone".to_owned());
+        };
+        said(
+            self.queues.begin_move(name, wanted).await,
+            "it is being carried out",
+        )
+    }
+}
+
+/// What of an action about a queue is to be carried out.
+fn wanted(action: &Action, reason: &str) -> Option<Wanted> {
+    struct About<'a> {
+        queue: &'a QueueId,
+        partition: &'a PartitionId,
+        epoch: &'a Epoch,
+        carries: &'a Heat,
+    }
+    let (kind, about, with, to) = match action {
+        Action::Move {
+            queue,
+            partition,
+            epoch,
+            to,
+            carries,
+            ..
+        } => {
+            let about = About {
+                queue,
+                partition,
+                epoch,
+                carries,
+            };
+            (MoveKind::Move, about, None, vec![*to])
+        }
+        Action::Split {
+            queue,
+            partition,
+            epoch,
+            to,
+            carries,
+            ..
+        } => {
+            let about = About {
+                queue,
+                partition,
+                epoch,
+                carries,
+            };
+            (MoveKind::Split, about, None, to.clone())
+        }
+        Action::Merge {
+            queue,
+            partition,
+            epoch,
+            with,
+            to,
+            carries,
+            ..
+        } => {
+            let about = About {
+                queue,
+                partition,
+                epoch,
+                carries,
+            };
+            (MoveKind::Merge, about, Some(*with), vec![*to])
+        }
+        _ => return None,
+    };
+    Some(Wanted {
+        kind,
+        queue: *about.queue,
+        epoch: *about.epoch,
+        partition: *about.partition,
+        with,
+        to,
+        carries: about.carries.as_millionths(),
+        text: format!("{action}: {reason}"),
+    })
 }
 
 fn said<T>(ordered: Result<T, Problem>, what: &str) -> Begun {

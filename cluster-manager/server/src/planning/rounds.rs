@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_api::plan::PlanInfo;
-use shoal_planner::facts::Facts;
 use shoal_planner::{Plan, Rules, plan};
 use shoal_runtime::clock::SystemClock;
-use shoal_types::Ts;
 use tokio::time::MissedTickBehavior;
 
 use super::begin::Beginner;
 use super::explain::{Explained, explain};
-use super::queues::{Names, QueueNews};
+use super::queues::{Known, QueueNews};
 use super::told::Told;
 use crate::events::EventLog;
 use crate::fleet::Fleet;
 use crate::metric_names;
 use crate::orders::Orders;
+use crate::queues::Queues;
 use crate::store::StoreError;
 
 /// Plans and carries out.
@@ -26,20 +25,12 @@ pub(crate) struct Rounds {
     pub(crate) news: Arc<QueueNews>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) orders: Orders,
+    pub(crate) queues: Arc<Queues>,
     pub(crate) explained: Arc<Explained>,
     pub(crate) clock: SystemClock,
     pub(crate) rules: Rules,
     /// Between two rounds, and how long a window is.
     pub(crate) interval: Duration,
-}
-
-/// What is kept from round to round.
-#[derive(Default)]
-struct Known {
-    facts: Facts,
-    names: Names,
-    /// When the window began that the next round ends.
-    window_began: Ts,
 }
 
 impl Rounds {
@@ -52,10 +43,7 @@ impl Rounds {
         // A window that is short would be a guess.
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         again.tick().await;
-        let mut known = Known {
-            window_began: self.clock.now().wall,
-            ..Known::default()
-        };
+        let mut known = Known::since(self.clock.now().wall);
         let mut told = Told::new(Arc::clone(&self.events));
         loop {
             again.tick().await;
@@ -64,10 +52,15 @@ impl Rounds {
             let Planned { plan, mut info } = planned;
             let beginner = Beginner {
                 orders: &self.orders,
+                queues: &self.queues,
                 names: &known.names,
             };
             for decided in &plan.actions {
-                info.actions.push(beginner.begin(decided).await);
+                let action = beginner.begin(decided).await;
+                if action.begun {
+                    known.facts.begun(&decided.reason, self.clock.now().wall);
+                }
+                info.actions.push(action);
             }
             told.tell(&info).await?;
             measure(&info);
@@ -79,7 +72,7 @@ impl Rounds {
     async fn look_and_plan(&self, mut known: Known) -> (Known, Planned) {
         let now = self.clock.now().wall;
         // Queues first: what hosts report of a partition is looked up among them.
-        self.news.tell(&mut known.facts, &mut known.names);
+        self.news.tell(&mut known, now);
         self.fleet.tell(&mut known.facts, known.window_began);
         known.window_began = now;
         let rules = self.rules.clone();

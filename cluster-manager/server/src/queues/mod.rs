@@ -8,6 +8,7 @@
 mod change;
 mod create;
 mod delete;
+mod moving;
 mod name_locks;
 mod settle;
 mod unsettled;
@@ -15,12 +16,14 @@ mod unsettled;
 use std::sync::Arc;
 
 use shoal_api::Problem;
+use shoal_api::plan::MoveInfo;
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{ErrorCode, QueueName, QueueRoute};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::events::EventLog;
 use crate::executor::Instructor;
 use crate::fleet::Fleet;
 use crate::ids::Ids;
@@ -28,8 +31,10 @@ use crate::keys;
 use crate::limits::{OPERATION_PATIENCE, OPERATIONS_MAX};
 use crate::planning::QueueNews;
 use crate::problem::{queue_not_found, store_problem};
-use crate::records::{self, At, QueueRecord, QueueStage};
+use crate::records::{self, At, MoveRecord, QueueRecord, QueueStage};
 use crate::store::{MetadataStore, StoreError};
+use moving::Table;
+pub(crate) use moving::Wanted;
 use name_locks::NameLocks;
 use unsettled::Unsettled;
 
@@ -38,11 +43,13 @@ pub(crate) struct Queues {
     store: Arc<dyn MetadataStore>,
     fleet: Arc<Fleet>,
     news: Arc<QueueNews>,
+    events: Arc<EventLog>,
     instructor: Instructor,
     clock: SystemClock,
     ids: Ids,
     locks: NameLocks,
     unsettled: Unsettled,
+    moves: Table,
     places: Arc<Semaphore>,
     operations: TaskTracker,
 }
@@ -60,6 +67,7 @@ impl Queues {
         store: Arc<dyn MetadataStore>,
         fleet: Arc<Fleet>,
         news: Arc<QueueNews>,
+        events: Arc<EventLog>,
         instructor: Instructor,
         clock: SystemClock,
     ) -> Result<Self, StoreError> {
@@ -72,15 +80,23 @@ impl Queues {
             }
         })
         .await?;
+        let moves = Table::new();
+        records::read_all::<MoveRecord>(&*store, keys::MOVES, |at| {
+            news.move_changed(&at.record);
+            moves.put(at);
+        })
+        .await?;
         Ok(Self {
             store,
             fleet,
             news,
+            events,
             instructor,
             clock,
             ids: Ids::new(),
             locks: NameLocks::default(),
             unsettled,
+            moves,
             places: Arc::new(Semaphore::new(OPERATIONS_MAX)),
             operations: TaskTracker::new(),
         })
@@ -121,6 +137,11 @@ impl Queues {
                 .map(At::<QueueRecord>::route)
                 .collect(),
         })
+    }
+
+    /// Moves that are under way.
+    pub(crate) fn moves(&self) -> Vec<MoveInfo> {
+        self.moves.infos(&self.clock)
     }
 
     /// Waits for the operations under way, each of which ends within [`OPERATION_PATIENCE`].

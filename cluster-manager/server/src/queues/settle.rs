@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use futures_util::stream;
 use shoal_api::Problem;
 use shoal_runtime::telemetry::RateLimit;
@@ -38,19 +39,21 @@ impl Queues {
         Ok(Some(at))
     }
 
-    /// Has the cluster carry out what the record says, and writes that it did. Gives the record as it is
+    /// Has the clusters carry out what the record says, and writes that it did. Gives the record as it is
     /// then, or `None` if there is none any more.
     pub(super) async fn settle(
         &self,
         at: At<QueueRecord>,
         until: Instant,
     ) -> Result<Option<At<QueueRecord>>, Problem> {
-        let Some(instruction) = at.instruction() else {
+        if at.record.stage == QueueStage::Active {
             return Ok(Some(at));
-        };
-        let cluster = at.record.partition.cluster;
-        match self.instructor.execute(cluster, instruction, until).await {
-            Ok(()) => self.settled(at).await,
+        }
+        let instructions = at.instructions().into_iter();
+        let executed = instructions
+            .map(|(cluster, instruction)| self.instructor.execute(cluster, instruction, until));
+        match try_join_all(executed).await {
+            Ok(_) => self.settled(at).await,
             Err(failed) => Err(not_settled(&at.record, failed)),
         }
     }
