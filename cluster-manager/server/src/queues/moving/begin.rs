@@ -10,10 +10,9 @@ use shoal_types::{ClusterId, Epoch, ErrorCode, GroupRange, PartitionId, QueueId,
 use crate::events::News;
 use crate::problem::{queue_not_found, store_problem};
 use crate::queues::Queues;
-use crate::queues::settle::changed_meanwhile;
 use crate::records::{
-    At, MoveKind, MoveRecord, MoveStage, PartitionRecord, PartitionStage, QueueRecord, QueueStage,
-    Record,
+    At, ClusterRecord, ClusterStage, MoveKind, MoveRecord, MoveStage, PartitionRecord,
+    PartitionStage, QueueRecord, QueueStage, Record,
 };
 use crate::store::{CommitError, Transaction};
 
@@ -65,13 +64,7 @@ impl Queues {
         let at = at.filter(|at| at.record.queue == wanted.queue);
         let before = at.ok_or_else(|| queue_not_found(name))?;
         let places = places(&before.record, &wanted).map_err(refused)?;
-        if let Some(cluster) = places
-            .iter()
-            .map(|place| place.0)
-            .find(|cluster| !self.fleet.is_serving(*cluster))
-        {
-            return Err(refused(format!("{cluster} does not serve at the moment")));
-        }
+        let targets = self.targets(&wanted.to).map_err(refused)?;
         let mut opens = Vec::with_capacity(places.len());
         for (above, (cluster, groups)) in (1..).zip(places) {
             let partition = self.ids.partition(&*self.store).await;
@@ -85,16 +78,34 @@ impl Queues {
             });
         }
         let (record, moving) = begun(&before.record, &wanted, opens, now);
-        self.write_begun(&before, record, moving).await
+        self.write_begun(&before, &targets, record, moving).await
+    }
+
+    /// The records of the clusters that are given something. They must take queues, and still do when the
+    /// move is written: one that is drained meanwhile might be retired.
+    fn targets(&self, to: &[ClusterId]) -> Result<Vec<At<ClusterRecord>>, String> {
+        let target = |cluster: &ClusterId| {
+            let at = self.fleet.cluster(*cluster);
+            at.filter(|at| at.record.stage == ClusterStage::Formed)
+                .filter(|_| self.fleet.is_serving(*cluster))
+                .ok_or_else(|| format!("{cluster} takes no queues at the moment"))
+        };
+        to.iter().map(target).collect()
     }
 
     async fn write_begun(
         &self,
         before: &At<QueueRecord>,
+        targets: &[At<ClusterRecord>],
         record: QueueRecord,
         moving: MoveRecord,
     ) -> Result<(), Problem> {
-        let transaction = Transaction::new()
+        let as_known = |all: Transaction, target: &At<ClusterRecord>| {
+            all.expect(target.record.key(), Some(target.revision))
+        };
+        let transaction = targets
+            .iter()
+            .fold(Transaction::new(), as_known)
             .expect(record.key(), Some(before.revision))
             .put(record.key(), record.encode())
             .expect(moving.key(), None)
@@ -114,7 +125,10 @@ impl Queues {
                 });
                 Ok(())
             }
-            Err(CommitError::Conflict { .. }) => Err(changed_meanwhile(&record.name)),
+            Err(CommitError::Conflict { key }) => {
+                let why = format!("{key} was changed meanwhile");
+                Err(Problem::new(ErrorCode::Busy, why))
+            }
             Err(CommitError::Store(error)) => Err(store_problem(&error)),
         }
     }
