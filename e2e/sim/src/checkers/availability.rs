@@ -3,8 +3,9 @@
 //! For each message of a standard queue: the stretches of time in which it was surely accepted, not
 //! delayed, in nobody's hands and not gone. A receive that lies in such a stretch from its beginning
 //! to its end and gave fewer messages than it was asked for should have given it. Stretches in which a
-//! receive that nobody heard of may hold the message do not count. (Groups of FIFO queues are judged
-//! by the drain: see liveness and C1.)
+//! receive that nobody heard of may hold the message do not count. A receive ends before the first
+//! message that does not fit into what one answer may carry, so whatever lies behind such a message does
+//! not count either. (Groups of FIFO queues are judged by the drain: see liveness and C1.)
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ struct Ready {
     from: SimTime,
     until: SimTime,
     sequence: Sequence,
+    /// Of the largest message up to this one.
     bytes: usize,
 }
 
@@ -30,16 +32,18 @@ type Stretch = (SimTime, SimTime);
 pub(super) fn check(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     let skew = evidence.skew_bound;
     let mut ready: BTreeMap<PartitionId, Vec<Ready>> = BTreeMap::new();
+    let mut largest: BTreeMap<PartitionId, usize> = BTreeMap::new();
     for ((partition, sequence), story) in &facts.stories {
+        let sent = story.sent.first();
+        let size = sent.map_or(0, |at| facts.sent[*at].item.size as usize);
+        let largest = largest.entry(*partition).or_default();
+        *largest = size.max(*largest);
+        let bytes = *largest;
         let queue = facts.partitions.get(partition);
         let Some(queue) = queue.filter(|queue| !queue.fifo()) else {
             continue;
         };
         let stretches = stretches(facts, *partition, queue, story, skew);
-        let bytes = story
-            .sent
-            .first()
-            .map_or(0, |at| facts.sent[*at].body.len());
         let stretches = stretches.into_iter().map(|(from, until)| Ready {
             from,
             until,
@@ -189,7 +193,10 @@ fn later(than: SimTime, micros: Micros) -> SimTime {
 
 #[cfg(test)]
 mod tests {
+    use shoal_types::SendItem;
+
     use super::Checker::C10;
+    use super::{RECEIVE_BYTES_MAX, SendResult, Sequence};
     use crate::checkers::tale::Tale;
 
     #[test]
@@ -199,6 +206,28 @@ mod tests {
         tale.sent(10..20, "b", 2);
         tale.received(30..40, &[("a", 1, 1)]);
         tale.pleases(C10);
+    }
+
+    #[test]
+    fn what_lies_behind_a_message_that_does_not_fit_need_not_be_given() {
+        // Seed 304261: forty-nine messages of 4.1 MB together, and the next one had 260 KB.
+        let large = |bytes: usize| SendItem {
+            size: bytes as u32,
+            ..Tale::item("large")
+        };
+        let given = [("a", Tale::delivery("a", 1, 1))];
+        let some_of = |bytes: usize| {
+            let mut tale = Tale::new();
+            tale.sent(10..20, "a", 1);
+            let accepted = SendResult::Accepted(Sequence(2));
+            tale.sends(10..20, "large", large(bytes), Some(accepted));
+            tale.sent(10..20, "b", 3);
+            let told = Tale::received_told(&given);
+            tale.call(30..40, Tale::receive(5), Vec::new(), Some(told));
+            tale
+        };
+        some_of(RECEIVE_BYTES_MAX).pleases(C10);
+        some_of(RECEIVE_BYTES_MAX - 1).alarms(C10, &["call 4", "message 2"]);
     }
 
     #[test]

@@ -29,6 +29,7 @@ impl World {
             (troubles.fail_write, troubles.fail_sync, troubles.fail_reads) = (false, false, 0);
             troubles.room_to_copy = None;
             drop(troubles);
+            self.hasten_jobs(id);
             self.thaw(id);
             if self.hosts[&id].damaged {
                 self.stop_damaged(id);

@@ -134,13 +134,15 @@ impl Rig {
             }
             Effect::PushView(..) => {}
             Effect::Checkpoint(pending) => {
-                if slot.checkpoints_without_room > 0 {
+                let fills = slot.checkpoints_without_room > 0;
+                if fills {
                     slot.disk.set_capacity(Some(0));
                 }
                 let done = pending.write(&running.checkpoints).unwrap();
-                slot.disk.set_capacity(None);
-                if matches!(done, CheckpointDone::NoSpace(_)) {
-                    slot.checkpoints_without_room -= 1;
+                if fills {
+                    slot.disk.set_capacity(None);
+                    let found_none = matches!(done, CheckpointDone::NoSpace(_));
+                    slot.checkpoints_without_room -= u32::from(found_none);
                 }
                 running.core.on_checkpoint(done);
             }
