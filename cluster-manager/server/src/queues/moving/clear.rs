@@ -113,8 +113,7 @@ impl Queues {
         if known.messages > 0 {
             return Err(format!("{partition} holds {} messages", known.messages));
         }
-        let queue = self.read(&at.record.name).await;
-        let queue = queue.map_err(|problem| problem.detail.to_string())?;
+        let queue = self.queue_of(at).await?;
         // A successor that was itself followed and emptied meanwhile needs to hear nothing any more.
         let is_there = |opened: &&PartitionRecord| {
             let queue = queue.as_ref();

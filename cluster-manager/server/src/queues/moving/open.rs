@@ -17,11 +17,8 @@ impl Queues {
     /// Has the successors created, closed. Nothing is sealed before all of them exist; if one cannot be
     /// created, the others are deleted again.
     pub(super) async fn create_successors(&self, at: &At<MoveRecord>) -> Tried {
-        let queue = self.read(&at.record.name).await;
-        let queue = queue.map_err(|problem| problem.detail.to_string())?;
-        let Some(queue) = queue.filter(|queue| queue.record.queue == at.record.queue) else {
-            // Writing finds that the queue is gone.
-            return self.write_step(at, |_, _, _| (), None).await;
+        let Some(queue) = self.queue_of(at).await? else {
+            return Err(format!("{} is being deleted", at.record.name));
         };
         let settings = |epoch| queue.record.settings.partition(epoch);
         let created = at

@@ -68,12 +68,26 @@ impl Queues {
     }
 
     async fn step(&self, at: &At<MoveRecord>) -> Tried {
+        let follows = at.record.stage != MoveStage::Undoing && !at.record.seals.is_empty();
+        if follows && self.queue_of(at).await?.is_none() {
+            return self.write_step(at, |_, _, _| (), None).await;
+        }
         match at.record.stage {
             MoveStage::Creating => self.create_successors(at).await,
             MoveStage::Sealing => self.seal(at).await,
             MoveStage::Opening => self.open(at).await,
             MoveStage::Draining | MoveStage::Undoing => self.clear(at).await,
         }
+    }
+
+    /// The queue that is moved, unless it is deleted: then its clusters know nothing of its partitions.
+    pub(super) async fn queue_of(
+        &self,
+        at: &At<MoveRecord>,
+    ) -> Result<Option<At<QueueRecord>>, String> {
+        let read = self.read(&at.record.name).await;
+        let queue = read.map_err(|problem| problem.detail.to_string())?;
+        Ok(queue.filter(|queue| queue.is_moved_by(at)))
     }
 
     /// Writes what comes next, into the move's record and the queue's, together with the event that tells
@@ -106,9 +120,7 @@ impl Queues {
         let now = self.clock.now().wall;
         let mut after = at.record.clone();
         let queue = self.read(name).await?;
-        let queue = queue.filter(|queue| {
-            queue.record.queue == after.queue && queue.record.stage != QueueStage::Deleting
-        });
+        let queue = queue.filter(|queue| queue.is_moved_by(at));
         let mut queue_after = queue.as_ref().map(|queue| queue.record.clone());
         let mut transaction = Transaction::new().expect(after.key(), Some(at.revision));
         match (&queue, &mut queue_after) {
@@ -171,5 +183,12 @@ impl Queues {
     pub(super) fn partitions_changed(&self, before: &QueueRecord, after: &QueueRecord) {
         self.fleet.partitions_changed(before, after);
         self.news.changed(after);
+    }
+}
+
+impl At<QueueRecord> {
+    /// True if the move is about this life of the queue's name, and it is not ending.
+    fn is_moved_by(&self, at: &At<MoveRecord>) -> bool {
+        self.record.queue == at.record.queue && self.record.stage != QueueStage::Deleting
     }
 }
