@@ -144,7 +144,9 @@ impl EventLog {
             return Err(Problem::invalid("limit", why));
         }
         let complete = self.complete();
-        let after = asked.after.unwrap_or(complete.saturating_sub(limit));
+        let after = asked
+            .after
+            .unwrap_or_else(|| complete.saturating_sub(limit));
         let read = self.read(after, limit as usize).await;
         let mut events = read.map_err(|error| store_problem(&error))?;
         events.retain(|event| event.number <= complete);

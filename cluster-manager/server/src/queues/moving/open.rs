@@ -141,10 +141,9 @@ impl Queues {
             .opens
             .iter()
             .map(|opened| self.show(opened, &seals));
-        for waits in try_join_all(shown).await? {
-            if let Some(why) = waits {
-                return Ok(Step::Waits(why));
-            }
+        let waits = try_join_all(shown).await?;
+        if let Some(why) = waits.into_iter().flatten().next() {
+            return Ok(Step::Waits(why));
         }
         let kind = at.record.kind;
         let opened = |moving: &mut MoveRecord, queue: &mut QueueRecord, now| {
