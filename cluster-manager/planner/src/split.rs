@@ -4,8 +4,8 @@ use shoal_types::{ClusterId, PartitionId};
 
 use crate::facts::{Queue, Splitting};
 use crate::limits::{
-    PARTITIONS_MAX, SPLIT_AT_ONCE, SPLIT_COOL_DOWN, SPLIT_SHARE_PERCENT, SPLIT_TO, WORTH_BALANCING,
-    WORTH_SPLITTING,
+    MERGE_BELOW, PARTITIONS_MAX, SPLIT_AT_ONCE, SPLIT_COOL_DOWN, SPLIT_SHARE_PERCENT, SPLIT_TO,
+    WORTH_BALANCING, WORTH_SPLITTING,
 };
 use crate::round::{Candidate, Receiver, Round};
 use crate::{Action, Heat, Reading, Reason};
@@ -44,7 +44,9 @@ pub(crate) fn split_for_balance(
     let mean = round.mean;
     let large = candidates
         .iter()
-        .take_while(|candidate| candidate.carries.times(WORTH_SPLITTING, 1) >= mean);
+        .take_while(|candidate| candidate.carries.times(WORTH_SPLITTING, 1) >= mean)
+        // With one partition more, the queue would be cold: the split would be taken back.
+        .filter(|candidate| candidate.brings > MERGE_BELOW);
     let worth = |split: &Split| split.relieves.times(WORTH_BALANCING, 1) >= mean;
     let mut splits = large.filter_map(|candidate| Split::of(round, reading, candidate));
     let Some(split) = splits.find(worth) else {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use shoal_api::Problem;
 use shoal_runtime::clock::SystemClock;
-use shoal_types::{Applied, ErrorCode, PartitionRoute, PartitionState, QueueName, QueueRoute};
+use shoal_types::{Applied, ErrorCode, QueueName, QueueRoute};
 
 use crate::FrontendConfig;
 use crate::admission::Admission;
-use crate::dispatch::{Deadline, Dispatcher};
+use crate::dispatch::{Deadline, Dispatcher, Pause};
 use crate::manager_client::ManagerClient;
+use crate::openings::Openings;
+use crate::partitions::is_not_there;
+use crate::rest::Turns;
 use crate::routes::Routes;
 
 /// The parts of a running frontend.
@@ -18,6 +21,8 @@ pub(crate) struct App {
     pub(crate) manager: ManagerClient,
     pub(crate) routes: Arc<Routes>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) openings: Openings,
+    pub(crate) turns: Turns,
 }
 
 impl App {
@@ -32,45 +37,74 @@ impl App {
             manager,
             routes,
             dispatcher,
+            openings: Openings::default(),
+            turns: Turns::default(),
         }))
     }
 }
 
 /// Something that is done with a queue, wherever it is.
-pub(crate) trait QueueOperation: Sync {
+pub(crate) trait QueueOperation: Send {
     /// What comes of it.
     type Done: Send;
 
-    /// Does it, with the queue at this place. May be called again with a newer route if the queue
-    /// turned out not to be there, and nothing was applied.
+    /// Does it, with the queue at this place. Called again with a newer route if a part of the queue
+    /// turned out not to be there, and nothing was applied of what was to be done there: what was done
+    /// elsewhere already, it must remember.
     fn run(
-        &self,
+        &mut self,
         app: &App,
         route: &QueueRoute,
     ) -> impl Future<Output = Result<Self::Done, Problem>> + Send;
+
+    /// There is no newer route: what comes of it with this problem and what was done until then.
+    fn fail(&mut self, problem: Problem) -> Result<Self::Done, Problem> {
+        Err(problem)
+    }
 }
 
 impl App {
     /// Does something with a queue. If its cluster says that the queue is not there (any more), the
-    /// manager is asked, and if it knows better, it is done again with the newer route.
+    /// manager is asked, and it is done again with the newer route, or, if there is none yet, with the
+    /// same one after a pause.
     pub(crate) async fn on_queue<T: QueueOperation>(
         &self,
         name: &QueueName,
         deadline: Deadline,
-        operation: &T,
+        operation: &mut T,
     ) -> Result<T::Done, Problem> {
         let mut route = self.find(name, deadline).await?;
+        let mut pause = Pause::default();
         loop {
             let problem = match operation.run(self, &route).await {
-                Err(problem) if is_about_the_route(&problem) => problem,
+                Err(problem) if is_not_there(&problem) => problem,
                 done => return done,
             };
-            // Each turn has a newer route, so this ends.
-            route = match deadline.bound(self.routes.newer(&route)).await {
-                Ok(Some(newer)) => newer,
-                Err(gone) if gone.code == ErrorCode::QueueNotFound => return Err(gone),
-                Ok(None) | Err(_) => return Err(problem),
+            route = match self.newer(route, problem, &mut pause, deadline).await {
+                Ok(newer) => newer,
+                Err(problem) => return operation.fail(problem),
             };
+        }
+    }
+
+    /// What to go on with after a cluster said that it does not have what this route says it has.
+    async fn newer(
+        &self,
+        stale: Arc<QueueRoute>,
+        told: Problem,
+        pause: &mut Pause,
+        deadline: Deadline,
+    ) -> Result<Arc<QueueRoute>, Problem> {
+        if let Some(known) = self.routes.news(&stale) {
+            return Ok(known);
+        }
+        match deadline.bound(self.routes.newer(&stale)).await {
+            Ok(Some(newer)) => Ok(newer),
+            // The cluster lags behind a creation, or the manager behind a deletion.
+            Ok(None) if pause.wait(deadline).await => Ok(stale),
+            Ok(None) => Err(told),
+            Err(gone) if gone.code == ErrorCode::QueueNotFound => Err(gone),
+            Err(unknown) => Err(lost(&stale, &unknown)),
         }
     }
 
@@ -83,42 +117,12 @@ impl App {
         let found = deadline.bound(self.routes.queue(name)).await;
         found.map_err(|problem| problem.applied(Applied::No))
     }
-
-    /// Where new messages go: the newest partition that takes them.
-    pub(crate) fn partition_for_sends(route: &QueueRoute) -> Result<PartitionRoute, Problem> {
-        route
-            .partitions
-            .iter()
-            .rev()
-            .copied()
-            .find(is_active)
-            .ok_or_else(|| not_there_yet(route))
-    }
-
-    /// Where messages come from: the oldest partition.
-    pub(crate) fn partition_for_receives(route: &QueueRoute) -> Result<PartitionRoute, Problem> {
-        route
-            .partitions
-            .iter()
-            .copied()
-            .find(is_active)
-            .ok_or_else(|| not_there_yet(route))
-    }
 }
 
-fn is_active(place: &PartitionRoute) -> bool {
-    place.state == PartitionState::Active
-}
-
-fn is_about_the_route(problem: &Problem) -> bool {
-    let elsewhere = matches!(
-        problem.code,
-        ErrorCode::QueueNotFound | ErrorCode::StaleRoute
+fn lost(stale: &QueueRoute, unknown: &Problem) -> Problem {
+    let detail = format!(
+        "{} is not where it was, and the manager does not say where it is: {}",
+        stale.name, unknown.detail
     );
-    elsewhere && problem.applied == Applied::No
-}
-
-fn not_there_yet(route: &QueueRoute) -> Problem {
-    let detail = format!("{} is being created or deleted at the moment", route.name);
-    Problem::new(ErrorCode::NotReady, detail)
+    Problem::new(ErrorCode::StaleRoute, detail)
 }

@@ -53,6 +53,23 @@ pub const RETRY_BURST: usize = 2 * (IN_FLIGHT_MAX + LONG_POLLS_MAX);
 /// Attempts beyond the first that each hundred requests earn.
 pub const RETRY_SHARE_PERCENT: usize = 20;
 
+/// Of a queue with several partitions: how long a receive waits at one of them before it looks at the
+/// others again. A message whose lease runs out comes back within a second, wherever it is.
+pub const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// For the answer of a partition that is one of several: longer than a host is waited for before another
+/// one is asked, so that a lost host is no reason to pass a partition over, and short enough that a
+/// lost cluster does not hold up what the others have.
+pub const LOOK_WITHIN: Duration = Duration::from_secs(1);
+/// Receives with an attempt key of which the partition that served them is remembered, about 100 bytes
+/// each. Beyond it the oldest are forgotten before their time: what the key promises is a convenience.
+pub const ATTEMPTS_REMEMBERED_MAX: usize = 20_000;
+
+/// Seals remembered until the manager's word takes their place; the largest has 40 KB. A queue whose
+/// seal is not remembered costs each of its sends another round trip.
+pub const SEALS_MAX: usize = 1_000;
+/// Clusters of which only seals have told.
+pub const CLUSTERS_LEARNT_MAX: usize = 1_000;
+
 /// Queues known at once: a million as the design wants, twice; about 600 bytes each.
 pub const QUEUES_MAX: usize = 2_000_000;
 /// Names remembered as missing.

@@ -129,6 +129,27 @@ async fn hosts_that_were_not_ready_are_asked_again_while_another_one_is_silent()
     );
 }
 
+/// A host fell silent, another one was asked, and the moment after that the first one's connection broke: a
+/// third was asked although the second had just begun.
+#[tokio::test]
+async fn while_one_attempt_does_well_the_failure_of_another_starts_no_more() {
+    let system = system().await;
+    let before = system.cluster.asked().len();
+    let asked = || system.cluster.asked().len() - before;
+    system.hosts.iter().for_each(|host| host.set(Mode::Silent));
+    let sending = system.send("orders", json!({ "body": "x" }));
+    let failing = async {
+        eventually("two hosts have it", async || asked() == 2).await;
+        system.hosts.iter().for_each(|host| host.set(Mode::Answer));
+        let (silent, _) = system.cluster.asked()[before];
+        system.host(silent.0).kill();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(asked(), 2, "the second is not silent yet");
+    };
+    let (sent, ()) = tokio::join!(sending, failing);
+    sent.expect(201);
+}
+
 #[tokio::test]
 async fn a_new_view_moves_what_waits_at_hosts_outside_of_it_at_once() {
     let system = system().await;

@@ -187,3 +187,21 @@ proptest! {
         prop_assert_eq!(plan, fleet.plan());
     }
 }
+
+#[test]
+fn what_was_split_to_balance_a_fleet_is_not_merged_again() {
+    // Found by the property above: a queue with three partitions of 0.03 was split once more, its four
+    // were too many for its load, two of them were merged, and so on.
+    let mut fleet = Fleet::of(8);
+    for (queue, percent) in [(1, 150), (2, 1), (3, 9)] {
+        fleet.queue_that(queue, 1, percent, false, Splitting::ByMessage);
+    }
+    let mut planned = Vec::new();
+    for _ in 0..60 {
+        let plan = fleet.settled_plan();
+        planned.push(plan.actions.len());
+        fleet.carry_out(&plan);
+        fleet.pass(400);
+    }
+    assert!(planned.ends_with(&[0; 40]), "{planned:?}");
+}

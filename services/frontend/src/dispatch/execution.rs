@@ -1,13 +1,11 @@
 //! One request on its way through the hosts of its cluster, until one of them answers for good or the
 //! deadline is there.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use metrics::counter;
 use rand::RngExt;
 use shoal_runtime::clock::SystemClock;
@@ -16,6 +14,7 @@ use shoal_types::{Applied, ErrorCode, HostId, HostReply, HostRequest, Outcome, R
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::attempts::Attempts;
 use super::choice::choose;
 use super::cluster::{Cluster, HostLink};
 use super::retry_budget::RetryBudget;
@@ -30,6 +29,16 @@ pub(super) struct Patience {
     pub(super) hedge_after: Duration,
     /// Attempts that lost are left to end by themselves instead of being cancelled.
     pub(super) losers_finish: bool,
+    /// What attempts are given after the whole has ended without an answer goes back to its partition.
+    pub(super) gives_back: bool,
+}
+
+/// How it ended, if not in a failure.
+pub(super) enum End {
+    /// A host answered.
+    Answered(Answer<HostReply>),
+    /// It was called off. Attempts may have taken effect; what they were given goes back.
+    CalledOff,
 }
 
 /// No answer.
@@ -40,19 +49,17 @@ pub(super) struct Failure {
     pub(super) clock: Option<Ts>,
 }
 
-type Attempt = BoxFuture<'static, (Arc<HostLink>, Result<Response, CallError>)>;
-
 /// See the module.
 pub(super) struct Execution<'a> {
-    cluster: &'a Cluster,
+    cluster: &'a Arc<Cluster>,
+    shared: &'a Arc<Dispatcher>,
     budget: &'a RetryBudget,
     clock: &'a SystemClock,
     request: Arc<HostRequest>,
     bodies: Vec<Bytes>,
     patience: Patience,
     deadline: Instant,
-    running: FuturesUnordered<Attempt>,
-    running_at: Vec<Arc<HostLink>>,
+    running: Attempts,
     /// When another host is asked if nothing happens before: the one that runs is silent, or the pause
     /// between rounds is over.
     next_at: Instant,
@@ -69,8 +76,8 @@ pub(super) struct Execution<'a> {
 
 impl<'a> Execution<'a> {
     pub(super) fn new(
-        cluster: &'a Cluster,
-        shared: &'a Dispatcher,
+        cluster: &'a Arc<Cluster>,
+        shared: &'a Arc<Dispatcher>,
         request: HostRequest,
         bodies: Vec<Bytes>,
         patience: Patience,
@@ -78,14 +85,14 @@ impl<'a> Execution<'a> {
     ) -> Self {
         Self {
             cluster,
+            shared,
             budget: &shared.budget,
             clock: &shared.clock,
             request: Arc::new(request),
             bodies,
             patience,
             deadline,
-            running: FuturesUnordered::new(),
-            running_at: Vec::new(),
+            running: Attempts::default(),
             next_at: deadline,
             tried: Vec::new(),
             attempts: 0,
@@ -97,8 +104,25 @@ impl<'a> Execution<'a> {
     }
 
     /// Runs to the answer. Dropped before that, it cancels all attempts.
-    pub(super) async fn run(mut self) -> Result<Answer<HostReply>, Failure> {
+    pub(super) async fn run(self) -> Result<Answer<HostReply>, Failure> {
+        match self.run_until(std::future::pending()).await? {
+            End::Answered(answer) => Ok(answer),
+            End::CalledOff => unreachable!("nobody calls it off"),
+        }
+    }
+
+    /// As [`Execution::run`], unless `called_off` completes first. An answer that is there by then counts.
+    pub(super) async fn run_unless(
+        mut self,
+        called_off: impl Future<Output = ()>,
+    ) -> Result<End, Failure> {
+        self.running = Attempts::that_may_be_called_off();
+        self.run_until(called_off).await
+    }
+
+    async fn run_until(mut self, called_off: impl Future<Output = ()>) -> Result<End, Failure> {
         self.budget.earn();
+        let mut called_off = pin!(called_off);
         let mut views = self.cluster.views();
         match self.choose() {
             Some(link) => self.start(link),
@@ -108,24 +132,35 @@ impl<'a> Execution<'a> {
             tokio::select! {
                 biased;
                 Some((link, result)) = self.running.next() => {
-                    self.running_at.retain(|running| running.host != link.host);
                     if let Some(ended) = self.judge(&link, result) {
                         if ended.is_ok() {
                             self.leave_losers();
                         }
-                        return ended;
+                        return ended.map(End::Answered);
                     }
-                    self.go_on("refused");
+                    if let Some(patient_until) = self.running.patient_until(self.cluster) {
+                        // Another attempt does well: as long, this one needs no successor.
+                        self.next_at = patient_until;
+                    } else if self.is_elsewhere() {
+                        return Err(self.failure());
+                    } else {
+                        self.go_on("refused");
+                    }
+                }
+                () = &mut called_off => {
+                    self.running.call_off();
+                    self.leave_without_winner();
+                    return Ok(End::CalledOff);
                 }
                 Ok(()) = views.changed() => {
-                    if self.running_at.iter().all(|link| !self.cluster.is_active(link.host)) {
-                        self.tried = self.running_hosts();
+                    if !self.running.any_active(self.cluster) {
+                        self.tried = self.running.hosts();
                         self.go_on("new view");
                     }
                 }
                 () = tokio::time::sleep_until(self.next_at) => {
-                    self.running_at.iter().for_each(|link| link.failed());
-                    self.go_on(if self.running_at.is_empty() { "refused" } else { "silent" });
+                    self.running.failed();
+                    self.go_on(if self.running.is_empty() { "refused" } else { "silent" });
                 }
             }
             let late = Instant::now() >= self.deadline;
@@ -134,6 +169,16 @@ impl<'a> Execution<'a> {
                 return Err(self.give_up());
             }
         }
+    }
+
+    /// Whether every host of this round has been asked and what is sought is not in this cluster, as far
+    /// as the last of them knows. Asking again would not find it sooner than asking where it is.
+    fn is_elsewhere(&self) -> bool {
+        let stale = |refusal: &Refusal| refusal.code == ErrorCode::StaleRoute;
+        self.running.is_empty()
+            && !self.in_doubt
+            && self.refusal.as_ref().is_some_and(stale)
+            && self.choose().is_none()
     }
 
     /// Asks another host at once, or all of them again after a pause.
@@ -145,15 +190,11 @@ impl<'a> Execution<'a> {
 
     /// In a moment every host may be asked again, except where an attempt still runs.
     fn new_round(&mut self) {
-        self.tried = self.running_hosts();
+        self.tried = self.running.hosts();
         // Half to all of it, so that those who were refused together do not come back together.
         let pause = self.pause.mul_f64(rand::rng().random_range(0.5..1.0));
         self.pause = (self.pause * 2).min(ROUND_PAUSE_MAX);
         self.next_at = (Instant::now() + pause).min(self.deadline);
-    }
-
-    fn running_hosts(&self) -> Vec<HostId> {
-        self.running_at.iter().map(|link| link.host).collect()
     }
 
     /// Asks a host that was not asked in this round. False if there is none, or no time or allowance
@@ -185,7 +226,6 @@ impl<'a> Execution<'a> {
     fn start(&mut self, link: Arc<HostLink>) {
         self.attempts += 1;
         self.tried.push(link.host);
-        self.running_at.push(Arc::clone(&link));
         let now = Instant::now();
         self.next_at = (now + self.patience.hedge_after).min(self.deadline);
         let mut time = self.deadline.saturating_duration_since(now);
@@ -194,10 +234,8 @@ impl<'a> Execution<'a> {
             time += LOSER_GRACE;
         }
         let (request, bodies) = (Arc::clone(&self.request), self.bodies.clone());
-        self.running.push(Box::pin(async move {
-            let result = link.client.call(&request, &bodies, time).await;
-            (link, result)
-        }));
+        self.running
+            .start(link, request, bodies, time, self.next_at);
     }
 
     /// What an attempt's end means: the end of all, or that another host is to be asked.
@@ -261,7 +299,7 @@ impl<'a> Execution<'a> {
                 ),
                 None,
             );
-            self.leave_losers();
+            self.leave_without_winner();
         }
         self.failure()
     }
@@ -288,12 +326,21 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// What still runs is dropped, and so cancelled, or goes on without us. How many do is bounded by
-    /// the retry budget.
+    /// What still runs is dropped, and so cancelled, or goes on without us.
     fn leave_losers(&mut self) {
-        let mut running = std::mem::take(&mut self.running);
-        if self.patience.losers_finish && !running.is_empty() {
-            tokio::spawn(async move { while running.next().await.is_some() {} });
+        let running = std::mem::take(&mut self.running);
+        if self.patience.losers_finish {
+            running.leave();
+        }
+    }
+
+    /// The same when there is no winner.
+    fn leave_without_winner(&mut self) {
+        if self.patience.gives_back {
+            let running = std::mem::take(&mut self.running);
+            running.give_back(self.shared, self.cluster.id);
+        } else {
+            self.leave_losers();
         }
     }
 }

@@ -1,18 +1,20 @@
 //! From a command to an answer: any host of the queue's cluster, another one if that does not answer,
 //! always under the same request id, so that nothing is done twice.
 
+mod attempts;
 mod choice;
 mod cluster;
 mod cluster_clock;
+mod deadline;
 mod execution;
 mod retry_budget;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shoal_api::Problem;
 use shoal_runtime::clock::SystemClock;
 use shoal_transport::{Identity, Role};
 use shoal_types::{
@@ -20,12 +22,15 @@ use shoal_types::{
     Push, Query, QueryReply, Refusal, Request, RequestId, Ts,
 };
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::limits;
 use crate::routes::Routes;
 
+pub(crate) use deadline::{Deadline, Pause};
+
 use cluster::Cluster;
-use execution::{Execution, Failure, Patience};
+use execution::{End, Execution, Failure, Patience};
 use retry_budget::RetryBudget;
 
 /// Calls the hosts of all clusters.
@@ -35,29 +40,6 @@ pub(crate) struct Dispatcher {
     identity: Identity,
     clock: SystemClock,
     budget: RetryBudget,
-}
-
-/// How long something may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    /// The answer must be there.
-    pub(crate) at: Instant,
-    /// Of that, how long the host may wait on purpose before it answers.
-    pub(crate) wait: Duration,
-}
-
-impl Deadline {
-    /// Runs something that must not take longer. Past the deadline it is dropped.
-    pub(crate) async fn bound<T>(
-        self,
-        work: impl Future<Output = Result<T, Problem>>,
-    ) -> Result<T, Problem> {
-        let ended = tokio::time::timeout_at(self.at, work).await;
-        ended.unwrap_or_else(|_| {
-            let detail = "the answer did not come within the request's deadline";
-            Err(Problem::new(ErrorCode::DeadlineExceeded, detail).applied(Applied::Unknown))
-        })
-    }
 }
 
 /// What a cluster answered.
@@ -89,50 +71,105 @@ impl Dispatcher {
         self: &Arc<Self>,
         cluster: ClusterId,
         deadline: Deadline,
-        bodies: Vec<Bytes>,
+        bodies: &[Bytes],
         command: impl Fn(Ts) -> Command,
     ) -> Result<Answer<Outcome>, Refusal> {
         let cluster = self.cluster(cluster, deadline).await?;
         let mut may_stamp_again = true;
         loop {
             let stamp = Stamp::new(cluster.clock.now(self.clock.now()), deadline);
-            let command = command(stamp.now);
-            let hands_out = matches!(command, Command::Receive { .. });
-            let request = Request {
-                id: RequestId(rand::random()),
-                deadline: stamp.deadline,
-                origin: Origin::default(),
-                command,
-            };
-            let request = HostRequest::Execute {
-                cluster: cluster.id,
-                request,
-            };
-            let patience = Patience {
-                hedge_after: deadline.wait + limits::HEDGE_AFTER,
-                // A cancelled receive gives its messages back, also those that another host has
-                // handed to us meanwhile.
-                losers_finish: hands_out,
-            };
-            let run = Execution::new(
-                &cluster,
-                self,
-                request,
-                bodies.clone(),
-                patience,
-                deadline.at,
-            );
+            let run = self.execution(&cluster, &stamp, deadline, bodies, command(stamp.now));
             match run.run().await {
                 Ok(answer) => return outcome(answer),
-                Err(failure)
-                    if may_stamp_again
-                        && stamp.was_wrong(&failure)
-                        && Instant::now() < deadline.at =>
-                {
+                Err(failure) if may_stamp_again && stamp.may_be_tried_anew(&failure, deadline) => {
                     may_stamp_again = false;
                 }
                 Err(failure) => return Err(failure.refusal),
             }
+        }
+    }
+
+    /// Executes a receive that may wait, unless `called_off` completes first: then the answer is `None`,
+    /// and messages that were given to it nevertheless go back.
+    ///
+    /// # Errors
+    /// As [`Dispatcher::execute`].
+    pub(crate) async fn wait(
+        self: &Arc<Self>,
+        cluster: ClusterId,
+        deadline: Deadline,
+        called_off: impl Future<Output = ()>,
+        command: impl Fn(Ts) -> Command,
+    ) -> Result<Option<Answer<Outcome>>, Refusal> {
+        let cluster = self.cluster(cluster, deadline).await?;
+        let mut called_off = pin!(called_off);
+        let mut may_stamp_again = true;
+        loop {
+            let stamp = Stamp::new(cluster.clock.now(self.clock.now()), deadline);
+            let run = self.execution(&cluster, &stamp, deadline, &[], command(stamp.now));
+            match run.run_unless(&mut called_off).await {
+                Ok(End::Answered(answer)) => return outcome(answer).map(Some),
+                Ok(End::CalledOff) => return Ok(None),
+                Err(failure) if may_stamp_again && stamp.may_be_tried_anew(&failure, deadline) => {
+                    may_stamp_again = false;
+                }
+                Err(failure) => return Err(failure.refusal),
+            }
+        }
+    }
+
+    fn execution<'a>(
+        self: &'a Arc<Self>,
+        cluster: &'a Arc<Cluster>,
+        stamp: &Stamp,
+        deadline: Deadline,
+        bodies: &[Bytes],
+        command: Command,
+    ) -> Execution<'a> {
+        let patience = Patience {
+            hedge_after: deadline.wait + limits::HEDGE_AFTER,
+            // A cancelled receive gives its messages back, also those that another host has
+            // handed to us meanwhile.
+            losers_finish: matches!(command, Command::Receive { .. }),
+            // With an attempt key, whoever comes with it again is told of the same leases.
+            gives_back: matches!(
+                command,
+                Command::Receive {
+                    attempt: None,
+                    auto_ack: false,
+                    ..
+                }
+            ),
+        };
+        let request = Request {
+            id: RequestId(rand::random()),
+            deadline: stamp.deadline,
+            origin: Origin::default(),
+            command,
+        };
+        let request = HostRequest::Execute {
+            cluster: cluster.id,
+            request,
+        };
+        Execution::new(
+            cluster,
+            self,
+            request,
+            bodies.to_vec(),
+            patience,
+            deadline.at,
+        )
+    }
+
+    /// Gives messages back, see [`unreceived`]. If that fails, they come back after their leases.
+    async fn give_back(self: &Arc<Self>, cluster: ClusterId, command: Command) {
+        let deadline = Deadline {
+            at: Instant::now() + limits::DEADLINE_DEFAULT,
+            wait: Duration::ZERO,
+        };
+        let given_back = self.execute(cluster, deadline, &[], |_| command.clone());
+        if let Err(refusal) = given_back.await {
+            debug!(%cluster, %refusal, "messages that nobody waited for stay leased");
         }
     }
 
@@ -151,6 +188,7 @@ impl Dispatcher {
         let patience = Patience {
             hedge_after: limits::HEDGE_AFTER,
             losers_finish: false,
+            gives_back: false,
         };
         let run = Execution::new(&cluster, self, request, Vec::new(), patience, deadline.at);
         // Nothing is applied by reading.
@@ -248,6 +286,23 @@ impl Stamp {
         let too_far = self.deadline > clock.after(shoal_types::limits::DEADLINE_AHEAD_MAX);
         failure.refusal.applied == Applied::No && (too_late || too_far)
     }
+
+    fn may_be_tried_anew(&self, failure: &Failure, deadline: Deadline) -> bool {
+        self.was_wrong(failure) && Instant::now() < deadline.at
+    }
+}
+
+/// What gives the messages of a receive's outcome back, as if it had not been, if there are any.
+fn unreceived(outcome: &Outcome) -> Option<Command> {
+    let Outcome::Received(deliveries) = outcome else {
+        return None;
+    };
+    let partition = deliveries.first()?.receipt.partition;
+    let receipts = deliveries.iter().map(|delivery| delivery.receipt).collect();
+    Some(Command::Unreceive {
+        partition,
+        receipts,
+    })
 }
 
 fn outcome(answer: Answer<HostReply>) -> Result<Answer<Outcome>, Refusal> {

@@ -3,7 +3,6 @@
 mod body;
 mod call;
 mod headers;
-mod messages;
 mod openapi;
 mod operation;
 mod path;
@@ -12,6 +11,7 @@ mod purge;
 mod queues;
 mod receipts;
 mod receive;
+mod send;
 mod stored;
 
 use std::sync::Arc;
@@ -28,6 +28,8 @@ use shoal_types::{Applied, ErrorCode, Outcome};
 use crate::app::App;
 use call::Call;
 
+pub(crate) use receive::Turns;
+
 type Shared = State<Arc<App>>;
 
 /// All routes; those of `shoal_api::routes::ROUTES`.
@@ -41,7 +43,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .patch(queues::change)
                 .delete(queues::delete),
         )
-        .route("/v1/queues/{queue}/messages", post(messages::send))
+        .route("/v1/queues/{queue}/messages", post(send::send))
         .route(
             "/v1/queues/{queue}/messages/receive",
             post(receive::receive),
@@ -91,7 +93,7 @@ pub(crate) fn refuse(refusal: &HeadRefusal) -> Response {
 }
 
 /// A host answered something that does not answer what was asked.
-fn unexpected(outcome: &Outcome) -> Problem {
+pub(crate) fn unexpected(outcome: &Outcome) -> Problem {
     let detail = format!("a host gave an answer of another kind: {outcome:?}");
     Problem::new(ErrorCode::Internal, detail).applied(Applied::Unknown)
 }

@@ -14,6 +14,7 @@ use crate::admission::Class;
 use crate::app::{App, QueueOperation};
 use crate::dispatch::Deadline;
 use crate::limits::PEEK_LIMIT_DEFAULT;
+use crate::partitions::{for_receives, in_partition, is_drained};
 
 /// `GET /v1/queues/{queue}/messages/peek`
 pub(super) async fn peek(State(app): Shared, queue: QueuePart, request: Request) -> Response {
@@ -34,7 +35,7 @@ async fn try_peek(
     let limit = asked.limit.map_or(PEEK_LIMIT_DEFAULT, |limit| limit.get()) as usize;
     let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
     let answer = app
-        .on_queue(&name, deadline, &Peek { limit, deadline })
+        .on_queue(&name, deadline, &mut Peek { limit, deadline })
         .await?;
     Ok(json(StatusCode::OK, &answer))
 }
@@ -47,9 +48,10 @@ struct Peek {
 impl QueueOperation for Peek {
     type Done = PeekAnswer;
 
-    async fn run(&self, app: &App, route: &QueueRoute) -> Result<PeekAnswer, Problem> {
+    async fn run(&mut self, app: &App, route: &QueueRoute) -> Result<PeekAnswer, Problem> {
+        let several = for_receives(route).nth(1).is_some();
         let mut messages = Vec::new();
-        for place in &route.partitions {
+        for place in for_receives(route) {
             let room = self.limit - messages.len();
             if room == 0 {
                 break;
@@ -58,10 +60,13 @@ impl QueueOperation for Peek {
                 partition: place.partition,
                 limit: room as u16,
             };
-            let answer = app
-                .dispatcher
-                .query(place.cluster, self.deadline, query)
-                .await?;
+            let answer = app.dispatcher.query(place.cluster, self.deadline, query);
+            let answer = match answer.await.map_err(Problem::from) {
+                Ok(answer) => answer,
+                Err(problem) if is_drained(place, &problem) => continue,
+                Err(problem) if several => return Err(in_partition(place, &problem)),
+                Err(problem) => return Err(problem),
+            };
             let QueryReply::Peeked(peeked) = answer.reply else {
                 continue;
             };

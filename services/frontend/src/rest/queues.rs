@@ -8,7 +8,8 @@ use http::StatusCode;
 use shoal_api::{
     Field, Problem, QueueBody, QueueCounts, QueueInfo, QueueList, QueueListQuery, query,
 };
-use shoal_types::{Applied, QueryReply, QueueName, QueueRoute, Refusal};
+use shoal_types::{Applied, QueryReply, QueueName, QueueRoute};
+use tracing::debug;
 
 use super::call::{Call, json, no_content};
 use super::path::{QueuePart, queue_name};
@@ -17,6 +18,7 @@ use crate::admission::Class;
 use crate::app::App;
 use crate::dispatch::Deadline;
 use crate::limits::{COUNTED_WITHIN, LIST_LIMIT_DEFAULT, SETTINGS_BODY_BYTES_MAX};
+use crate::partitions::{in_partition, is_drained, with_messages};
 
 /// `PUT /v1/queues/{queue}`
 pub(super) async fn create(State(app): Shared, queue: QueuePart, request: Request) -> Response {
@@ -134,8 +136,13 @@ async fn try_show(
         at: deadline.at.min(call.started + COUNTED_WITHIN),
         ..deadline
     };
-    let counts = counts(app, &route, soon).await;
-    let counts = counts.map_or(Field::Null, Field::Value);
+    let counts = match counts(app, &route, soon).await {
+        Ok(counts) => Field::Value(counts),
+        Err(problem) => {
+            debug!(queue = %route.name, %problem, "shown without its counts");
+            Field::Null
+        }
+    };
     Ok(json(
         StatusCode::OK,
         &QueueInfo {
@@ -145,16 +152,19 @@ async fn try_show(
     ))
 }
 
-async fn counts(app: &App, route: &QueueRoute, deadline: Deadline) -> Result<QueueCounts, Refusal> {
+/// The sum over all partitions. One that cannot be asked leaves it unknown: a part would pass for all.
+async fn counts(app: &App, route: &QueueRoute, deadline: Deadline) -> Result<QueueCounts, Problem> {
     let mut sum = QueueCounts::default();
-    for partition in &route.partitions {
+    for place in with_messages(route) {
         let query = shoal_types::Query::Counts {
-            partition: partition.partition,
+            partition: place.partition,
         };
-        let answer = app
-            .dispatcher
-            .query(partition.cluster, deadline, query)
-            .await?;
+        let answer = app.dispatcher.query(place.cluster, deadline, query);
+        let answer = match answer.await.map_err(Problem::from) {
+            Ok(answer) => answer,
+            Err(problem) if is_drained(place, &problem) => continue,
+            Err(problem) => return Err(in_partition(place, &problem)),
+        };
         let QueryReply::Counts(counts) = answer.reply else {
             continue;
         };

@@ -1,9 +1,10 @@
 //! Finishing with messages: acknowledge, extend, release.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures_util::future::join_all;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use shoal_api::receipts::{ReceiptTexts, invalid_receipt, parse};
@@ -12,7 +13,8 @@ use shoal_api::{
     Whole,
 };
 use shoal_types::{
-    Command, LeaseChange, Micros, Outcome, PartitionId, QueueRoute, Receipt, ReceiptResult,
+    Applied, Command, ErrorCode, LeaseChange, Micros, Outcome, PartitionId, PartitionRoute,
+    PartitionState, QueueRoute, Receipt, ReceiptResult,
 };
 
 use super::call::{Call, json};
@@ -22,6 +24,7 @@ use crate::admission::Class;
 use crate::app::{App, QueueOperation};
 use crate::dispatch::Deadline;
 use crate::limits::RECEIPTS_BODY_BYTES_MAX;
+use crate::partitions::{in_partition, is_not_there};
 
 /// What is to be done for each receipt.
 #[derive(Clone, Copy)]
@@ -88,15 +91,16 @@ async fn try_answer<T: DeserializeOwned>(
     let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
     let (wish, texts) = wish(taken.json()?);
     let receipts = parse(&texts)?;
-    let finish = Finish {
+    let mut finish = Finish {
         wish,
+        results: vec![None; receipts.len()],
         receipts,
         deadline,
     };
-    let results = app.on_queue(&name, deadline, &finish).await?;
-    let items = texts.into_vec().into_iter().zip(results);
+    app.on_queue(&name, deadline, &mut finish).await?;
+    let items = texts.into_vec().into_iter().zip(finish.results);
     let receipts: Vec<_> = items
-        .map(|(text, result)| ReceiptItem::new(text, result))
+        .map(|(text, result)| ReceiptItem::new(text, result.expect("every receipt was seen to")))
         .collect();
     if receipts
         .iter()
@@ -118,59 +122,151 @@ struct Finish {
     wish: Wish,
     receipts: Vec<Receipt>,
     deadline: Deadline,
+    /// What became of each receipt so far.
+    results: Vec<Option<ReceiptResult>>,
+}
+
+/// Receipts of one partition.
+struct Part {
+    place: PartitionRoute,
+    /// Which of the request's.
+    indices: Vec<usize>,
 }
 
 impl QueueOperation for Finish {
-    /// In the order of the receipts.
-    type Done = Vec<ReceiptResult>;
+    type Done = ();
 
     /// Sends one command per partition.
-    async fn run(&self, app: &App, route: &QueueRoute) -> Result<Vec<ReceiptResult>, Problem> {
-        let Self {
-            wish,
-            receipts,
-            deadline,
-        } = self;
-        let mut by_partition = BTreeMap::<PartitionId, Vec<usize>>::new();
-        for (index, receipt) in receipts.iter().enumerate() {
-            if !route
-                .partitions
-                .iter()
-                .any(|known| known.partition == receipt.partition)
-            {
-                return Err(invalid_receipt(index, "belongs to another queue"));
+    async fn run(&mut self, app: &App, route: &QueueRoute) -> Result<(), Problem> {
+        let newer = self.newer_if_behind(app, route).await?;
+        let parts = self.divide(newer.as_deref().unwrap_or(route))?;
+        match &*parts {
+            [only] => {
+                let results = self.finish(app, only).await?;
+                self.note(only, results);
+                Ok(())
             }
-            by_partition
-                .entry(receipt.partition)
-                .or_default()
-                .push(index);
+            parts => Box::pin(self.finish_all(app, parts)).await,
         }
-        let mut results = vec![ReceiptResult::Unknown; receipts.len()];
-        for (partition, indices) in by_partition {
-            let place = route
-                .partitions
-                .iter()
-                .find(|known| known.partition == partition);
-            let cluster = place.expect("all were looked up above").cluster;
-            let command = |_| wish.command(partition, indices.iter().map(|index| receipts[*index]));
-            let answer = app
-                .dispatcher
-                .execute(cluster, *deadline, Vec::new(), command)
-                .await?;
-            match answer.reply {
-                Outcome::Receipts(done) if done.len() == indices.len() => {
-                    for (index, result) in indices.iter().zip(done) {
-                        results[*index] = result;
-                    }
+    }
+
+    fn fail(&mut self, problem: Problem) -> Result<(), Problem> {
+        let done = self.results.iter().flatten().count();
+        if done == 0 {
+            return Err(problem);
+        }
+        let all = self.results.len();
+        let detail = format!("{}; {done} of {all} receipts were seen to", problem.detail);
+        Err(Problem::new(problem.code, detail).applied(Applied::Unknown))
+    }
+}
+
+impl Finish {
+    /// The manager's word if a receipt is of a later epoch than is known here: another frontend, which
+    /// knows more, gave it out.
+    async fn newer_if_behind(
+        &self,
+        app: &App,
+        route: &QueueRoute,
+    ) -> Result<Option<Arc<QueueRoute>>, Problem> {
+        let known = route.partitions.iter().map(|place| place.epoch).max();
+        if !self
+            .receipts
+            .iter()
+            .any(|receipt| Some(receipt.sequence.epoch()) > known)
+        {
+            return Ok(None);
+        }
+        let newer = self.deadline.bound(app.routes.newer(route)).await;
+        newer.map_err(|problem| problem.applied(Applied::No))
+    }
+
+    /// What is still to be done, by partition. A message whose partition is gone is gone.
+    fn divide(&mut self, route: &QueueRoute) -> Result<Vec<Part>, Problem> {
+        let newest = route.partitions.iter().map(|place| place.epoch).max();
+        let mut parts = Vec::<Part>::new();
+        for (index, receipt) in self.receipts.iter().enumerate() {
+            if self.results[index].is_some() {
+                continue;
+            }
+            let is_there = |place: &PartitionRoute| place.partition == receipt.partition;
+            if let Some(part) = parts.iter_mut().find(|part| is_there(&part.place)) {
+                part.indices.push(index);
+                continue;
+            }
+            match route.partitions.iter().find(|place| is_there(place)) {
+                Some(place) => parts.push(Part {
+                    place: *place,
+                    indices: vec![index],
+                }),
+                None if Some(receipt.sequence.epoch()) < newest => {
+                    self.results[index] = Some(self.wish.of_what_is_gone());
                 }
-                other => return Err(unexpected(&other)),
+                None => return Err(invalid_receipt(index, "belongs to another queue")),
             }
         }
-        Ok(results)
+        Ok(parts)
+    }
+
+    /// Has a partition see to its receipts: one result for each, in order.
+    async fn finish(&self, app: &App, part: &Part) -> Result<Vec<ReceiptResult>, Problem> {
+        let Part { place, indices } = part;
+        let receipts = || indices.iter().map(|index| self.receipts[*index]);
+        let command = |_| self.wish.command(place.partition, receipts());
+        let done = app
+            .dispatcher
+            .execute(place.cluster, self.deadline, &[], command);
+        match done.await.map(|answer| answer.reply) {
+            Ok(Outcome::Receipts(results)) if results.len() == indices.len() => Ok(results),
+            Ok(other) => Err(unexpected(&other)),
+            // It was drained and deleted a moment ago.
+            Err(refusal)
+                if refusal.code == ErrorCode::QueueNotFound
+                    && refusal.applied == Applied::No
+                    && place.state == PartitionState::Draining =>
+            {
+                Ok(vec![self.wish.of_what_is_gone(); indices.len()])
+            }
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    async fn finish_all(&mut self, app: &App, parts: &[Part]) -> Result<(), Problem> {
+        let all = join_all(parts.iter().map(|part| self.finish(app, part))).await;
+        let mut failed = None::<Problem>;
+        for (part, results) in parts.iter().zip(all) {
+            match results {
+                Ok(results) => self.note(part, results),
+                // What failed for good is told rather than what may be tried again with a newer route.
+                Err(problem) if failed.as_ref().is_none_or(is_not_there) => {
+                    failed = Some(in_partition(&part.place, &problem));
+                }
+                Err(_) => {}
+            }
+        }
+        match failed {
+            Some(problem) if is_not_there(&problem) => Err(problem),
+            Some(problem) => self.fail(problem),
+            None => Ok(()),
+        }
+    }
+
+    fn note(&mut self, part: &Part, results: Vec<ReceiptResult>) {
+        for (index, result) in part.indices.iter().zip(results) {
+            self.results[*index] = Some(result);
+        }
     }
 }
 
 impl Wish {
+    /// What is said of a message that is deleted.
+    fn of_what_is_gone(self) -> ReceiptResult {
+        match self {
+            Self::Acknowledge => ReceiptResult::Done,
+            Self::Extend(_) | Self::Release(_) => ReceiptResult::Gone,
+        }
+    }
+
     fn command(self, partition: PartitionId, receipts: impl Iterator<Item = Receipt>) -> Command {
         match self {
             Self::Acknowledge => Command::Acknowledge {

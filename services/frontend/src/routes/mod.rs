@@ -2,16 +2,20 @@
 
 mod feed;
 mod lookup;
+mod seals;
 mod table;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::gauge;
 use shoal_api::Problem;
-use shoal_types::{ClusterId, ClusterRoute, ErrorCode, QueueName, QueueRoute, Revision};
+use shoal_types::{
+    ClusterId, ClusterRoute, ErrorCode, PartitionId, QueueName, QueueRoute, Revision, Seal,
+};
 use tokio::sync::watch;
 
 use crate::manager_client::ManagerClient;
+use crate::partitions::for_receives;
 use crate::{limits, metric_names};
 
 use lookup::Lookups;
@@ -24,6 +28,8 @@ pub(crate) struct Routes {
     lookups: Lookups,
     /// Grows by one with every page that brought a cluster.
     clusters_changed: watch::Sender<u64>,
+    /// How often a known queue got other partitions.
+    moves: watch::Sender<u64>,
     /// Whether the feed was read to its end once.
     complete: watch::Sender<bool>,
 }
@@ -35,6 +41,7 @@ impl Routes {
             table: RwLock::default(),
             lookups: Lookups::default(),
             clusters_changed: watch::Sender::new(0),
+            moves: watch::Sender::new(0),
             complete: watch::Sender::new(false),
         })
     }
@@ -53,24 +60,53 @@ impl Routes {
     }
 
     /// The queue's route when the cached one turned out to be wrong: the manager's word, or
-    /// `None` if it says nothing newer than `stale`.
+    /// `None` if it says nothing newer than `stale`. However many ask, the manager is asked once.
     pub(crate) async fn newer(
         &self,
         stale: &QueueRoute,
     ) -> Result<Option<Arc<QueueRoute>>, Problem> {
-        let asked = self.manager.queue(&stale.name).await;
-        match asked {
-            Ok(route) => {
-                let is_newer = route.revision > stale.revision;
-                let route = self.insert(route);
-                Ok(is_newer.then_some(route))
-            }
+        let asked = self.lookups.look_up(&stale.name, self.ask(&stale.name));
+        match asked.await {
+            Ok(route) => Ok(is_news(&route, stale).then_some(route)),
             Err(problem) => {
                 if problem.code == ErrorCode::QueueNotFound {
                     self.remove(&stale.name, stale.revision);
                 }
                 Err(problem)
             }
+        }
+    }
+
+    /// The queue's route if something else is known by now than `stale`, without asking anybody.
+    pub(crate) fn news(&self, stale: &QueueRoute) -> Option<Arc<QueueRoute>> {
+        self.known(&stale.name)
+            .filter(|known| is_news(known, stale))
+    }
+
+    /// Takes over a seal that a partition of this route showed, until the manager tells of it. Gives the
+    /// newest route.
+    pub(crate) fn seal(&self, route: &QueueRoute, seal: &Arc<Seal>) -> Arc<QueueRoute> {
+        let completed = self.write(|table| table.seal(route, seal));
+        self.clusters_changed.send_modify(|count| *count += 1);
+        completed
+    }
+
+    /// The seal of a partition of this route, if it was shown here and is still of use.
+    pub(crate) fn seal_of(&self, route: &QueueRoute, partition: PartitionId) -> Option<Arc<Seal>> {
+        self.read(|table| table.seal_of(route.queue, partition).cloned())
+    }
+
+    /// Completes when messages come from other partitions of the queue than of this route.
+    pub(crate) async fn moved(&self, route: &QueueRoute) {
+        let mut moves = self.moves.subscribe();
+        fn ids(route: &QueueRoute) -> impl Iterator<Item = PartitionId> {
+            for_receives(route).map(|place| place.partition)
+        }
+        while self
+            .known(&route.name)
+            .is_none_or(|known| ids(&known).eq(ids(route)))
+        {
+            moves.changed().await.expect("self holds the sender");
         }
     }
 
@@ -154,6 +190,15 @@ impl Routes {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut table);
         gauge!(metric_names::ROUTES).set(table.len() as f64);
+        self.moves.send_if_modified(|moves| {
+            let moved = table.moves() != *moves;
+            *moves = table.moves();
+            moved
+        });
         result
     }
+}
+
+fn is_news(route: &QueueRoute, stale: &QueueRoute) -> bool {
+    route.revision > stale.revision || route.partitions != stale.partitions
 }

@@ -1,4 +1,4 @@
-//! What is known of queues and clusters. No I/O: pages of the feed and answers of the manager in,
+//! What is known of queues and clusters. No I/O: pages of the feed, answers of the manager and seals in,
 //! routes out.
 
 use std::collections::{BTreeMap, HashMap};
@@ -6,9 +6,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use shoal_api::manager::Feed;
-use shoal_types::{ClusterId, ClusterRoute, QueueName, QueueRoute, Revision};
+use shoal_types::{
+    ClusterId, ClusterRoute, PartitionId, QueueId, QueueName, QueueRoute, Revision, Seal, Successor,
+};
 
-use crate::limits::QUEUES_MAX;
+use super::seals::{self, Seals};
+use crate::limits::{CLUSTERS_LEARNT_MAX, QUEUES_MAX};
 
 /// Routes as of a revision, and some newer ones.
 #[derive(Default)]
@@ -16,7 +19,13 @@ pub(super) struct RouteTable {
     queues: BTreeMap<QueueName, Arc<QueueRoute>>,
     clusters: HashMap<ClusterId, Arc<ClusterRoute>>,
     revision: Revision,
+    seals: Seals,
+    /// Grows by one whenever a known queue has other partitions than before.
+    moves: u64,
 }
+
+/// The revision of a cluster's record that only a seal told of: every one of the manager's is newer.
+const LEARNT: Revision = Revision(0);
 
 impl RouteTable {
     /// Up to where the feed was read without a gap.
@@ -26,6 +35,11 @@ impl RouteTable {
 
     pub(super) fn len(&self) -> usize {
         self.queues.len()
+    }
+
+    /// How often a known queue got other partitions.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
     }
 
     pub(super) fn queue(&self, name: &QueueName) -> Option<&Arc<QueueRoute>> {
@@ -65,7 +79,7 @@ impl RouteTable {
                 .get(&name)
                 .is_some_and(|known| known.revision <= page.revision)
             {
-                self.queues.remove(&name);
+                self.forget(&name);
             }
         }
         for route in page.queues {
@@ -88,11 +102,65 @@ impl RouteTable {
         {
             return Arc::clone(known);
         }
+        self.seals.settle(&route);
+        self.put(self.seals.complete(route))
+    }
+
+    fn put(&mut self, route: QueueRoute) -> Arc<QueueRoute> {
         let route = Arc::new(route);
-        if self.queues.len() < QUEUES_MAX || self.queues.contains_key(&route.name) {
+        if let Some(known) = self.queues.get_mut(&route.name) {
+            if known.queue != route.queue {
+                self.seals.forget(known.queue);
+            }
+            self.moves += u64::from(known.partitions != route.partitions);
+            *known = Arc::clone(&route);
+        } else if self.queues.len() < QUEUES_MAX {
             self.queues.insert(route.name.clone(), Arc::clone(&route));
         }
         route
+    }
+
+    /// Takes over a seal that was shown by a partition of this route. Gives the newest route of the
+    /// queue, in which that partition takes no sends any more.
+    pub(super) fn seal(&mut self, route: &QueueRoute, seal: &Arc<Seal>) -> Arc<QueueRoute> {
+        for successor in &seal.successors {
+            self.learn(successor);
+        }
+        let known = self.queues.get(&route.name);
+        let same = |known: &&Arc<QueueRoute>| known.queue == route.queue;
+        let Some(known) = known.filter(same) else {
+            let mut route = route.clone();
+            seals::complete(&mut route, seal);
+            return Arc::new(route);
+        };
+        let mut completed = QueueRoute::clone(known);
+        seals::complete(&mut completed, seal);
+        if completed == **known {
+            return Arc::clone(known);
+        }
+        self.seals.note(route.queue, seal);
+        self.put(completed)
+    }
+
+    /// The seal of a partition, if it was shown here and is still of use.
+    pub(super) fn seal_of(&self, queue: QueueId, partition: PartitionId) -> Option<&Arc<Seal>> {
+        self.seals.find(queue, partition)
+    }
+
+    /// A successor's cluster, where its seal says it is, unless the manager has told of it.
+    fn learn(&mut self, successor: &Successor) {
+        let known = self.clusters.get(&successor.cluster);
+        let learnt = |known: &Arc<ClusterRoute>| known.revision == LEARNT;
+        let room =
+            || self.clusters.values().filter(|known| learnt(known)).count() < CLUSTERS_LEARNT_MAX;
+        if known.map_or_else(room, learnt) {
+            let route = ClusterRoute {
+                cluster: successor.cluster,
+                members: successor.members.clone(),
+                revision: LEARNT,
+            };
+            self.clusters.insert(successor.cluster, Arc::new(route));
+        }
     }
 
     /// The queue is gone, as somebody who knows said of this route.
@@ -102,14 +170,23 @@ impl RouteTable {
             .get(name)
             .is_some_and(|known| known.revision <= up_to)
         {
-            self.queues.remove(name);
+            self.forget(name);
+        }
+    }
+
+    fn forget(&mut self, name: &QueueName) {
+        if let Some(known) = self.queues.remove(name) {
+            self.seals.forget(known.queue);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use shoal_types::{QueueId, QueueSettings, Ts};
+    use shoal_types::{
+        ClusterMember, Epoch, GroupRange, HeldGroups, HostId, PartitionRoute, PartitionState,
+        QueueSettings, Ts,
+    };
 
     use super::*;
 
@@ -158,6 +235,98 @@ mod tests {
         assert!(table.queue(&name("a")).is_some());
         table.remove(&name("a"), Revision(7));
         assert!(table.queue(&name("a")).is_none());
+    }
+
+    /// Of the first partition: the second follows, on a cluster of its own.
+    fn seal(address: &str) -> Arc<Seal> {
+        let member = ClusterMember {
+            host: HostId(1),
+            address: address.to_owned(),
+        };
+        Arc::new(Seal {
+            partition: PartitionId(1),
+            epoch: Epoch(0),
+            successors: vec![Successor {
+                partition: PartitionId(2),
+                epoch: Epoch(1),
+                cluster: ClusterId(2),
+                members: vec![member],
+                groups: GroupRange::ALL,
+            }],
+            keyed_sends: 0,
+            held: HeldGroups::None,
+            revision: Revision(1),
+            sealed_at: Ts(0),
+        })
+    }
+
+    fn route_with_a_partition(revision: u64) -> QueueRoute {
+        QueueRoute {
+            queue: QueueId(1),
+            partitions: vec![PartitionRoute {
+                partition: PartitionId(1),
+                epoch: Epoch(0),
+                cluster: ClusterId(1),
+                state: PartitionState::Active,
+                groups: GroupRange::ALL,
+            }],
+            ..route("a", revision)
+        }
+    }
+
+    #[test]
+    fn a_seal_holds_until_the_manager_knows_of_it_and_each_move_is_counted() {
+        let mut table = RouteTable::default();
+        let known = table.insert(route_with_a_partition(1));
+        let sealed = table.seal(&known, &seal("a:1"));
+        assert_eq!(sealed.partitions.len(), 2);
+        assert_eq!(table.moves(), 1);
+        // Shown to many, and told by a page that is late: it stays as it is.
+        table.seal(&known, &seal("a:1"));
+        table.apply(page(2, vec![route_with_a_partition(2)], &[]));
+        let later = table.queue(&name("a")).unwrap();
+        assert_eq!((&later.partitions, table.moves()), (&sealed.partitions, 1));
+
+        let mut settled = route_with_a_partition(3);
+        settled.partitions = sealed.partitions[1..].to_vec();
+        table.apply(page(3, vec![settled], &[]));
+        assert!(table.seal_of(QueueId(1), PartitionId(1)).is_none());
+        assert_eq!(table.moves(), 2);
+    }
+
+    #[test]
+    fn a_seal_of_a_queue_made_anew_since_changes_nothing_of_the_new_one() {
+        let mut table = RouteTable::default();
+        let old = table.insert(route_with_a_partition(1));
+        table.insert(route("a", 5));
+        let completed = table.seal(&old, &seal("a:1"));
+        assert_eq!(completed.partitions.len(), 2);
+        assert!(table.queue(&name("a")).unwrap().partitions.is_empty());
+    }
+
+    #[test]
+    fn where_a_cluster_is_the_manager_knows_best_and_the_last_seal_else() {
+        let mut table = RouteTable::default();
+        let known = table.insert(route_with_a_partition(1));
+        let address = |table: &RouteTable| {
+            let route = table.cluster(ClusterId(2)).unwrap();
+            route.members.first().map(|member| member.address.clone())
+        };
+        for learnt in ["a:1", "a:2"] {
+            table.seal(&known, &seal(learnt));
+            assert_eq!(address(&table).as_deref(), Some(learnt));
+        }
+        let told = ClusterRoute {
+            cluster: ClusterId(2),
+            members: Vec::new(),
+            revision: Revision(1),
+        };
+        table.apply(Feed {
+            clusters: vec![told],
+            ..page(2, vec![], &[])
+        });
+        table.seal(&known, &seal("a:3"));
+        assert_eq!(address(&table), None);
     }
 
     #[test]

@@ -7,12 +7,15 @@ use bytes::Bytes;
 use shoal_queue::{Effect, Machine};
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{
-    BodyRef, ClusterId, Command, Delivery, ErrorCode, HostId, Incarnation, Origin, Outcome,
-    PartitionId, Position, Query, QueryReply, QueueRoute, Refusal, Request, RequestId, Revision,
-    Ts, ViewNumber,
+    Body, BodyRef, ClusterId, Command, Delivery, ErrorCode, HostId, Incarnation, MessagePayload,
+    Origin, Outcome, PartitionId, Position, Query, QueryReply, QueueRoute, Refusal, Request,
+    RequestId, Revision, SendItem, Succession, Ts, ViewNumber,
 };
 use tokio::sync::oneshot;
 
+use super::succession::Successions;
+
+/// The cluster on which new queues are placed.
 pub const CLUSTER: ClusterId = ClusterId(0xc1);
 
 /// The shared state of the hosts.
@@ -20,6 +23,7 @@ pub const CLUSTER: ClusterId = ClusterId(0xc1);
 pub struct FakeCluster(Arc<Inner>);
 
 struct Inner {
+    id: ClusterId,
     clock: SystemClock,
     clock_ahead: i64,
     state: Mutex<State>,
@@ -28,23 +32,35 @@ struct Inner {
 #[derive(Default)]
 struct State {
     machine: Machine,
+    successions: Successions,
     /// A body's place is its index.
     bodies: Vec<Bytes>,
     /// Answers that come later, by who waits where.
     waiting: HashMap<(RequestId, HostId), oneshot::Sender<Vec<Delivery>>>,
     asked: Vec<(HostId, RequestId)>,
+    commands: Vec<Command>,
+    queries: usize,
     damage_bodies: bool,
 }
 
 impl FakeCluster {
     /// With a clock that differs from this machine's by so many microseconds.
     pub fn new(clock_ahead: i64) -> Self {
+        Self::with_id(CLUSTER, clock_ahead)
+    }
+
+    pub fn with_id(id: ClusterId, clock_ahead: i64) -> Self {
         let inner = Inner {
+            id,
             clock: SystemClock::new(),
             clock_ahead,
             state: Mutex::default(),
         };
         Self(Arc::new(inner))
+    }
+
+    pub fn id(&self) -> ClusterId {
+        self.0.id
     }
 
     /// Cluster time.
@@ -68,13 +84,34 @@ impl FakeCluster {
         self.state().waiting.len()
     }
 
-    pub fn note_asked(&self, host: HostId, request: RequestId) {
-        self.state().asked.push((host, request));
+    /// How many commands that fit were asked for, answered or not.
+    pub fn count_asked(&self, fits: impl Fn(&Command) -> bool) -> usize {
+        let state = self.state();
+        state
+            .commands
+            .iter()
+            .filter(|command| fits(command))
+            .count()
+    }
+
+    /// How often its state was read.
+    pub fn queries(&self) -> usize {
+        self.state().queries
+    }
+
+    pub fn note_asked(&self, host: HostId, request: &Request) {
+        let mut state = self.state();
+        state.asked.push((host, request.id));
+        state.commands.push(request.command.clone());
     }
 
     /// What the manager does for a new or changed queue.
     pub fn create_partition(&self, route: &QueueRoute) {
-        for place in &route.partitions {
+        let here = route
+            .partitions
+            .iter()
+            .filter(|place| place.cluster == self.id());
+        for place in here {
             let settings = route.settings.partition(place.epoch);
             let (partition, revision) = (place.partition, route.revision);
             let exists = self.state().machine.counts(partition).is_some();
@@ -101,21 +138,52 @@ impl FakeCluster {
         });
     }
 
+    /// Sends a message as another frontend would.
+    pub fn send_directly(&self, partition: PartitionId, body: &str) {
+        let payload = MessagePayload {
+            body: Body::Text(Bytes::copy_from_slice(body.as_bytes())),
+            ..Default::default()
+        };
+        let stored = payload.encode();
+        let item = SendItem {
+            size: stored.len() as u32,
+            crc: crc32c::crc32c(&stored),
+            delay: None,
+            ttl: None,
+            group: None,
+            deduplication: None,
+        };
+        let request = Request {
+            id: RequestId(rand::random()),
+            deadline: Ts(self.now().0 + 1_000_000),
+            origin: Origin::default(),
+            command: Command::Send {
+                partition,
+                items: vec![item],
+            },
+        };
+        let sent = self.execute(HostId(0), request, &[stored]);
+        assert!(matches!(sent, Ok(Executed::Now(Outcome::Sent(_)))));
+    }
+
     /// Does what is due.
     pub fn tick(&self) {
         self.own(Command::Tick);
     }
 
-    fn own(&self, command: Command) {
-        let id = RequestId(0);
+    /// Executes a command of the manager's or of a host's own.
+    pub fn own(&self, command: Command) -> Outcome {
         let request = Request {
-            id,
+            id: RequestId(0),
             deadline: Ts::MAX,
             origin: Origin::default(),
             command,
         };
-        let outcome = self.execute(HostId(0), request, &[]);
-        assert_eq!(outcome.err(), None);
+        match self.execute(HostId(0), request, &[]) {
+            Ok(Executed::Now(outcome)) => outcome,
+            Ok(Executed::Later(_)) => unreachable!("only receives wait"),
+            Err(refusal) => panic!("{refusal}"),
+        }
     }
 
     /// Executes a request as a host would: the outcome, or where the answer to a wait will come.
@@ -132,6 +200,9 @@ impl FakeCluster {
             host,
             incarnation: Incarnation(1),
         };
+        if let Some(outcome) = state.successions.answer(&mut request, now) {
+            return Ok(Executed::Now(outcome));
+        }
         state.machine.admit(&request, now)?;
         let executed = state.machine.executed();
         let at = Position {
@@ -150,6 +221,7 @@ impl FakeCluster {
             .collect();
         state.bodies.extend_from_slice(bodies);
         let outcome = state.machine.apply(&request, &places, &mut effects);
+        state.successions.note(&request, &outcome);
         let executed = match outcome {
             Outcome::Waiting => {
                 let (sender, receiver) = oneshot::channel();
@@ -189,7 +261,8 @@ impl FakeCluster {
 
     pub fn query(&self, query: Query) -> Result<(QueryReply, Vec<Bytes>), Refusal> {
         let stale = || Refusal::not_applied(ErrorCode::StaleRoute, "no such partition");
-        let state = self.state();
+        let mut state = self.state();
+        state.queries += 1;
         match query {
             Query::Counts { partition } => {
                 let counts = state.machine.counts(partition).ok_or_else(stale)?;
@@ -205,7 +278,10 @@ impl FakeCluster {
                 Ok((QueryReply::Peeked(peeked), bodies))
             }
             Query::Succession { partition } => {
-                let succession = state.machine.succession(partition).ok_or_else(stale)?;
+                let counts = state.machine.counts(partition).ok_or_else(stale)?;
+                let messages = counts.ready + counts.in_flight + counts.delayed;
+                let stage = state.successions.stage(partition);
+                let succession = Succession { stage, messages };
                 Ok((QueryReply::Succession(succession), Vec::new()))
             }
         }

@@ -14,7 +14,7 @@ use shoal_types::{
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use super::cluster::{CLUSTER, Executed, FakeCluster};
+use super::cluster::{Executed, FakeCluster};
 
 /// How a host treats commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl FakeHost {
         let life = self.life.lock().unwrap();
         let pusher = &life.as_ref().expect("it lives").pusher;
         pusher.push_all(&Push::View {
-            cluster: CLUSTER,
+            cluster: self.cluster.id(),
             view,
         });
     }
@@ -110,13 +110,13 @@ impl Life {
             cluster: cluster.clone(),
             mode: mode.subscribe(),
         });
-        let ticking = cluster.clone();
+        let (ticking, id_of_cluster) = (cluster.clone(), cluster.id());
         runtime.spawn(async move {
             let listener = bind(address).await;
             let (peers, _nobody) = mpsc::channel::<PeerEvent>(1);
             told.send((listener.address(), listener.pusher())).unwrap();
             let me = Identity::host(id, Incarnation(1), listener.address().to_string());
-            me.set_cluster(CLUSTER);
+            me.set_cluster(id_of_cluster);
             _ = listener.serve(me, service, peers, Shutdown::new()).await;
         });
         runtime.spawn(async move {
@@ -174,7 +174,7 @@ impl Service {
     ) -> Result<(HostReply, Vec<Bytes>), Refusal> {
         let mode = *self.mode.borrow();
         if let HostRequest::Execute { request, .. } = &request {
-            self.cluster.note_asked(self.id, request.id);
+            self.cluster.note_asked(self.id, request);
         }
         match mode {
             Mode::Answer | Mode::ExecuteSilently => {}

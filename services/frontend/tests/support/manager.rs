@@ -1,8 +1,8 @@
-//! A manager that keeps its queues in memory and places them all on the one cluster.
+//! A manager that keeps its queues in memory and places them all on its first cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
@@ -36,6 +36,7 @@ pub struct FakeManager {
 struct Store(Arc<Inner>);
 
 struct Inner {
+    /// Its first cluster.
     cluster: FakeCluster,
     members: Vec<ClusterMember>,
     records: Mutex<Records>,
@@ -44,12 +45,22 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct Records {
-    queues: BTreeMap<QueueName, QueueRoute>,
+pub(super) struct Records {
+    /// The other clusters with their records.
+    pub(super) others: Vec<(FakeCluster, ClusterRoute)>,
+    pub(super) queues: BTreeMap<QueueName, QueueRoute>,
     deleted: BTreeMap<QueueName, Revision>,
     /// Queues whose creation the feed keeps to itself.
     hidden: BTreeSet<QueueName>,
     lookups: usize,
+}
+
+pub fn members(hosts: &[FakeHost]) -> Vec<ClusterMember> {
+    let member = |host: &FakeHost| ClusterMember {
+        host: host.id,
+        address: host.address.to_string(),
+    };
+    hosts.iter().map(member).collect()
 }
 
 pub fn runtime() -> Runtime {
@@ -61,14 +72,10 @@ pub fn runtime() -> Runtime {
 }
 
 impl FakeManager {
-    pub fn start(cluster: &FakeCluster, hosts: &[FakeHost]) -> Self {
-        let member = |host: &FakeHost| ClusterMember {
-            host: host.id,
-            address: host.address.to_string(),
-        };
+    pub fn start(cluster: &FakeCluster, members: Vec<ClusterMember>) -> Self {
         let store = Store(Arc::new(Inner {
             cluster: cluster.clone(),
-            members: hosts.iter().map(member).collect(),
+            members,
             records: Mutex::default(),
             revision: watch::Sender::new(1),
             frozen: watch::Sender::new(false),
@@ -138,6 +145,29 @@ impl FakeManager {
             .insert(queue.clone());
         self.store.delete(&queue).unwrap();
         self.create(name, false);
+    }
+}
+
+impl FakeManager {
+    pub(super) fn records(&self) -> MutexGuard<'_, Records> {
+        self.store.0.records.lock().unwrap()
+    }
+
+    pub(super) fn next_revision(&self) -> Revision {
+        self.store.next_revision()
+    }
+
+    /// What [`FakeManager::next_revision`] will be.
+    pub(super) fn next_revision_after(&self) -> Revision {
+        Revision(*self.store.0.revision.borrow() + 1)
+    }
+
+    pub(super) fn first_cluster(&self) -> FakeCluster {
+        self.store.0.cluster.clone()
+    }
+
+    pub(super) fn first_members(&self) -> Vec<ClusterMember> {
+        self.store.0.members.clone()
     }
 }
 
@@ -305,19 +335,20 @@ async fn feed(State(store): State<Store>, Query(asked): Query<FeedQuery>) -> Jso
     let queues = queues.filter(|route| route.revision > asked.since && shown(&route.name));
     let deleted = records.deleted.iter();
     let deleted = deleted.filter(|(name, revision)| **revision > asked.since && shown(name));
-    let cluster = ClusterRoute {
+    let first = ClusterRoute {
         cluster: CLUSTER,
         members: store.0.members.clone(),
         revision: Revision(1),
     };
+    let others = records.others.iter().map(|(_, route)| route.clone());
+    let clusters = std::iter::once(first).chain(others);
     Json(Feed {
         revision: Revision(*store.0.revision.borrow()),
         more: false,
         queues: queues.cloned().collect(),
         deleted: deleted.map(|(name, _)| name.clone()).collect(),
-        clusters: Some(cluster)
-            .filter(|_| asked.since < Revision(1))
-            .into_iter()
+        clusters: clusters
+            .filter(|route| route.revision > asked.since)
             .collect(),
     })
 }

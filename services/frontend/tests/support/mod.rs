@@ -12,6 +12,8 @@
 mod cluster;
 mod hosts;
 mod manager;
+mod moves;
+mod succession;
 
 use std::time::Duration;
 
@@ -20,8 +22,10 @@ use serde_json::Value;
 use shoal_frontend::{Frontend, FrontendConfig};
 use shoal_runtime::admin::Readiness;
 use shoal_runtime::shutdown::Shutdown;
+use shoal_transport::faults::Proxy;
+use shoal_types::{ClusterId, ClusterMember, PartitionId};
 
-pub use cluster::FakeCluster;
+pub use cluster::{CLUSTER, FakeCluster};
 pub use hosts::{FakeHost, Mode};
 pub use manager::FakeManager;
 
@@ -32,6 +36,8 @@ pub struct System {
     pub manager: FakeManager,
     pub frontend: Frontend,
     pub http: reqwest::Client,
+    /// Before the first cluster's hosts, if there are any.
+    pub proxies: Vec<Proxy>,
     shutdown: Shutdown,
 }
 
@@ -47,9 +53,36 @@ impl System {
 
     /// Starts everything else around this cluster.
     pub async fn start_on(cluster: FakeCluster, config: FrontendConfig) -> Self {
-        shoal_runtime::crypto::install();
         let hosts: Vec<FakeHost> = (1..=3).map(|id| FakeHost::start(id, &cluster)).collect();
-        let manager = FakeManager::start(&cluster, &hosts);
+        let members = manager::members(&hosts);
+        Self::start_with_members(cluster, hosts, members, config).await
+    }
+
+    /// Starts everything, with a proxy before each host of the first cluster.
+    pub async fn start_with_proxies() -> Self {
+        let cluster = FakeCluster::new(0);
+        let hosts: Vec<FakeHost> = (1..=3).map(|id| FakeHost::start(id, &cluster)).collect();
+        let mut members = manager::members(&hosts);
+        let mut proxies = Vec::new();
+        for member in &mut members {
+            let proxy = Proxy::start(&*member.address).await.unwrap();
+            member.address = proxy.address().to_string();
+            proxies.push(proxy);
+        }
+        let config = FrontendConfig::default();
+        let mut system = Self::start_with_members(cluster, hosts, members, config).await;
+        system.proxies = proxies;
+        system
+    }
+
+    async fn start_with_members(
+        cluster: FakeCluster,
+        hosts: Vec<FakeHost>,
+        members: Vec<ClusterMember>,
+        config: FrontendConfig,
+    ) -> Self {
+        shoal_runtime::crypto::install();
+        let manager = FakeManager::start(&cluster, members);
         let shutdown = Shutdown::new();
         let any_port = ([127, 0, 0, 1], 0).into();
         let config = FrontendConfig {
@@ -58,13 +91,7 @@ impl System {
             manager: manager.url(),
             ..config
         };
-        let frontend = Frontend::start(config, shutdown.clone()).await.unwrap();
-        let mut ready = frontend.ready.clone();
-        let is_ready = ready.wait_for(|ready| *ready == Readiness::Ready);
-        tokio::time::timeout(Duration::from_secs(10), is_ready)
-            .await
-            .unwrap()
-            .unwrap();
+        let frontend = start_frontend(config, &shutdown).await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {
             cluster,
@@ -72,6 +99,7 @@ impl System {
             manager,
             frontend,
             http,
+            proxies: Vec::new(),
             shutdown,
         }
     }
@@ -126,8 +154,81 @@ impl System {
             .await
     }
 
+    /// Starts another cluster of three hosts, of which the manager tells.
+    pub fn add_cluster(&self, id: u64) -> Other {
+        let other = Other::start(id);
+        self.manager.add_cluster(&other.cluster, &other.hosts);
+        other
+    }
+
+    /// Starts another cluster of three hosts, of which the manager does not tell.
+    pub fn add_cluster_unseen(&self, id: u64) -> Other {
+        let other = Other::start(id);
+        self.manager
+            .add_cluster_unseen(&other.cluster, &other.hosts);
+        other
+    }
+
     pub fn host(&self, id: u64) -> &FakeHost {
         &self.hosts[id as usize - 1]
+    }
+}
+
+/// A frontend beside the first one.
+pub struct Beside {
+    frontend: Frontend,
+    http: reqwest::Client,
+}
+
+impl System {
+    /// Starts another frontend of the same system.
+    pub async fn another_frontend(&self) -> Beside {
+        let any_port = ([127, 0, 0, 1], 0).into();
+        let config = FrontendConfig {
+            listen: any_port,
+            admin: any_port,
+            manager: self.manager.url(),
+            ..FrontendConfig::default()
+        };
+        let frontend = start_frontend(config, &self.shutdown).await;
+        let http = self.http.clone();
+        Beside { frontend, http }
+    }
+}
+
+impl Beside {
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let url = format!("http://{}/v1/queues/{path}", self.frontend.address);
+        Answer::read(self.http.post(url).json(&body).send().await.unwrap()).await
+    }
+}
+
+/// Starts a frontend and waits until it is ready.
+async fn start_frontend(config: FrontendConfig, shutdown: &Shutdown) -> Frontend {
+    let frontend = Frontend::start(config, shutdown.clone()).await.unwrap();
+    let mut ready = frontend.ready.clone();
+    let is_ready = ready.wait_for(|ready| *ready == Readiness::Ready);
+    tokio::time::timeout(Duration::from_secs(10), is_ready)
+        .await
+        .unwrap()
+        .unwrap();
+    frontend
+}
+
+/// A cluster beside the first one.
+pub struct Other {
+    pub cluster: FakeCluster,
+    pub hosts: Vec<FakeHost>,
+}
+
+impl Other {
+    fn start(id: u64) -> Self {
+        let cluster = FakeCluster::with_id(ClusterId(id), 0);
+        let host = |n| FakeHost::start(10 * id + n, &cluster);
+        Self {
+            hosts: (1..=3).map(host).collect(),
+            cluster,
+        }
     }
 }
 
@@ -205,6 +306,25 @@ pub fn receipts(received: &Value) -> Vec<String> {
         .iter()
         .map(|message| message["receipt"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// The bodies of an answer to a receive.
+pub fn bodies(received: &Value) -> Vec<String> {
+    let messages = received["messages"].as_array().unwrap();
+    messages
+        .iter()
+        .map(|message| message["body"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Of an answer to a send: the partition of each message, from its id.
+pub fn partitions(sent: &Value) -> Vec<PartitionId> {
+    let messages = sent["messages"].as_array().unwrap();
+    let partition = |message: &Value| {
+        let id = message["id"].as_str().unwrap().replace('-', "");
+        PartitionId(u64::from_str_radix(&id[..16], 16).unwrap())
+    };
+    messages.iter().map(partition).collect()
 }
 
 /// Waits until a condition holds, at most five seconds.

@@ -1,32 +1,29 @@
-//! Sending messages.
+//! Sending messages: what a request asks for and how it is answered.
+
+mod raw;
+mod sending;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use shoal_api::keys::{self, Fingerprint};
-use shoal_api::{
-    CheckedMessage, Problem, SendAnswer, SendItemAnswer, SendRequest, Whole, check_label,
-};
+use shoal_api::{CheckedMessage, Problem, SendAnswer, SendItemAnswer, SendRequest};
 use shoal_types::{
-    Applied, Body, Command, Deduplication, ErrorCode, GroupName, MessageId, MessagePayload,
-    Outcome, PartitionId, QueueRoute, QueueSettings, SendItem, SendResult, limits,
+    Applied, Deduplication, ErrorCode, GroupHash, MessageId, PartitionId, QueueSettings, SendItem,
+    SendResult, group_hash, limits,
 };
 
+use super::Shared;
 use super::body::{self, Taken};
 use super::call::{Call, json};
 use super::headers::{self, ContentType, content_type};
 use super::path::{QueuePart, queue_name};
-use super::{Shared, unexpected};
 use crate::admission::Class;
-use crate::app::{App, QueueOperation};
-use crate::dispatch::Deadline;
+use crate::app::App;
 use crate::limits::MESSAGES_BODY_BYTES_MAX;
-
-const GROUP: &str = "shoal-group";
-const DEDUP_ID: &str = "shoal-dedup-id";
-const DELAY_S: &str = "shoal-delay-s";
-const TTL_S: &str = "shoal-ttl-s";
+use raw::raw;
+use sending::Sending;
 
 /// `POST /v1/queues/{queue}/messages`
 pub(super) async fn send(State(app): Shared, queue: QueuePart, request: Request) -> Response {
@@ -48,8 +45,8 @@ async fn try_send(
     let taken = body::take(&app.admission, Class::Send, request, limit).await?;
     let name = queue_name(queue)?;
     let deadline = headers::deadline(&taken.headers, call.started, Default::default())?;
-    let batch = Batch::read(&taken, deadline)?;
-    app.on_queue(&name, deadline, &batch).await
+    let mut sending = Sending::new(Batch::read(&taken)?, deadline);
+    app.on_queue(&name, deadline, &mut sending).await
 }
 
 /// What a request wants to be sent.
@@ -58,34 +55,10 @@ struct Batch {
     /// False if it was one message's fields or a raw body: then the answer's status is about it.
     as_batch: bool,
     idempotency_key: Option<String>,
-    deadline: Deadline,
-}
-
-impl QueueOperation for Batch {
-    type Done = Response;
-
-    async fn run(&self, app: &App, route: &QueueRoute) -> Result<Response, Problem> {
-        let to = App::partition_for_sends(route)?;
-        let (items, bodies) = self.items(&route.settings)?;
-        let command = |_| Command::Send {
-            partition: to.partition,
-            items: items.clone(),
-        };
-        let answer = app
-            .dispatcher
-            .execute(to.cluster, self.deadline, bodies, command)
-            .await?;
-        match answer.reply {
-            Outcome::Sent(results) if results.len() == items.len() => {
-                self.answer(to.partition, &results)
-            }
-            other => Err(unexpected(&other)),
-        }
-    }
 }
 
 impl Batch {
-    fn read(taken: &Taken, deadline: Deadline) -> Result<Self, Problem> {
+    fn read(taken: &Taken) -> Result<Self, Problem> {
         let idempotency_key = headers::idempotency_key(&taken.headers)?.map(str::to_owned);
         let (messages, as_batch) = match content_type(&taken.headers) {
             ContentType::Json => taken.json::<SendRequest>()?.check()?,
@@ -98,7 +71,6 @@ impl Batch {
             messages,
             as_batch,
             idempotency_key,
-            deadline,
         };
         batch.check_size()?;
         Ok(batch)
@@ -218,33 +190,46 @@ impl Batch {
         fingerprint.finish()
     }
 
-    fn answer(&self, partition: PartitionId, results: &[SendResult]) -> Result<Response, Problem> {
-        let conflicts = results
-            .iter()
-            .filter(|result| **result == SendResult::Conflict)
-            .count();
-        if conflicts > 0 && self.idempotency_key.is_some() {
-            let applied = if conflicts == results.len() {
+    /// Where a message belongs if its queue has several partitions: to its group. Without one, what says
+    /// of it that it is the same again decides, so that it is found to be; and else it is all the same.
+    /// Never changes: frontends of different releases must agree.
+    fn hash(&self, index: usize, item: &SendItem, any: GroupHash) -> GroupHash {
+        if let Some(group) = &item.group {
+            return group_hash(group);
+        }
+        // The whole request has its key, and stays together.
+        let index = if self.idempotency_key.is_some() {
+            0
+        } else {
+            index
+        };
+        let key = match &self.idempotency_key {
+            Some(key) => Some(keys::of_idempotency(key, index)),
+            None => item.deduplication.map(|deduplication| deduplication.key),
+        };
+        key.map_or(any, |key| {
+            GroupHash::from_be_bytes([key[0], key[1], key[2], key[3]])
+        })
+    }
+
+    /// The answer, from what became of each message in turn.
+    fn answer<'a>(
+        &self,
+        results: impl Iterator<Item = Sent<'a>> + Clone,
+    ) -> Result<Response, Problem> {
+        let conflict = |sent: &Sent<'_>| matches!(sent, Ok((_, SendResult::Conflict)));
+        if self.idempotency_key.is_some() && results.clone().any(|sent| conflict(&sent)) {
+            let applied = if results.clone().all(|sent| conflict(&sent)) {
                 Applied::No
             } else {
                 Applied::Unknown
             };
             return Err(problem_of_conflict().at("idempotency-key").applied(applied));
         }
-        let item = |result: &SendResult| match result {
-            SendResult::Accepted(sequence) | SendResult::Duplicate(sequence) => {
-                Ok(SendItemAnswer::sent(MessageId {
-                    partition,
-                    sequence: *sequence,
-                }))
-            }
-            SendResult::Conflict => Err(problem_of_conflict()),
-            SendResult::Full => {
-                let detail = "the queue has as many messages or bytes as it may have";
-                Err(Problem::new(ErrorCode::QueueFull, detail))
-            }
-        };
-        let items = results.iter().map(item);
+        if let Some(problem) = failed_entirely(results.clone()) {
+            return Err(problem);
+        }
+        let items = results.map(item_answer);
         if !self.as_batch {
             let messages = items.collect::<Result<_, _>>()?;
             return Ok(json(StatusCode::CREATED, &SendAnswer { messages }));
@@ -263,54 +248,49 @@ impl Batch {
     }
 }
 
+/// What became of one message: what its partition said of it, or why that was not asked or said nothing.
+type Sent<'a> = Result<(PartitionId, SendResult), &'a Problem>;
+
+fn item_answer(sent: Sent<'_>) -> Result<SendItemAnswer, Problem> {
+    let (partition, result) = sent.map_err(Problem::clone)?;
+    match result {
+        SendResult::Accepted(sequence) | SendResult::Duplicate(sequence) => {
+            Ok(SendItemAnswer::sent(MessageId {
+                partition,
+                sequence,
+            }))
+        }
+        SendResult::Conflict => Err(problem_of_conflict()),
+        SendResult::Full => {
+            let detail = "the queue has as many messages or bytes as it may have";
+            Err(Problem::new(ErrorCode::QueueFull, detail))
+        }
+    }
+}
+
+/// The problem of a request of whose messages no partition said anything.
+fn failed_entirely<'a>(mut results: impl Iterator<Item = Sent<'a>> + Clone) -> Option<Problem> {
+    let first = results.clone().next()?.err()?;
+    let mut in_doubt = false;
+    results
+        .all(|sent| match sent {
+            Ok(_) => false,
+            Err(problem) => {
+                in_doubt |= problem.applied == Applied::Unknown;
+                true
+            }
+        })
+        .then(|| {
+            let applied = if in_doubt {
+                Applied::Unknown
+            } else {
+                Applied::No
+            };
+            first.clone().applied(applied)
+        })
+}
+
 fn problem_of_conflict() -> Problem {
     let detail = "the same key was used within five minutes with another request";
     Problem::new(ErrorCode::IdempotencyConflict, detail)
-}
-
-/// A body that is the message itself, with everything else in header fields.
-fn raw(
-    headers: &HeaderMap,
-    content_type: ContentType,
-    body: Bytes,
-) -> Result<CheckedMessage, Problem> {
-    if body.is_empty() {
-        return Err(Problem::invalid(
-            "body",
-            "is empty, a message has at least 1 byte",
-        ));
-    }
-    let is_text = content_type == ContentType::Other && std::str::from_utf8(&body).is_ok();
-    let body = if is_text {
-        Body::Text(body)
-    } else {
-        Body::Binary(body)
-    };
-    Ok(CheckedMessage {
-        payload: MessagePayload {
-            body,
-            ..Default::default()
-        },
-        delay: seconds::<0, { limits::DELAY_S_MAX as u64 }>(headers, DELAY_S)?,
-        ttl: seconds::<1, { *limits::RETENTION_S.end() as u64 }>(headers, TTL_S)?,
-        group: label(headers, GROUP)?.map(GroupName::from),
-        dedup_id: label(headers, DEDUP_ID)?.map(str::to_owned),
-    })
-}
-
-fn label<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, Problem> {
-    let value = headers::text(headers, name)?;
-    if let Some(value) = value {
-        check_label(value).map_err(|why| Problem::invalid(name, why))?;
-    }
-    Ok(value)
-}
-
-fn seconds<const MIN: u64, const MAX: u64>(
-    headers: &HeaderMap,
-    name: &'static str,
-) -> Result<Option<u64>, Problem> {
-    let seconds = headers::text(headers, name)?.map(str::parse::<Whole<MIN, MAX>>);
-    let seconds = seconds.transpose().map_err(|e| Problem::invalid(name, e))?;
-    Ok(seconds.map(Whole::seconds))
 }
