@@ -94,7 +94,8 @@ pub(crate) enum Rate {
 }
 
 impl Measure {
-    const ALL: [Self; 7] = [
+    /// All of them.
+    pub const ALL: [Self; 7] = [
         Self::Operations,
         Self::Bytes,
         Self::Cpu,
@@ -106,20 +107,46 @@ impl Measure {
 
     /// This measure over its target. Rates are what ordinary hosts are to bear, so their targets grow with
     /// the cluster's weight.
-    pub(crate) fn heat(self, window: &Window, targets: &Targets, weight: u32) -> Heat {
-        let rate = |measure, target: u64| Heat::of(measure, target.saturating_mul(weight.into()));
+    #[must_use]
+    pub fn heat(self, window: &Window, targets: &Targets, weight: u32) -> Heat {
+        let heat = Heat::of(self.value(window), self.target(targets, weight));
         match self {
-            Self::Operations => rate(window.operations, targets.operations),
-            Self::Bytes => rate(window.bytes, targets.bytes),
-            Self::Cpu => Heat::of(window.cpu_percent.into(), targets.cpu_percent.into()),
-            Self::CommitLatency => Heat::of(window.commit, targets.commit),
             // A cluster that refuses more than now and then is full, and what it refuses comes on top.
             Self::Refusals => {
-                let full = rate(window.refusals, targets.refusals).min(Heat::ONE);
-                full.plus(rate(window.refusals, targets.operations))
+                let of_operations = Self::Operations.target(targets, weight);
+                heat.min(Heat::ONE)
+                    .plus(Heat::of(window.refusals, of_operations))
             }
-            Self::Backlog => rate(window.backlog, targets.backlog),
-            Self::Disk => Heat::of(window.disk_percent.into(), targets.disk_percent.into()),
+            _ => heat,
+        }
+    }
+
+    /// How much of it there was.
+    #[must_use]
+    pub fn value(self, window: &Window) -> u64 {
+        match self {
+            Self::Operations => window.operations,
+            Self::Bytes => window.bytes,
+            Self::Cpu => window.cpu_percent.into(),
+            Self::CommitLatency => window.commit,
+            Self::Refusals => window.refusals,
+            Self::Backlog => window.backlog,
+            Self::Disk => window.disk_percent.into(),
+        }
+    }
+
+    /// How much of it a cluster of this weight is to bear.
+    #[must_use]
+    pub fn target(self, targets: &Targets, weight: u32) -> u64 {
+        let rate = |target: u64| target.saturating_mul(weight.into());
+        match self {
+            Self::Operations => rate(targets.operations),
+            Self::Bytes => rate(targets.bytes),
+            Self::Cpu => targets.cpu_percent.into(),
+            Self::CommitLatency => targets.commit,
+            Self::Refusals => rate(targets.refusals),
+            Self::Backlog => rate(targets.backlog),
+            Self::Disk => targets.disk_percent.into(),
         }
     }
 

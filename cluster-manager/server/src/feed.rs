@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::keys;
 use crate::problem::store_problem;
-use crate::records::{self, ClusterRecord, ClusterStage, DeletedRecord, QueueRecord, QueueStage};
+use crate::records::{self, ClusterRecord, DeletedRecord, QueueRecord, QueueStage};
 use crate::store::{Changes, Entry, MetadataStore, StoreError};
 
 /// Answers the feed.
@@ -89,8 +89,8 @@ fn add(feed: &mut Feed, Entry { key, stored }: &Entry) -> Result<(), StoreError>
         feed.deleted.push(at.record.name);
     } else if key.starts_with(keys::CLUSTERS) {
         let at = records::decode::<ClusterRecord>(key, stored)?;
-        // Before that nothing is placed there.
-        if at.record.stage == ClusterStage::Formed {
+        // Before that nothing is placed there; once it is retired, nothing is there any more.
+        if at.record.stage.has_queues() {
             feed.clusters.push(at.route());
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use shoal_api::Problem;
 use shoal_api::manager::HeartbeatReply;
-use shoal_types::limits::CLUSTER_HOSTS;
-use shoal_types::{ErrorCode, HostStatus};
+use shoal_types::limits::{CAPACITY_MAX, CLUSTER_HOSTS, LOADS_TOLD_MAX};
+use shoal_types::{ErrorCode, HostStatus, LoadReport};
 use tracing::{info, warn};
 
 use crate::fleet::Fleet;
@@ -175,6 +175,21 @@ fn check(status: &HostStatus) -> Result<(), Problem> {
     }
     if status.disk_used_percent > 100 {
         return Err(Problem::invalid("disk_used_percent", "is above 100"));
+    }
+    check_load(&status.load)
+}
+
+fn check_load(load: &LoadReport) -> Result<(), Problem> {
+    if !(1..=CAPACITY_MAX).contains(&load.capacity) {
+        let why = format!("{} is not within 1 to {CAPACITY_MAX}", load.capacity);
+        return Err(Problem::invalid("load.capacity", why));
+    }
+    if load.cpu_percent > 100 {
+        return Err(Problem::invalid("load.cpu_percent", "is above 100"));
+    }
+    if load.partitions.len() > LOADS_TOLD_MAX {
+        let why = format!("{} are more than {LOADS_TOLD_MAX}", load.partitions.len());
+        return Err(Problem::invalid("load.partitions", why));
     }
     Ok(())
 }

@@ -5,14 +5,18 @@
 //! | `clusters/{id, 16 hex}` | [`crate::records::ClusterRecord`] | from the decision to form it |
 //! | `counters/{name}` | [`crate::records::Counter`] | from the first id that was given |
 //! | `deleted/{queue name}` | [`crate::records::DeletedRecord`] | from a deletion until the name is used again |
+//! | `events/{number, 16 hex}` | [`crate::records::EventRecord`] | the newest [`crate::limits::EVENTS_KEPT_MAX`] |
 //! | `hosts/{id, 16 hex}` | [`crate::records::HostRecord`] | from the first heartbeat |
+//! | `moves/{partition id, 16 hex}` | [`crate::records::MoveRecord`] | from the decision until nothing of it is left |
 //! | `queues/{queue name}` | [`crate::records::QueueRecord`] | from the decision to create it until it is deleted at its cluster |
 
-use shoal_types::{ClusterId, HostId, QueueName};
+use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
 
 pub(crate) const CLUSTERS: &str = "clusters/";
 pub(crate) const DELETED: &str = "deleted/";
+pub(crate) const EVENTS: &str = "events/";
 pub(crate) const HOSTS: &str = "hosts/";
+pub(crate) const MOVES: &str = "moves/";
 pub(crate) const QUEUES: &str = "queues/";
 
 /// The last cluster id that was given.
@@ -30,8 +34,16 @@ pub(crate) fn cluster(cluster: ClusterId) -> String {
     format!("{CLUSTERS}{:016x}", cluster.0)
 }
 
+pub(crate) fn moving(first: PartitionId) -> String {
+    format!("{MOVES}{:016x}", first.0)
+}
+
 pub(crate) fn queue(name: &QueueName) -> String {
     format!("{QUEUES}{name}")
+}
+
+pub(crate) fn event(number: u64) -> String {
+    format!("{EVENTS}{number:016x}")
 }
 
 pub(crate) fn deleted(name: &QueueName) -> String {
@@ -49,6 +61,8 @@ mod tests {
         assert_eq!(cluster(ClusterId(u64::MAX)), "clusters/ffffffffffffffff");
         assert_eq!(queue(&name), "queues/orders.fifo");
         assert_eq!(deleted(&name), "deleted/orders.fifo");
+        assert_eq!(moving(PartitionId(0xf)), "moves/000000000000000f");
+        assert_eq!(event(0xe1), "events/00000000000000e1");
         assert_eq!(
             [CLUSTER_IDS, QUEUE_IDS, PARTITION_IDS],
             [

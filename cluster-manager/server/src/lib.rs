@@ -8,11 +8,13 @@
 //! - [`Manager`] is the role, [`ManagerConfig`] its settings.
 //! - [`store`]: a coordination service in the small, and what every implementation must do.
 //! - `fleet`: who is there; `heartbeats`: how that is known; `queues`: creating, changing, deleting;
-//!   `executor`: telling hosts until they confirm; `feed`: telling frontends; `api`: all of it over HTTP.
+//!   `planning`: looking after the fleet; `executor`: telling hosts until they confirm; `events`: what was
+//!   decided and why; `feed`: telling frontends; `api`: all of it over HTTP.
 
 mod api;
 mod config;
 mod deletions;
+mod events;
 mod executor;
 mod feed;
 mod fleet;
@@ -23,6 +25,7 @@ pub mod limits;
 mod manager;
 pub mod metric_names;
 mod orders;
+mod planning;
 mod problem;
 mod queues;
 mod records;

@@ -20,14 +20,19 @@ pub const HOSTS_MAX: usize = 10_000;
 pub const ADDRESS_BYTES_MAX: usize = 260;
 /// Bytes of a zone's name.
 pub const ZONE_BYTES_MAX: usize = 64;
-/// A host that was not heard from for so long counts as gone: its heartbeats come every second, and
-/// three may get lost.
-pub const HOST_SILENCE_MAX: Duration = Duration::from_secs(4);
 /// Queues of the whole system; the feed hands all of them to every frontend.
 pub const QUEUES_MAX: u64 = 2_000_000;
 /// Deletions that are remembered over a restart, newest first. A frontend that was away for longer
 /// finds out at the first use of the queue, when its cluster says that it is gone.
 pub const DELETIONS_KEPT_MAX: usize = 100_000;
+
+/// Events that are kept, the newest: weeks of a fleet's life, and at about 400 bytes each 4 MB of the store.
+pub const EVENTS_KEPT_MAX: u64 = 10_000;
+/// Reports of one host that count in one window: one comes every second, and no window is longer than a
+/// minute.
+pub const REPORTS_PER_WINDOW_MAX: u64 = 64;
+/// Busiest partitions that operators are shown of a cluster.
+pub const BUSIEST_SHOWN: usize = 5;
 
 /// How long creating, changing or deleting a queue may take. Less than the 4 s that a frontend waits,
 /// so that it is the manager who says what happened. What is not finished then goes on by itself.
@@ -41,6 +46,20 @@ pub const OPERATIONS_MAX: usize = 4_096;
 pub const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
 /// How many of them at once.
 pub const SETTLE_CONCURRENCY: usize = 64;
+
+/// Moves, splits and merges under way: what a plan may have in flight, draining ones included.
+pub const MOVES_MAX: usize = shoal_planner::limits::IN_FLIGHT_MAX;
+/// For a cluster to carry out one step of a move, before it is said what it waits for and tried again.
+pub const MOVE_STEP_TIMEOUT: Duration = Duration::from_secs(2);
+/// A move whose successors cannot be created for so long is undone: longer than a view change or the
+/// restart of a host takes.
+pub const MOVE_PATIENCE: Duration = Duration::from_secs(30);
+/// A queue of which a move was undone is left alone for so long: what was in the way hardly goes sooner.
+pub const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// Between attempts at a step of a move; doubles up to [`MOVE_PAUSE_MAX`].
+pub const MOVE_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest of these pauses: so often a thousand draining partitions are asked whether they are empty.
+pub const MOVE_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// For one host's answer to an instruction: several times what a replicated command takes when a host
 /// has just failed.

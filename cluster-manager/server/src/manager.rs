@@ -20,6 +20,7 @@ use tracing::info;
 use crate::api::{self, Api};
 use crate::config::ManagerConfig;
 use crate::deletions;
+use crate::events::EventLog;
 use crate::executor::{Formation, HostClients, Instructor, Membership};
 use crate::feed::Feeds;
 use crate::fleet::Fleet;
@@ -27,6 +28,7 @@ use crate::heartbeats::Heartbeats;
 use crate::limits::{API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, STOP_GRACE};
 use crate::metric_names;
 use crate::orders::Orders;
+use crate::planning::{Explained, QueueNews, Rounds};
 use crate::queues::Queues;
 use crate::store::{MetadataStore, RedbStore, WriterEnd};
 
@@ -117,7 +119,11 @@ async fn set_up(
 ) -> anyhow::Result<Api> {
     deletions::prune(&*store).await?;
     let clock = SystemClock::new();
-    let fleet = Arc::new(Fleet::load(&*store, clock.clone()).await?);
+    let planner_rules = config.rules();
+    let events = Arc::new(EventLog::load(Arc::clone(&store), clock.clone()).await?);
+    let fleet = Fleet::load(&*store, clock.clone(), planner_rules.silence).await?;
+    let fleet = Arc::new(fleet);
+    let news = Arc::new(QueueNews::default());
     let clients = Arc::new(HostClients::new());
     let instructor = Instructor {
         fleet: Arc::clone(&fleet),
@@ -126,6 +132,8 @@ async fn set_up(
     let queues = Queues::load(
         Arc::clone(&store),
         Arc::clone(&fleet),
+        Arc::clone(&news),
+        Arc::clone(&events),
         instructor,
         clock.clone(),
     )
@@ -147,23 +155,41 @@ async fn set_up(
         store: Arc::clone(&store),
         fleet: Arc::clone(&fleet),
         clients: Arc::clone(&clients),
-        clock,
+        events: Arc::clone(&events),
+        clock: clock.clone(),
         rules,
+        spares_kept: planner_rules.spares_kept,
         forms_by_itself: config.form_clusters,
     };
     let membership = Membership {
         store: Arc::clone(&store),
         fleet: Arc::clone(&fleet),
+        events: Arc::clone(&events),
         clients,
     };
     let orders = Orders {
         store: Arc::clone(&store),
         fleet: Arc::clone(&fleet),
+        events: Arc::clone(&events),
         formation: formation.clone(),
+    };
+    let explained = Arc::new(Explained::default());
+    let rounds = Rounds {
+        fleet: Arc::clone(&fleet),
+        news,
+        events: Arc::clone(&events),
+        orders: orders.clone(),
+        queues: Arc::clone(&queues),
+        explained: Arc::clone(&explained),
+        clock,
+        rules: planner_rules,
+        interval: config.round(),
     };
     spawn_formation(tasks, formation);
     spawn_membership(tasks, membership);
     spawn_settling(tasks, &queues);
+    spawn_moving(tasks, &queues);
+    spawn_rounds(tasks, rounds);
     spawn_measuring(tasks, &fleet);
     Ok(Api {
         queues,
@@ -177,6 +203,8 @@ async fn set_up(
             shutdown: tasks.shutdown().clone(),
         },
         orders,
+        events,
+        explained,
     })
 }
 
@@ -206,6 +234,26 @@ fn spawn_membership(tasks: &Tasks, membership: Membership) {
     tasks.spawn("membership", TaskKind::Essential, async move {
         tokio::select! {
             ended = membership.run() => ended,
+            () = shutdown.triggered() => Ok(()),
+        }
+    });
+}
+
+fn spawn_moving(tasks: &Tasks, queues: &Arc<Queues>) {
+    let (queues, shutdown) = (Arc::clone(queues), tasks.shutdown().clone());
+    tasks.spawn("moving", TaskKind::Essential, async move {
+        tokio::select! {
+            () = queues.carry_on_moves() => unreachable!("it loops"),
+            () = shutdown.triggered() => Ok::<(), Infallible>(()),
+        }
+    });
+}
+
+fn spawn_rounds(tasks: &Tasks, rounds: Rounds) {
+    let shutdown = tasks.shutdown().clone();
+    tasks.spawn("planning", TaskKind::Essential, async move {
+        tokio::select! {
+            ended = rounds.run() => ended,
             () = shutdown.triggered() => Ok(()),
         }
     });

@@ -17,6 +17,10 @@ pub const UNSETTLED: &str = "shoal_manager_unsettled_queues";
 pub const QUEUES: &str = "shoal_manager_queues";
 /// Clusters, by `state`.
 pub const CLUSTERS: &str = "shoal_manager_clusters";
+/// How hot each cluster is, by `cluster`: 1 is at the target.
+pub const HEAT: &str = "shoal_manager_cluster_heat";
+/// Hosts that are missing.
+pub const CAPACITY_NEEDED: &str = "shoal_manager_capacity_needed_hosts";
 /// Hosts, by `alive` (`true` or `false`).
 pub const HOSTS: &str = "shoal_manager_hosts";
 
@@ -52,6 +56,14 @@ pub const ALL: &[Metric] = &[
     ),
     gauge(QUEUES, "Queues that exist."),
     gauge(CLUSTERS, "Clusters. Alert on state unavailable."),
+    gauge(
+        HEAT,
+        "How hot a cluster is, 1 is at its target; `shoal cluster explain` says of what. Alert if it stays above 1.",
+    ),
+    gauge(
+        CAPACITY_NEEDED,
+        "Hosts that are missing: for clusters that would bring heat down, and for dead members. Alert if above 0.",
+    ),
     gauge(HOSTS, "Hosts. Alert on those not alive."),
 ];
 

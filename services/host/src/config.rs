@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use shoal_types::limits::CAPACITY_MAX;
 
 use crate::core::CheckpointPace;
 use crate::limits;
@@ -24,6 +25,9 @@ pub struct HostConfig {
     pub manager: String,
     /// Where the host stands; a cluster's hosts are spread over as many zones as there are.
     pub zone: String,
+    /// How much it can do against an ordinary host, which has 1; at most 16. A cluster can do as much as the
+    /// least of its hosts.
+    pub capacity: u32,
     /// Bytes of one log segment; 1 MiB to 1 GiB.
     pub segment_bytes: u32,
     /// Bytes that the log may take, beside what the volume allows; at 90 % of it sends are refused.
@@ -47,6 +51,7 @@ impl Default for HostConfig {
             admin: SocketAddr::from(([127, 0, 0, 1], 9332)),
             manager: "http://127.0.0.1:9325".to_owned(),
             zone: "default".to_owned(),
+            capacity: 1,
             segment_bytes: 64 << 20,
             log_bytes_max: None,
             checkpoint_cache_bytes: 32 << 20,
@@ -84,6 +89,12 @@ impl HostConfig {
             return Err(format!(
                 "scrub_hours: {} is not within 1 to 8,760",
                 self.scrub_hours
+            ));
+        }
+        if !(1..=CAPACITY_MAX).contains(&self.capacity) {
+            return Err(format!(
+                "capacity: {} is not within 1 to {CAPACITY_MAX}",
+                self.capacity
             ));
         }
         if self.zone.is_empty() {

@@ -26,6 +26,7 @@ use crate::core::{
 use crate::disk_thread::DiskThread;
 use crate::frames;
 use crate::limits;
+use crate::load::LoadWatch;
 use crate::metric_names::Observed;
 use crate::recovery::Recovery;
 use crate::scrubber;
@@ -127,6 +128,7 @@ pub(crate) struct Driver {
     pub(crate) status: watch::Sender<HostStatus>,
     pub(crate) replies: BTreeMap<OperationId, oneshot::Sender<(Ts, Answer)>>,
     pub(crate) observed: Observed,
+    pub(crate) load: LoadWatch,
     /// What another host takes this one for.
     pub(crate) sought: Option<String>,
     /// Set once `Leave` came: the loop ends when the host is sealed out or this passed.
@@ -380,6 +382,7 @@ impl Driver {
     fn publish_status(&mut self) {
         let now = self.clock.now().mono;
         self.teller.tell(&mut self.core, &self.observed, now);
+        let load = self.load.look(&mut self.core, now);
         let (core, sought) = (&self.core, &self.sought);
         self.observed.update(core);
         self.status.send_if_modified(|status| {
@@ -400,6 +403,9 @@ impl Driver {
                 status.trouble = trouble;
                 status.view = view.summary();
                 status.cluster = core.cluster();
+            }
+            if let Some(load) = load {
+                status.load = load;
             }
             status.clock = core.clock();
             let (messages, bytes) = core.machine().totals();
@@ -422,19 +428,18 @@ impl Driver {
         outside || self.core.engine().is_sealed_out() || tokio::time::Instant::now() >= until
     }
 
-    /// Pending for ever if nothing is due.
+    /// Until the core has something to do or a report is due.
     fn sleep_until_due(&self) -> impl Future<Output = ()> + use<> {
-        let due = self.core.next_wake();
+        let report = self.load.due();
+        let due = self.core.next_wake().map_or(report, |due| due.min(report));
         let now = self.clock.now().mono;
         let leave_until = self.leave_until;
         async move {
-            let until_due = due.map(|due| Duration::from_micros(due.since(now)));
+            let until_due = Duration::from_micros(due.since(now));
             let until_left =
                 leave_until.map(|at| at.saturating_duration_since(tokio::time::Instant::now()));
-            match until_due.into_iter().chain(until_left).min() {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
+            let wait = until_left.map_or(until_due, |left| left.min(until_due));
+            tokio::time::sleep(wait).await;
         }
     }
 }

@@ -13,7 +13,7 @@ use shoal_runtime::task::{TaskKind, Tasks};
 use shoal_runtime::telemetry;
 use shoal_storage::DataFolder;
 use shoal_transport::{Identity, Listener, PeerLinks};
-use shoal_types::{HostState, HostStatus};
+use shoal_types::{HostState, HostStatus, LoadReport};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -23,6 +23,7 @@ use crate::config::HostConfig;
 use crate::core::Core;
 use crate::disk_thread::DiskThread;
 use crate::driver::{Driver, Input};
+use crate::load::LoadWatch;
 use crate::metric_names::{self, Observed};
 use crate::recovery::Recovery;
 use crate::service::Service;
@@ -93,6 +94,7 @@ impl Host {
             bodies,
             jobs: TaskTracker::new(),
             teller: Default::default(),
+            load: LoadWatch::new(config.capacity, clock.now().mono),
             reader: core.log().reader(),
             catch_up_reads: Arc::new(Semaphore::new(limits::CATCH_UP_READS_MAX)),
             links: PeerLinks::new(identity.clone(), inputs_sender.clone()),
@@ -185,6 +187,10 @@ fn first_status(core: &Core, config: &HostConfig, address: String) -> HostStatus
         executed: core.machine().executed(),
         state_hash: core.machine().state_hash(),
         trouble: core.trouble(),
+        load: LoadReport {
+            capacity: config.capacity,
+            ..LoadReport::default()
+        },
     }
 }
 

@@ -22,6 +22,7 @@ mod heartbeat;
 mod host;
 mod kept_body;
 mod limits;
+mod load;
 pub mod metric_names;
 mod recent_bodies;
 mod recovery;

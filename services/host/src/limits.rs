@@ -15,6 +15,12 @@ pub(crate) const ENTRY_BYTES_TARGET: usize = 1 << 20;
 /// Orders to change the members that wait for an answer: one manager asks, and asks again after a
 /// timeout.
 pub(crate) const CHANGES_WAITING_MAX: usize = 16;
+/// Partitions that are counted each for itself between two reports of the load; what others do counts in
+/// the sums alone. A partition that makes a hundredth of the load is among the first so many to be touched
+/// in any second, so none is missed that could be reported. About 250 KB.
+pub(crate) const PARTITIONS_COUNTED_MAX: usize = 4_096;
+/// Between two reports of the load: as often as heartbeats go.
+pub(crate) const LOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// Inputs waiting for the driver's loop. Senders wait when it is full, so no input is lost.
 pub(crate) const INPUTS_MAX: usize = 8_192;
 /// Inputs that one turn of the loop takes before it acts on them.

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// List, form and change the clusters
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// List the moves, splits and merges of queues that are under way
+    #[command(subcommand)]
+    Move(MoveCommand),
     /// Look into the data folder of a host that does not run: is everything there and sound?
     Doctor(crate::doctor::DoctorArgs),
     /// Send and receive under a load in which every message is accounted for
@@ -106,6 +109,9 @@ pub(crate) struct HostArgs {
     /// Where the host stands
     #[arg(long)]
     pub(crate) zone: Option<String>,
+    /// How much it can do against an ordinary host, which has 1
+    #[arg(long)]
+    pub(crate) capacity: Option<u32>,
     /// Bytes of one log segment
     #[arg(long)]
     pub(crate) segment_bytes: Option<u32>,
@@ -334,10 +340,17 @@ pub(crate) struct AckArgs {
 }
 
 #[derive(Subcommand)]
+pub(crate) enum MoveCommand {
+    /// List what is under way, how far it is and what it waits for
+    List(OperatorArgs),
+}
+
+#[derive(Subcommand)]
 pub(crate) enum ClusterCommand {
     /// List the clusters
     List(EndpointArgs),
-    /// Make a cluster of these hosts, once; they must be free and all reachable
+    /// Make a cluster of these hosts, once; they must be free and all reachable. Without any, one more
+    /// cluster is made of free hosts that the manager chooses
     Form {
         #[command(flatten)]
         operator: OperatorArgs,
@@ -345,7 +358,6 @@ pub(crate) enum ClusterCommand {
         #[arg(long)]
         yes: bool,
         /// Three or four hosts that belong to no cluster
-        #[arg(required = true)]
         hosts: Vec<HostId>,
     },
     /// Make a free host a member of a cluster, while it serves
@@ -369,6 +381,34 @@ pub(crate) enum ClusterCommand {
         /// All members that can
         #[arg(long, conflicts_with = "only")]
         all: bool,
+    },
+    /// Have a cluster give its queues away; it is retired once it is empty
+    Drain {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Let it keep what it has, and take new queues again
+        #[arg(long)]
+        cancel: bool,
+        /// The cluster
+        cluster: ClusterId,
+    },
+    /// Say how hot the clusters are, of what that consists, what is planned and why
+    Explain {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Only what concerns this cluster
+        cluster: Option<ClusterId>,
+    },
+    /// List what the manager decided, why, and what came of it
+    Events {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// Those after this number, instead of the newest
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<u64>,
+        /// At most so many, up to 1,000
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
     },
     /// Remove a member from a cluster, for good, while it serves
     Shrink {

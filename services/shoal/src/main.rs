@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod dev;
 mod doctor;
+mod explain;
 mod operate;
 mod output;
 mod roles;
@@ -64,6 +65,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Receive(args) => commands::receive(args, &shutdown).await?,
         Command::Ack(args) => return commands::acknowledge(args).await,
         Command::Cluster(command) => operate::cluster(command).await?,
+        Command::Move(cli::MoveCommand::List(operator)) => explain::moves(operator).await?,
         Command::Doctor(args) => return doctor::run(&args),
         Command::LoadTest(args) => return shoal_load_test::run(args).await,
     }

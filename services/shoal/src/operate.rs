@@ -1,4 +1,4 @@
-//! Commands that change clusters, asked of the manager itself. Each may be given again: what is done
+//! Commands about clusters, asked of the manager itself. Each may be given again: what is done
 //! already is not done twice, and what is under way is followed to its end.
 
 use std::collections::BTreeSet;
@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use shoal_api::Problem;
 use shoal_api::manager::{
     ActiveRequest, CLUSTERS_PATH, ChangeRequest, ChangeStep, ClusterInfo, ClusterState,
-    FormRequest, HOSTS_PATH, HostInfo,
+    DrainRequest, FormRequest, HOSTS_PATH, HostInfo,
 };
+use shoal_api::plan::EventQuery;
 use shoal_types::{ClusterId, HostId};
 use tokio::time::Instant;
 
@@ -23,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Between looks at what is under way.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// `shoal cluster list|form|add|shrink|active`
+/// `shoal cluster …`
 pub(crate) async fn cluster(command: ClusterCommand) -> anyhow::Result<()> {
     match command {
         ClusterCommand::List(endpoint) => crate::commands::clusters(&endpoint).await,
@@ -33,8 +34,10 @@ pub(crate) async fn cluster(command: ClusterCommand) -> anyhow::Result<()> {
             hosts,
         } => {
             let manager = Manager::new(operator)?;
-            let confirm = yes;
-            let body = FormRequest { hosts, confirm };
+            let body = FormRequest {
+                hosts: Some(hosts).filter(|hosts| !hosts.is_empty()),
+                confirm: yes,
+            };
             let formed: ClusterInfo = manager.post(CLUSTERS_PATH, &body).await?;
             let cluster = formed.cluster;
             let formed = manager
@@ -53,6 +56,25 @@ pub(crate) async fn cluster(command: ClusterCommand) -> anyhow::Result<()> {
             };
             Manager::new(operator)?.change(cluster, &change).await
         }
+        ClusterCommand::Drain {
+            operator,
+            cluster,
+            cancel,
+        } => {
+            let manager = Manager::new(operator)?;
+            let body = DrainRequest { drain: !cancel };
+            let path = format!("{CLUSTERS_PATH}/{cluster}/drain");
+            let cluster: ClusterInfo = manager.post(&path, &body).await?;
+            manager.show(&cluster)
+        }
+        ClusterCommand::Explain { operator, cluster } => {
+            crate::explain::explain(operator, cluster).await
+        }
+        ClusterCommand::Events {
+            operator,
+            after,
+            limit,
+        } => crate::explain::events(operator, EventQuery { after, limit }).await,
         ClusterCommand::Active {
             operator,
             cluster,
@@ -107,14 +129,15 @@ fn alone(active: ActiveRequest) -> Option<HostId> {
     }
 }
 
-struct Manager {
+/// The manager's API from the command line.
+pub(crate) struct Manager {
     http: Client,
     args: OperatorArgs,
     until: Instant,
 }
 
 impl Manager {
-    fn new(args: OperatorArgs) -> anyhow::Result<Self> {
+    pub(crate) fn new(args: OperatorArgs) -> anyhow::Result<Self> {
         Ok(Self {
             http: Client::builder().timeout(TIMEOUT).no_proxy().build()?,
             until: Instant::now() + Duration::from_secs(args.wait),
@@ -213,15 +236,18 @@ impl Manager {
                 .only
                 .map(|host| format!(", of which {host} alone takes commands"));
             let only = only.unwrap_or_default();
-            format!(
-                "{} has the members {}{only}\n",
-                cluster.cluster,
-                members.join(" ")
-            )
+            let is = match cluster.state {
+                ClusterState::Draining => format!(
+                    "is being drained, {} partitions are left; its members are",
+                    cluster.queues
+                ),
+                _ => "has the members".to_owned(),
+            };
+            format!("{} {is} {}{only}\n", cluster.cluster, members.join(" "))
         })
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.answer(self.request(Method::GET, path)).await
     }
 

@@ -15,6 +15,7 @@ pub mod manager;
 mod object;
 pub mod openapi;
 mod peek;
+pub mod plan;
 mod problem;
 pub mod query;
 mod queue;

@@ -12,7 +12,10 @@
 //! | `GET /v1/clusters` | | 200 `[`[`ClusterInfo`]`]` |
 //! | `POST /v1/clusters` | [`FormRequest`] | 201 or 200 (formed so already) [`ClusterInfo`] |
 //! | `POST /v1/clusters/{c}/changes` | [`ChangeRequest`] | 202, or 200 (it is so already) [`ClusterInfo`] |
+//! | `POST /v1/clusters/{c}/drain` | [`DrainRequest`] | 200 [`ClusterInfo`] |
 //! | `GET /v1/hosts` | | 200 `[`[`HostInfo`]`]` |
+//!
+//! What it plans and did is in [`crate::plan`].
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{
@@ -143,12 +146,26 @@ pub enum ChangeStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FormRequest {
-    /// 3 or 4 hosts that belong to no cluster; fewer if `confirm` is set.
-    #[serde(with = "text::list")]
-    pub hosts: Vec<HostId>,
+    /// 3 or 4 hosts that belong to no cluster; fewer if `confirm` is set. If not given, the manager takes
+    /// as many free hosts as its clusters have, by its own choice: each such request is one cluster more.
+    #[serde(
+        default,
+        with = "text::option_list",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub hosts: Option<Vec<HostId>>,
     /// Fewer than 3 hosts are meant: such a cluster stops with any one of them.
     #[serde(default)]
     pub confirm: bool,
+}
+
+/// Whether a cluster is to become empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// True: no queue is placed there any more, and those that it has are moved away. False: it takes
+    /// queues again.
+    pub drain: bool,
 }
 
 /// Who takes a cluster's commands. Whoever does, a quorum of the members has every one on disk before it
@@ -198,6 +215,10 @@ pub enum ClusterState {
     Serving,
     /// Fewer than a majority were heard from lately.
     Unavailable,
+    /// A majority acts, and it gives its queues away.
+    Draining,
+    /// It is empty and serves nobody any more. Its hosts can be switched off.
+    Retired,
 }
 
 /// A host, for operators.

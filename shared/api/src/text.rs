@@ -67,3 +67,34 @@ pub(crate) mod list {
             .collect()
     }
 }
+
+/// The same for lists that may be missing.
+pub(crate) mod option_list {
+    use super::{Deserialize, Deserializer, Display, FromStr, Serializer, de, list};
+
+    pub(crate) fn serialize<T: Display, S: Serializer>(
+        values: &Option<Vec<T>>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        match values {
+            Some(values) => list::serialize(values, s),
+            None => s.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, T, D>(d: D) -> Result<Option<Vec<T>>, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        let texts = Option::<Vec<String>>::deserialize(d)?;
+        texts
+            .map(|texts| {
+                texts
+                    .iter()
+                    .map(|text| text.parse().map_err(de::Error::custom))
+                    .collect()
+            })
+            .transpose()
+    }
+}

@@ -8,6 +8,7 @@ mod command;
 mod error_code;
 mod id;
 pub mod limits;
+mod load;
 mod message;
 mod outcome;
 pub mod planted;
@@ -29,6 +30,7 @@ pub use id::{
     ClusterId, Epoch, HostId, Incarnation, MachineVersion, MessageId, PartitionId, QueueId,
     RequestId, Revision, Sequence, ViewNumber,
 };
+pub use load::{LoadReport, PartitionLoad};
 pub use message::{Attribute, Body, MessagePayload, PayloadError};
 pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};
 pub use position::Position;

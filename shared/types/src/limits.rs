@@ -71,6 +71,12 @@ pub const HELD_GROUPS_MAX: usize = 10_000;
 /// Sends with deduplication keys told to a successor in one command: about 1 MB.
 pub const KEYED_SENDS_TOLD_MAX: usize = 20_000;
 
+/// Partitions that a host names in a report of its load: the 51st of a host that has too much to do makes
+/// at most 2 % of it, so that nothing would be won by knowing it.
+pub const LOADS_TOLD_MAX: usize = 50;
+/// Capacity of a host: a machine sixteen times as able as another of its fleet is not heard of.
+pub const CAPACITY_MAX: u32 = 16;
+
 /// Bytes of one frame between processes: a full batch plus its headers.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 /// Hosts of a cluster, from and to.

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusterId, HostId, Incarnation, Outcome, PartitionId, Position, Request, Revision, Sequence,
-    Succession, Ts, ViewNumber,
+    ClusterId, HostId, Incarnation, LoadReport, Outcome, PartitionId, Position, Request, Revision,
+    Sequence, Succession, Ts, ViewNumber,
 };
 
 /// A request to a host. Bodies of a send travel beside it.
@@ -215,6 +215,9 @@ pub struct HostStatus {
     pub state_hash: u64,
     /// Why it takes no commands, if it does not: what is the matter and what to do about it.
     pub trouble: Option<String>,
+    /// What it did lately. A host of an earlier release does not tell.
+    #[serde(default)]
+    pub load: LoadReport,
 }
 
 /// A view, as far as others need to know.

@@ -71,19 +71,35 @@ impl Facts {
             queue.partitions.push(held);
         }
         self.queues.put(queue);
-        match decided.reason {
+        self.begun(&decided.reason, now);
+        for partition in change.seals.iter().copied().chain([partition]) {
+            self.changes.insert(partition, change.clone());
+        }
+        true
+    }
+
+    /// Notes that something begins for this reason: what was begun lately decides when more is.
+    pub fn begun(&mut self, reason: &Reason, now: Ts) {
+        match reason {
             Reason::Overheated { cluster, .. } => {
-                if let Some(cluster) = self.clusters.get_mut(&cluster) {
+                if let Some(cluster) = self.clusters.get_mut(cluster) {
                     cluster.relieved = Some(now);
                 }
             }
             Reason::Unbalanced { .. } => self.note_balanced(now),
             _ => {}
         }
-        for partition in change.seals.iter().copied().chain([partition]) {
-            self.changes.insert(partition, change.clone());
+    }
+
+    /// Notes that load went from one cluster to others: they are measured anew.
+    pub fn went_over(&mut self, change: &Change, now: Ts) {
+        if change.carries > NEGLIGIBLE {
+            for cluster in change.to.iter().chain([&change.from]) {
+                if let Some(cluster) = self.clusters.get_mut(cluster) {
+                    cluster.settled = now;
+                }
+            }
         }
-        true
     }
 
     /// Only the last hour counts, so nothing older is kept.
@@ -191,13 +207,7 @@ impl Facts {
             queue.resized = now;
         }
         self.queues.put(queue);
-        if change.carries > NEGLIGIBLE {
-            for cluster in change.to.iter().chain([&change.from]) {
-                if let Some(cluster) = self.clusters.get_mut(cluster) {
-                    cluster.settled = now;
-                }
-            }
-        }
+        self.went_over(&change, now);
         if change.seals.is_empty() {
             self.changes.remove(&partition);
         }

@@ -74,6 +74,12 @@ impl Queues {
         partitions.map(|(partition, queue)| (*partition, *queue))
     }
 
+    /// The queue of a partition that is on this cluster.
+    #[must_use]
+    pub fn of(&self, cluster: ClusterId, partition: PartitionId) -> Option<QueueId> {
+        self.by_cluster.get(&cluster)?.get(&partition).copied()
+    }
+
     /// Queues with more than one active partition, by id.
     pub fn split(&self) -> impl Iterator<Item = &Queue> {
         self.split.iter().map(|queue| &self.by_id[queue])

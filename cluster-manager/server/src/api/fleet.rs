@@ -4,13 +4,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use shoal_api::manager::{ChangeRequest, FormRequest};
+use shoal_api::manager::{ChangeRequest, DrainRequest, FormRequest};
 use shoal_types::HostStatus;
 
 use super::Api;
 use super::answer::{answer, json};
 use super::request::{ClusterPart, body, cluster_id};
-use crate::orders::Ordered;
+use crate::orders::{OPERATOR, Ordered};
 
 pub(super) async fn heartbeat(State(api): State<Api>, sent: Body) -> Response {
     answer("heartbeat", async {
@@ -52,7 +52,7 @@ pub(super) async fn change(State(api): State<Api>, part: ClusterPart, sent: Body
     answer("change_members", async {
         let cluster = cluster_id(part)?;
         let asked: ChangeRequest = body(sent).await?;
-        let Ordered { cluster, is_new } = api.orders.change(cluster, asked).await?;
+        let Ordered { cluster, is_new } = api.orders.change(cluster, asked, OPERATOR).await?;
         let done = !is_new && cluster.change.is_none();
         let status = if done {
             StatusCode::OK
@@ -60,6 +60,16 @@ pub(super) async fn change(State(api): State<Api>, part: ClusterPart, sent: Body
             StatusCode::ACCEPTED
         };
         Ok(json(status, &cluster))
+    })
+    .await
+}
+
+pub(super) async fn drain(State(api): State<Api>, part: ClusterPart, sent: Body) -> Response {
+    answer("drain_cluster", async {
+        let cluster = cluster_id(part)?;
+        let asked: DrainRequest = body(sent).await?;
+        let Ordered { cluster, .. } = api.orders.drain(cluster, asked).await?;
+        Ok(json(StatusCode::OK, &cluster))
     })
     .await
 }

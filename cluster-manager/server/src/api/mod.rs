@@ -3,6 +3,7 @@
 mod answer;
 mod feed;
 mod fleet;
+mod plan;
 mod queues;
 mod request;
 
@@ -14,13 +15,16 @@ use axum::routing::{get, post};
 use http::{Method, StatusCode};
 use shoal_api::Problem;
 use shoal_api::manager::{CLUSTERS_PATH, FEED_PATH, HEARTBEAT_PATH, HOSTS_PATH, QUEUES_PATH};
+use shoal_api::plan::{EVENTS_PATH, MOVES_PATH, PLAN_PATH};
 use shoal_runtime::http::HeadRefusal;
 use shoal_types::ErrorCode;
 
+use crate::events::EventLog;
 use crate::feed::Feeds;
 use crate::fleet::Fleet;
 use crate::heartbeats::Heartbeats;
 use crate::orders::Orders;
+use crate::planning::Explained;
 use crate::queues::Queues;
 use answer::answer;
 
@@ -32,6 +36,8 @@ pub(crate) struct Api {
     pub(crate) heartbeats: Heartbeats,
     pub(crate) feeds: Feeds,
     pub(crate) orders: Orders,
+    pub(crate) events: Arc<EventLog>,
+    pub(crate) explained: Arc<Explained>,
 }
 
 /// Every path of the API.
@@ -48,6 +54,13 @@ pub(crate) fn router(api: Api) -> Router {
             &format!("{CLUSTERS_PATH}/{{cluster}}/changes"),
             post(fleet::change),
         )
+        .route(
+            &format!("{CLUSTERS_PATH}/{{cluster}}/drain"),
+            post(fleet::drain),
+        )
+        .route(PLAN_PATH, get(plan::plan))
+        .route(EVENTS_PATH, get(plan::events))
+        .route(MOVES_PATH, get(plan::moves))
         .route(QUEUES_PATH, get(queues::list))
         .route(&format!("{QUEUES_PATH}/{{queue}}"), one_queue)
         .route(FEED_PATH, get(feed::page))

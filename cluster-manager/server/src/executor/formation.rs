@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shoal_planner::{FormPlan, FormRules, Held, NewCluster, form};
+use shoal_api::plan::EventKind;
+use shoal_planner::{FormPlan, FormRules, Held, HostFacts, NewCluster, form};
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{ClusterId, ClusterMember, HostId, HostReply, HostRequest};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::HostClients;
+use crate::events::{EventLog, News};
 use crate::fleet::Fleet;
 use crate::limits::{ATTEMPT_TIMEOUT, FORM_PAUSE_MAX, FORM_PAUSE_MIN};
 use crate::records::{self, At, ClusterRecord, ClusterStage, HostRecord, Record};
@@ -26,7 +28,10 @@ pub(crate) struct Formation {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) clients: Arc<HostClients>,
     pub(crate) clock: SystemClock,
+    pub(crate) events: Arc<EventLog>,
     pub(crate) rules: FormRules,
+    /// Free hosts of which no cluster is formed without being asked for.
+    pub(crate) spares_kept: usize,
     /// Clusters are formed as hosts come, without being asked for.
     pub(crate) forms_by_itself: bool,
 }
@@ -46,11 +51,12 @@ impl Formation {
         let mut told = None;
         loop {
             changes.borrow_and_update();
-            let plan = form(&self.fleet.host_facts(), self.rules);
+            let facts = self.fleet.host_facts();
+            let plan = form(&facts, self.rules);
             let wait = held_for(&plan).map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
             tell(&plan, &mut told);
             if self.forms_by_itself {
-                for cluster in &plan.clusters {
+                for cluster in plan.clusters.iter().take(self.room_for(&facts)) {
                     self.decide(cluster).await?;
                 }
             }
@@ -68,6 +74,12 @@ impl Formation {
                 }
             }
         }
+    }
+
+    /// Clusters that can be formed without touching the spares that are kept.
+    fn room_for(&self, facts: &[HostFacts]) -> usize {
+        let free = facts.iter().filter(|host| host.alive && !host.assigned);
+        free.count().saturating_sub(self.spares_kept) / self.rules.size
     }
 
     /// Writes the decision down. If a host changed meanwhile, nothing is written and the next plan will
@@ -123,9 +135,10 @@ impl Formation {
                 .put(host.key(), host.encode());
             assigned.push(host);
         }
-        match self.store.commit(transaction).await {
+        let text = format!("{cluster} is to be formed: {}", record.reason);
+        let news = News::of(EventKind::Decided, cluster, text);
+        match self.events.commit(transaction, news).await {
             Ok(revision) => {
-                info!(%cluster, reason = record.reason, "cluster decided");
                 self.fleet.put_cluster(At { record, revision });
                 for record in assigned {
                     self.fleet.put_host(At { record, revision });
@@ -161,9 +174,10 @@ impl Formation {
             let transaction = Transaction::new()
                 .expect(record.key(), Some(revision))
                 .put(record.key(), record.encode());
-            match self.store.commit(transaction).await {
+            let text = format!("{cluster} is formed: all its hosts have confirmed");
+            let news = News::of(EventKind::Done, cluster, text);
+            match self.events.commit(transaction, news).await {
                 Ok(revision) => {
-                    info!(%cluster, "cluster formed");
                     self.fleet.put_cluster(At { record, revision });
                     return Ok(cluster);
                 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use shoal_types::{
-    ClusterId, Command, ErrorCode, HostReply, HostRequest, Origin, Outcome, Refusal, Request,
-    RequestId, Ts,
+    ClusterId, Command, ErrorCode, HostReply, HostRequest, Origin, Outcome, Query, QueryReply,
+    Refusal, Request, RequestId, Ts,
 };
 use tokio::time::Instant;
 use tracing::debug;
@@ -46,7 +46,7 @@ pub(crate) enum InstructError {
 
 /// What one attempt came to.
 enum Attempt {
-    Done,
+    Done(HostReply),
     /// Another host, or the same one later.
     Again(String),
     /// The deadline of the request passed in the cluster's time, which is `now`. Nothing was applied.
@@ -60,13 +60,41 @@ enum Attempt {
 
 impl Instructor {
     /// Has the cluster execute a command that is fenced, so that executing it twice is as good as once.
+    /// Gives what it came to: done, sealed, or closed.
     pub(crate) async fn execute(
         &self,
         cluster: ClusterId,
         command: Command,
         until: Instant,
-    ) -> Result<(), InstructError> {
-        let mut request = new_request(command, self.fleet.cluster_time(cluster));
+    ) -> Result<Outcome, InstructError> {
+        let request = new_request(command, self.fleet.cluster_time(cluster));
+        let call = HostRequest::Execute { cluster, request };
+        match self.ask(cluster, call, until).await? {
+            HostReply::Outcome(outcome) => Ok(outcome),
+            other => unreachable!("judged to be no answer: {other:?}"),
+        }
+    }
+
+    /// Reads the state of one of the cluster's hosts, of those first that act.
+    pub(crate) async fn query(
+        &self,
+        cluster: ClusterId,
+        query: Query,
+        until: Instant,
+    ) -> Result<QueryReply, InstructError> {
+        let call = HostRequest::Query { cluster, query };
+        match self.ask(cluster, call, until).await? {
+            HostReply::Query(reply) => Ok(reply),
+            other => unreachable!("judged to be no answer: {other:?}"),
+        }
+    }
+
+    async fn ask(
+        &self,
+        cluster: ClusterId,
+        mut call: HostRequest,
+        until: Instant,
+    ) -> Result<HostReply, InstructError> {
         let mut last = "it has no hosts".to_owned();
         let mut pause = ROUND_PAUSE_MIN;
         loop {
@@ -76,14 +104,16 @@ impl Instructor {
                     return Err(InstructError::Unavailable { cluster, last });
                 }
                 match self
-                    .attempt(cluster, &target, &request, left.min(ATTEMPT_TIMEOUT))
+                    .attempt(cluster, &target, &call, left.min(ATTEMPT_TIMEOUT))
                     .await
                 {
-                    Attempt::Done => return Ok(()),
+                    Attempt::Done(reply) => return Ok(reply),
                     Attempt::Again(why) => last = format!("{}: {why}", target.host),
                     Attempt::Late { now, why } => {
                         last = format!("{}: {why}", target.host);
-                        request = new_request(request.command, now);
+                        if let HostRequest::Execute { request, .. } = &mut call {
+                            *request = new_request(request.command.clone(), now);
+                        }
                     }
                     Attempt::Refused(refusal) => {
                         return Err(InstructError::Refused { cluster, refusal });
@@ -111,15 +141,11 @@ impl Instructor {
         &self,
         cluster: ClusterId,
         target: &Target,
-        request: &Request,
+        call: &HostRequest,
         timeout: Duration,
     ) -> Attempt {
         let client = self.clients.get(target.host, &target.address);
-        let call = HostRequest::Execute {
-            cluster,
-            request: request.clone(),
-        };
-        let attempt = match client.call(&call, &[], timeout).await {
+        let attempt = match client.call(call, &[], timeout).await {
             Ok(answer) => judge(answer.result, answer.clock),
             Err(error) => Attempt::Again(error.to_string()),
         };
@@ -133,7 +159,7 @@ impl Instructor {
                 metrics::counter!(metric_names::INSTRUCTION_RETRIES, "reason" => "late")
                     .increment(1);
             }
-            Attempt::Done | Attempt::Refused(_) => {}
+            Attempt::Done(_) | Attempt::Refused(_) => {}
         }
         attempt
     }
@@ -151,8 +177,13 @@ fn new_request(command: Command, cluster_time: Ts) -> Request {
 /// What an answer means for the instruction.
 fn judge(result: Result<HostReply, Refusal>, clock: Ts) -> Attempt {
     let refusal = match result {
-        Ok(HostReply::Outcome(Outcome::Done)) => return Attempt::Done,
         Ok(HostReply::Outcome(Outcome::Refused(refusal))) | Err(refusal) => refusal,
+        Ok(
+            reply @ (HostReply::Outcome(
+                Outcome::Done | Outcome::Sealed(_) | Outcome::Closed { .. },
+            )
+            | HostReply::Query(_)),
+        ) => return Attempt::Done(reply),
         Ok(other) => return Attempt::Again(format!("it answered {other:?}")),
     };
     match refusal.code {

@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shoal_api::plan::EventKind;
 use shoal_types::{ClusterId, ClusterSpec, HostId, HostReply, HostRequest};
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::HostClients;
+use crate::events::{EventLog, News};
 use crate::fleet::{Fleet, Target};
 use crate::limits::{ATTEMPT_TIMEOUT, CHANGE_PAUSE_MAX, CHANGE_PAUSE_MIN, CHANGE_TIMEOUT};
+use crate::orders::said;
 use crate::records::{self, At, ClusterRecord, HostRecord, Record, Step};
 use crate::store::{CommitError, MetadataStore, StoreError, Transaction};
 
@@ -21,6 +24,7 @@ use crate::store::{CommitError, MetadataStore, StoreError, Transaction};
 pub(crate) struct Membership {
     pub(crate) store: Arc<dyn MetadataStore>,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) events: Arc<EventLog>,
     pub(crate) clients: Arc<HostClients>,
 }
 
@@ -166,9 +170,10 @@ impl Membership {
                     .expect(key.clone(), Some(host.revision))
                     .put(key, host.record.encode());
             }
-            match self.store.commit(transaction).await {
+            let text = format!("{cluster}: done: {}", said(step));
+            let news = News::of(EventKind::Done, cluster, text);
+            match self.events.commit(transaction, news).await {
                 Ok(revision) => {
-                    info!(%cluster, ?step, "the cluster has changed its members");
                     let record = after;
                     self.fleet.note_progress(cluster, String::new());
                     self.fleet.put_cluster(At { record, revision });

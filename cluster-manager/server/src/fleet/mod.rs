@@ -3,19 +3,21 @@
 //! The records are a copy of what the store has; which hosts are alive, and how busy they are, is
 //! known here only. Every decision is made from here and checked by the store when it is written.
 
+mod planned;
 mod report;
 mod state;
+mod window;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use shoal_planner::{HostFacts, NoCapacity, Placement, place};
 use shoal_runtime::clock::SystemClock;
-use shoal_types::{ClusterId, ClusterSpec, HostId, HostStatus, QueueName, Ts};
+use shoal_types::{
+    ClusterId, ClusterMember, ClusterSpec, HostId, HostStatus, Micros, QueueName, Ts,
+};
 use tokio::sync::watch;
 
 use crate::keys;
-use crate::limits::HOST_SILENCE_MAX;
 use crate::records::{self, At, ClusterRecord, ClusterStage, HostRecord, QueueRecord};
 use crate::store::{MetadataStore, StoreError};
 use state::{Host, State};
@@ -39,13 +41,18 @@ pub(crate) struct Target {
 
 impl Fleet {
     /// What the store has. Hosts count as heard at this moment, as they were when their last change
-    /// was stored: a manager that restarts does not take everyone for dead.
+    /// was stored: a manager that restarts does not take everyone for dead. A host that is silent for
+    /// longer than `silence` counts as gone.
     pub(crate) async fn load(
         store: &dyn MetadataStore,
         clock: SystemClock,
+        silence: Micros,
     ) -> Result<Self, StoreError> {
         let now = clock.now().mono;
-        let mut state = State::default();
+        let mut state = State {
+            silence,
+            ..State::default()
+        };
         records::read_all::<HostRecord>(store, keys::HOSTS, |at| {
             state.put_host(at, now);
         })
@@ -96,10 +103,12 @@ impl Fleet {
     pub(crate) fn heard(&self, status: HostStatus) {
         let now = self.clock.now().mono;
         let mut state = self.state();
+        let silence = state.silence;
         let Some(host) = state.hosts.get_mut(&status.host) else {
             return;
         };
-        let news = !host.is_alive(now)
+        host.gathered.take_in(&status.load);
+        let news = !host.is_alive(now, silence)
             || host
                 .status
                 .as_ref()
@@ -116,14 +125,15 @@ impl Fleet {
     /// What forming clusters must know of all hosts.
     pub(crate) fn host_facts(&self) -> Vec<HostFacts> {
         let now = self.clock.now().mono;
+        let state = self.state();
         let facts = |host: &Host| HostFacts {
             host: host.at.record.host,
             zone: host.at.record.zone.clone(),
-            alive: host.is_alive(now),
+            alive: host.is_alive(now, state.silence),
             assigned: !host.is_free(),
             known_for: now.since(host.known_since),
         };
-        self.state().hosts.values().map(facts).collect()
+        state.hosts.values().map(facts).collect()
     }
 
     // ---- Clusters
@@ -148,7 +158,7 @@ impl Fleet {
         let now = self.clock.now().mono;
         let state = self.state();
         let host = state.hosts.get(&host);
-        host.is_some_and(|host| host.is_alive(now) && host.is_free())
+        host.is_some_and(|host| host.is_alive(now, state.silence) && host.is_free())
     }
 
     /// By this clock records are dated.
@@ -208,12 +218,12 @@ impl Fleet {
         let Some(cluster) = state.clusters.get(&cluster) else {
             return Vec::new();
         };
-        let target = |member: &shoal_types::ClusterMember| {
+        let target = |member: &ClusterMember| {
             let host = state.hosts.get(&member.host);
             Target {
                 host: member.host,
                 address: member.address.clone(),
-                acting: host.is_some_and(|host| host.is_acting(now)),
+                acting: host.is_some_and(|host| host.is_acting(now, state.silence)),
             }
         };
         let mut targets: Vec<_> = cluster.at.record.members.iter().map(target).collect();
@@ -221,7 +231,7 @@ impl Fleet {
         targets
     }
 
-    /// True if the cluster is formed and a majority of its hosts acts.
+    /// True if the cluster has queues or may get some, and a majority of its hosts acts.
     pub(crate) fn is_serving(&self, cluster: ClusterId) -> bool {
         let now = self.clock.now().mono;
         let state = self.state();
@@ -229,6 +239,13 @@ impl Fleet {
             .clusters
             .get(&cluster)
             .is_some_and(|cluster| state.serves(cluster, now))
+    }
+
+    /// True if another cluster than this one takes new queues.
+    pub(crate) fn takes_queues_besides(&self, cluster: ClusterId) -> bool {
+        let facts = self.state().cluster_facts(self.clock.now().mono);
+        let mut others = facts.iter().filter(|(id, _)| **id != cluster);
+        others.any(|(_, facts)| facts.serving)
     }
 
     /// The cluster's time, roughly: the furthest clock of those that its hosts reported, and the time
@@ -279,15 +296,35 @@ impl Fleet {
 
     /// A queue that was found in the store.
     pub(crate) fn queue_found(&self, queue: &QueueRecord) {
-        self.state().count_queue(queue.partition.cluster, 1);
+        self.count(queue, 1);
     }
 
     /// A queue that is gone from the store.
     pub(crate) fn queue_gone(&self, queue: &QueueRecord) {
-        self.state().count_queue(queue.partition.cluster, -1);
+        self.count(queue, -1);
     }
 
-    /// Queues of all clusters.
+    /// A queue has other partitions than before.
+    pub(crate) fn partitions_changed(&self, before: &QueueRecord, after: &QueueRecord) {
+        self.count(after, 1);
+        self.count(before, -1);
+    }
+
+    fn count(&self, queue: &QueueRecord, change: i64) {
+        let mut state = self.state();
+        queue
+            .clusters()
+            .for_each(|cluster| state.count_queue(cluster, change));
+    }
+
+    /// The hosts of a cluster with their addresses as last heard.
+    pub(crate) fn members(&self, cluster: ClusterId) -> Vec<ClusterMember> {
+        let state = self.state();
+        let cluster = state.clusters.get(&cluster);
+        cluster.map_or_else(Vec::new, |cluster| cluster.at.record.members.clone())
+    }
+
+    /// Partitions of all clusters.
     pub(crate) fn queue_count(&self) -> u64 {
         self.state()
             .clusters
@@ -318,11 +355,4 @@ impl Drop for Reservation {
             self.fleet.state().count_queue(self.cluster, -1);
         }
     }
-}
-
-/// In microseconds, as clocks count.
-const SILENCE_MAX: u64 = micros(HOST_SILENCE_MAX);
-
-const fn micros(duration: Duration) -> u64 {
-    duration.as_micros() as u64
 }

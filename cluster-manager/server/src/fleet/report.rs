@@ -12,11 +12,9 @@ impl Fleet {
     /// All hosts, by id.
     pub(crate) fn host_infos(&self) -> Vec<HostInfo> {
         let now = self.clock.now().mono;
-        self.state()
-            .hosts
-            .values()
-            .map(|host| host_info(host, now))
-            .collect()
+        let state = self.state();
+        let hosts = state.hosts.values();
+        hosts.map(|host| host_info(&state, host, now)).collect()
     }
 
     /// All clusters, by id.
@@ -49,6 +47,8 @@ impl Fleet {
             ("forming", ClusterState::Forming),
             ("serving", ClusterState::Serving),
             ("unavailable", ClusterState::Unavailable),
+            ("draining", ClusterState::Draining),
+            ("retired", ClusterState::Retired),
         ] {
             let count = clusters
                 .iter()
@@ -60,7 +60,7 @@ impl Fleet {
     }
 }
 
-fn host_info(host: &Host, now: Mono) -> HostInfo {
+fn host_info(state: &State, host: &Host, now: Mono) -> HostInfo {
     let record = &host.at.record;
     let status = host.status.as_ref();
     let number = |number: fn(&HostStatus) -> u64| status.map_or(0, number);
@@ -70,7 +70,7 @@ fn host_info(host: &Host, now: Mono) -> HostInfo {
         zone: record.zone.clone(),
         cluster: record.cluster,
         state: record.state,
-        alive: host.is_alive(now),
+        alive: host.is_alive(now, state.silence),
         heard_ms_ago: now.since(host.heard) / 1_000,
         incarnation: record.incarnation,
         view: status.map_or_else(Default::default, |status| status.view.number),
@@ -101,8 +101,10 @@ fn cluster_info(state: &State, cluster: &Cluster, now: Mono) -> ClusterInfo {
         cluster: record.cluster,
         state: match record.stage {
             ClusterStage::Forming => ClusterState::Forming,
-            ClusterStage::Formed if state.serves(cluster, now) => ClusterState::Serving,
-            ClusterStage::Formed => ClusterState::Unavailable,
+            ClusterStage::Retired => ClusterState::Retired,
+            _ if !state.serves(cluster, now) => ClusterState::Unavailable,
+            ClusterStage::Formed => ClusterState::Serving,
+            ClusterStage::Draining => ClusterState::Draining,
         },
         view: view.number,
         members: members.collect(),

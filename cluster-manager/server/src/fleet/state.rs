@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use shoal_planner::{ClusterFacts, Ring};
-use shoal_types::{ClusterId, HostId, HostState, HostStatus, Mono};
+use shoal_types::{ClusterId, HostId, HostState, HostStatus, Micros, Mono};
 
-use super::SILENCE_MAX;
+use super::window::Gathered;
 use crate::records::{At, ClusterRecord, ClusterStage, HostRecord};
 
 /// Every cluster counts the same for now.
@@ -15,8 +15,10 @@ const WEIGHT: u32 = 1;
 pub(super) struct State {
     pub(super) hosts: BTreeMap<HostId, Host>,
     pub(super) clusters: BTreeMap<ClusterId, Cluster>,
-    /// All formed clusters.
+    /// All clusters that take new queues.
     pub(super) ring: Ring,
+    /// A host that was not heard from for so long counts as gone.
+    pub(super) silence: Micros,
 }
 
 pub(super) struct Host {
@@ -26,19 +28,21 @@ pub(super) struct Host {
     pub(super) heard: Mono,
     /// Since when this process knows it.
     pub(super) known_since: Mono,
+    /// What it reported during the current window.
+    pub(super) gathered: Gathered,
 }
 
 pub(super) struct Cluster {
     pub(super) at: At<ClusterRecord>,
-    /// Queues placed there, those being created or deleted included.
+    /// Partitions placed there, in whatever stage.
     pub(super) queues: u64,
     /// How far its change is, for people.
     pub(super) progress: String,
 }
 
 impl Host {
-    pub(super) fn is_alive(&self, now: Mono) -> bool {
-        now.since(self.heard) <= SILENCE_MAX
+    pub(super) fn is_alive(&self, now: Mono, silence: Micros) -> bool {
+        now.since(self.heard) <= silence
     }
 
     /// True if it can become a member of a cluster.
@@ -47,8 +51,8 @@ impl Host {
         record.cluster.is_none() && record.state == HostState::Unassigned
     }
 
-    pub(super) fn is_acting(&self, now: Mono) -> bool {
-        self.is_alive(now) && self.at.record.state == HostState::Acting
+    pub(super) fn is_acting(&self, now: Mono, silence: Micros) -> bool {
+        self.is_alive(now, silence) && self.at.record.state == HostState::Acting
     }
 }
 
@@ -67,6 +71,7 @@ impl State {
                     status: None,
                     heard: now,
                     known_since: now,
+                    gathered: Gathered::default(),
                 };
                 self.hosts.insert(host.at.record.host, host);
                 true
@@ -87,6 +92,8 @@ impl State {
         };
         if at.record.stage == ClusterStage::Formed {
             self.ring.set(id, WEIGHT);
+        } else {
+            self.ring.set(id, 0);
         }
         let cluster = Cluster {
             at,
@@ -101,18 +108,19 @@ impl State {
     pub(super) fn acting(&self, cluster: &Cluster, now: Mono) -> usize {
         let members = cluster.at.record.members.iter();
         let hosts = members.filter_map(|member| self.hosts.get(&member.host));
-        hosts.filter(|host| host.is_acting(now)).count()
+        let silence = self.silence;
+        hosts.filter(|host| host.is_acting(now, silence)).count()
     }
 
-    /// True if the cluster is formed and a majority of its hosts acts.
+    /// True if the cluster has queues or may get some, and a majority of its hosts acts.
     pub(super) fn serves(&self, cluster: &Cluster, now: Mono) -> bool {
         let record = &cluster.at.record;
-        record.stage == ClusterStage::Formed && self.acting(cluster, now) > record.members.len() / 2
+        record.stage.has_queues() && self.acting(cluster, now) > record.members.len() / 2
     }
 
     pub(super) fn cluster_facts(&self, now: Mono) -> BTreeMap<ClusterId, ClusterFacts> {
         let facts = |cluster: &Cluster| ClusterFacts {
-            serving: self.serves(cluster, now),
+            serving: cluster.at.record.stage == ClusterStage::Formed && self.serves(cluster, now),
             queues: cluster.queues,
         };
         self.clusters

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shoal_api::Problem;
-use shoal_types::{QueueName, QueueRoute, QueueSettings};
+use shoal_types::{Epoch, ErrorCode, QueueName, QueueRoute, QueueSettings};
 use tokio::time::Instant;
 
 use super::Queues;
@@ -47,9 +47,13 @@ impl Queues {
         if at.record.settings == settings {
             return Ok(at.route());
         }
-        let epoch = at.record.partition.epoch;
-        // Tags, for example, are no business of the cluster.
-        let for_cluster = at.record.settings.partition(epoch) != settings.partition(epoch);
+        if at.record.is_moving() {
+            let why = format!("{name} is being moved, which takes a moment");
+            return Err(Problem::new(ErrorCode::Busy, why));
+        }
+        // Tags, for example, are no business of the clusters. Nor are partitions' epochs of the settings.
+        let any = Epoch(0);
+        let for_cluster = at.record.settings.partition(any) != settings.partition(any);
         let stage = if for_cluster {
             QueueStage::Configuring
         } else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shoal_api::Problem;
 use shoal_planner::{NoCapacity, Placement};
-use shoal_types::{Epoch, ErrorCode, QueueName, QueueRoute, QueueSettings};
+use shoal_types::{Epoch, ErrorCode, GroupRange, QueueName, QueueRoute, QueueSettings};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -13,7 +13,7 @@ use super::settle::changed_meanwhile;
 use crate::fleet::Reservation;
 use crate::limits::{CAPACITY_PATIENCE, QUEUES_MAX};
 use crate::problem::store_problem;
-use crate::records::{PartitionRecord, QueueRecord, QueueStage};
+use crate::records::{PartitionRecord, PartitionStage, QueueRecord, QueueStage};
 
 impl Queues {
     /// Creates a queue. The second part says whether it is new: if it exists with the same settings,
@@ -103,17 +103,23 @@ impl Queues {
     ) -> Result<QueueRecord, Problem> {
         let queue = self.ids.queue(&*self.store).await;
         let partition = self.ids.partition(&*self.store).await;
+        let now = self.clock.now().wall;
         Ok(QueueRecord {
             name: name.clone(),
             queue: queue.map_err(|error| store_problem(&error))?,
             stage: QueueStage::Creating,
             settings: settings.clone(),
-            partition: PartitionRecord {
+            partitions: vec![PartitionRecord {
                 partition: partition.map_err(|error| store_problem(&error))?,
                 epoch: Epoch(0),
                 cluster: placement.cluster,
-            },
-            created_at: self.clock.now().wall,
+                stage: PartitionStage::Active,
+                groups: GroupRange::ALL,
+                since: now,
+            }],
+            last_epoch: Epoch(0),
+            resized_at: now,
+            created_at: now,
         })
     }
 }

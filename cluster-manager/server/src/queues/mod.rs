@@ -8,6 +8,7 @@
 mod change;
 mod create;
 mod delete;
+mod moving;
 mod name_locks;
 mod settle;
 mod unsettled;
@@ -15,20 +16,25 @@ mod unsettled;
 use std::sync::Arc;
 
 use shoal_api::Problem;
+use shoal_api::plan::MoveInfo;
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{ErrorCode, QueueName, QueueRoute};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::events::EventLog;
 use crate::executor::Instructor;
 use crate::fleet::Fleet;
 use crate::ids::Ids;
 use crate::keys;
 use crate::limits::{OPERATION_PATIENCE, OPERATIONS_MAX};
+use crate::planning::QueueNews;
 use crate::problem::{queue_not_found, store_problem};
-use crate::records::{self, At, QueueRecord, QueueStage};
+use crate::records::{self, At, MoveRecord, QueueRecord, QueueStage};
 use crate::store::{MetadataStore, StoreError};
+use moving::Table;
+pub(crate) use moving::Wanted;
 use name_locks::NameLocks;
 use unsettled::Unsettled;
 
@@ -36,11 +42,14 @@ use unsettled::Unsettled;
 pub(crate) struct Queues {
     store: Arc<dyn MetadataStore>,
     fleet: Arc<Fleet>,
+    news: Arc<QueueNews>,
+    events: Arc<EventLog>,
     instructor: Instructor,
     clock: SystemClock,
     ids: Ids,
     locks: NameLocks,
     unsettled: Unsettled,
+    moves: Table,
     places: Arc<Semaphore>,
     operations: TaskTracker,
 }
@@ -57,25 +66,37 @@ impl Queues {
     pub(crate) async fn load(
         store: Arc<dyn MetadataStore>,
         fleet: Arc<Fleet>,
+        news: Arc<QueueNews>,
+        events: Arc<EventLog>,
         instructor: Instructor,
         clock: SystemClock,
     ) -> Result<Self, StoreError> {
         let unsettled = Unsettled::default();
         records::read_all::<QueueRecord>(&*store, keys::QUEUES, |at| {
             fleet.queue_found(&at.record);
+            news.changed(&at.record);
             if at.record.stage != QueueStage::Active {
                 unsettled.add(&at.record);
             }
         })
         .await?;
+        let moves = Table::new();
+        records::read_all::<MoveRecord>(&*store, keys::MOVES, |at| {
+            news.move_changed(&at.record);
+            moves.put(at);
+        })
+        .await?;
         Ok(Self {
             store,
             fleet,
+            news,
+            events,
             instructor,
             clock,
             ids: Ids::new(),
             locks: NameLocks::default(),
             unsettled,
+            moves,
             places: Arc::new(Semaphore::new(OPERATIONS_MAX)),
             operations: TaskTracker::new(),
         })
@@ -116,6 +137,11 @@ impl Queues {
                 .map(At::<QueueRecord>::route)
                 .collect(),
         })
+    }
+
+    /// Moves that are under way.
+    pub(crate) fn moves(&self) -> Vec<MoveInfo> {
+        self.moves.infos(&self.clock)
     }
 
     /// Waits for the operations under way, each of which ends within [`OPERATION_PATIENCE`].

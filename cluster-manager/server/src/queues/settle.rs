@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use futures_util::stream;
 use shoal_api::Problem;
 use shoal_runtime::telemetry::RateLimit;
@@ -38,19 +39,21 @@ impl Queues {
         Ok(Some(at))
     }
 
-    /// Has the cluster carry out what the record says, and writes that it did. Gives the record as it is
+    /// Has the clusters carry out what the record says, and writes that it did. Gives the record as it is
     /// then, or `None` if there is none any more.
     pub(super) async fn settle(
         &self,
         at: At<QueueRecord>,
         until: Instant,
     ) -> Result<Option<At<QueueRecord>>, Problem> {
-        let Some(instruction) = at.instruction() else {
+        if at.record.stage == QueueStage::Active {
             return Ok(Some(at));
-        };
-        let cluster = at.record.partition.cluster;
-        match self.instructor.execute(cluster, instruction, until).await {
-            Ok(()) => self.settled(at).await,
+        }
+        let instructions = at.instructions().into_iter();
+        let executed = instructions
+            .map(|(cluster, instruction)| self.instructor.execute(cluster, instruction, until));
+        match try_join_all(executed).await {
+            Ok(_) => self.settled(at).await,
             Err(failed) => Err(not_settled(&at.record, failed)),
         }
     }
@@ -71,6 +74,7 @@ impl Queues {
                     return Err(changed_meanwhile(&name));
                 }
                 self.fleet.queue_gone(&at.record);
+                self.news.gone(at.record.queue);
                 None
             }
             QueueStage::Creating | QueueStage::Configuring | QueueStage::Active => {
@@ -94,7 +98,10 @@ impl Queues {
         record: QueueRecord,
     ) -> Result<Option<At<QueueRecord>>, Problem> {
         match self.store.commit(transaction).await {
-            Ok(revision) => Ok(Some(At { record, revision })),
+            Ok(revision) => {
+                self.news.changed(&record);
+                Ok(Some(At { record, revision }))
+            }
             Err(CommitError::Conflict { .. }) => Ok(None),
             Err(CommitError::Store(error)) => Err(store_problem(&error)),
         }

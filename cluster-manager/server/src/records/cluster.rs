@@ -73,6 +73,18 @@ pub(crate) enum ClusterStage {
     Forming,
     /// All have. Whether enough of them are alive is another question.
     Formed,
+    /// An operator wants it empty: it keeps the queues that it has until they are moved away.
+    Draining,
+    /// It had nothing left and serves nobody any more. Its hosts cannot be members of another one: they
+    /// remember this one.
+    Retired,
+}
+
+impl ClusterStage {
+    /// True if queues are there, or may be placed there.
+    pub(crate) fn has_queues(self) -> bool {
+        matches!(self, Self::Formed | Self::Draining)
+    }
 }
 
 impl Record for ClusterRecord {

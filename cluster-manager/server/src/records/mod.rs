@@ -6,7 +6,9 @@
 mod cluster;
 mod counter;
 mod deleted;
+mod event;
 mod host;
+mod movement;
 mod queue;
 
 use serde::Serialize;
@@ -16,8 +18,10 @@ use shoal_types::Revision;
 pub(crate) use cluster::{ChangeRecord, ClusterRecord, ClusterStage, Step};
 pub(crate) use counter::Counter;
 pub(crate) use deleted::DeletedRecord;
+pub(crate) use event::EventRecord;
 pub(crate) use host::HostRecord;
-pub(crate) use queue::{PartitionRecord, QueueRecord, QueueStage};
+pub(crate) use movement::{MoveKind, MoveRecord, MoveStage};
+pub(crate) use queue::{PartitionRecord, PartitionStage, QueueRecord, QueueStage};
 
 use crate::store::{Entry, MetadataStore, StoreError, Stored};
 

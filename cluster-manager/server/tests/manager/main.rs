@@ -5,6 +5,8 @@ mod bad_input;
 mod feed;
 mod forming;
 mod members;
+mod moving;
+mod planning;
 mod queues;
 mod restart;
 mod speed;

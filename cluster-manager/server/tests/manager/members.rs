@@ -6,7 +6,7 @@ use shoal_api::Problem;
 use shoal_api::manager::{ClusterInfo, HostInfo};
 use shoal_types::{HostId, HostState, Revision};
 
-use crate::support::{Client, Host, Running, World, eventually, problem};
+use crate::support::{Client, Host, Running, Small, World, eventually, problem};
 
 fn ids(hosts: &[Host]) -> Vec<String> {
     hosts.iter().map(|host| host.id().to_string()).collect()
@@ -48,6 +48,42 @@ async fn until_known(client: &Client, count: usize) {
     .await;
 }
 
+/// A serving cluster of three hosts, and hosts that belong to none.
+struct WithSpares {
+    manager: Running,
+    world: World,
+    /// The members first.
+    hosts: Vec<Host>,
+    data: tempfile::TempDir,
+}
+
+impl WithSpares {
+    async fn start(spares: &[&str]) -> Self {
+        let Small {
+            manager,
+            world,
+            mut hosts,
+            data,
+        } = Small::start().await;
+        hosts.extend(world.hosts(&manager.client, spares).await);
+        until_known(&manager.client, hosts.len()).await;
+        Self {
+            manager,
+            world,
+            hosts,
+            data,
+        }
+    }
+
+    fn client(&self) -> &Client {
+        &self.manager.client
+    }
+
+    fn ids(&self) -> Vec<HostId> {
+        self.hosts.iter().map(Host::id).collect()
+    }
+}
+
 async fn explicit(data: &std::path::Path) -> Running {
     Running::with(data, |config| config.form_clusters = false).await
 }
@@ -76,15 +112,9 @@ async fn a_cluster_is_formed_of_the_hosts_that_were_named_and_of_no_others() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_with_the_field_and_the_reason() {
-    let data = tempfile::tempdir().unwrap();
-    let manager = Running::start(data.path()).await;
-    let client = &manager.client;
-    let world = World::default();
-    let mut hosts = world.hosts(client, &["a", "b", "c"]).await;
-    client.until_serving(1).await;
-    hosts.extend(world.hosts(client, &["a", "b"]).await);
-    until_known(client, 5).await;
-    let id = ids(&hosts);
+    let five = WithSpares::start(&["a", "b"]).await;
+    let (client, world) = (five.client(), &five.world);
+    let id = ids(&five.hosts);
     let (m1, m2, free) = (&id[0], &id[1], &id[3]);
 
     for (body, status, field, word) in [
@@ -167,15 +197,8 @@ async fn what_makes_no_sense_is_refused_with_the_field_and_the_reason() {
 
 #[tokio::test]
 async fn a_cluster_grows_and_shrinks_and_frontends_hear_of_it() {
-    let data = tempfile::tempdir().unwrap();
-    let manager = Running::start(data.path()).await;
-    let client = &manager.client;
-    let world = World::default();
-    let mut hosts = world.hosts(client, &["a", "b", "c"]).await;
-    client.until_serving(1).await;
-    hosts.extend(world.hosts(client, &["a"]).await);
-    until_known(client, 4).await;
-    let id: Vec<HostId> = hosts.iter().map(Host::id).collect();
+    let four = WithSpares::start(&["a"]).await;
+    let (client, world, id) = (four.client(), &four.world, four.ids());
 
     let asked = json!({ "add": id[3].to_string() });
     assert_eq!(
@@ -213,15 +236,15 @@ async fn a_cluster_grows_and_shrinks_and_frontends_hear_of_it() {
 
 #[tokio::test]
 async fn a_manager_that_restarts_in_the_middle_of_a_replacement_carries_it_on() {
-    let data = tempfile::tempdir().unwrap();
-    let manager = Running::start(data.path()).await;
-    let world = World::default();
-    let hosts = world.hosts(&manager.client, &["a", "b", "c"]).await;
-    manager.client.until_serving(1).await;
-    let address = manager.client.clone();
-    let new = world.hosts(&manager.client, &["a"]).await.remove(0);
-    until_known(&manager.client, 4).await;
-    let (old, by) = (hosts[0].id(), new.id());
+    let four = WithSpares::start(&["a"]).await;
+    let (address, id) = (four.client().clone(), four.ids());
+    let (old, by) = (id[0], id[3]);
+    let WithSpares {
+        manager,
+        world,
+        hosts,
+        data,
+    } = four;
 
     world.refuse(true);
     let asked = json!({ "add": by.to_string(), "remove": old.to_string() });
@@ -235,7 +258,6 @@ async fn a_manager_that_restarts_in_the_middle_of_a_replacement_carries_it_on() 
     })
     .await;
     assert_eq!(under_way.steps.len(), 2);
-    drop(new);
     drop(hosts);
     manager.stop().await;
 
@@ -261,15 +283,8 @@ async fn a_manager_that_restarts_in_the_middle_of_a_replacement_carries_it_on() 
 
 #[tokio::test]
 async fn an_addition_that_does_not_come_about_is_taken_back() {
-    let data = tempfile::tempdir().unwrap();
-    let manager = Running::start(data.path()).await;
-    let client = &manager.client;
-    let world = World::default();
-    let mut hosts = world.hosts(client, &["a", "b", "c"]).await;
-    client.until_serving(1).await;
-    hosts.extend(world.hosts(client, &["a"]).await);
-    until_known(client, 4).await;
-    let id: Vec<HostId> = hosts.iter().map(Host::id).collect();
+    let four = WithSpares::start(&["a"]).await;
+    let (client, world, id) = (four.client(), &four.world, four.ids());
     world.refuse(true);
     let add = json!({ "add": id[3].to_string() });
     assert_eq!(change(client, add).await.status(), StatusCode::ACCEPTED);
@@ -281,13 +296,8 @@ async fn an_addition_that_does_not_come_about_is_taken_back() {
 
 #[tokio::test]
 async fn one_member_alone_takes_commands_until_all_may_again() {
-    let data = tempfile::tempdir().unwrap();
-    let manager = Running::start(data.path()).await;
-    let client = &manager.client;
-    let world = World::default();
-    let hosts = world.hosts(client, &["a", "b", "c"]).await;
-    client.until_serving(1).await;
-    let id: Vec<HostId> = hosts.iter().map(Host::id).collect();
+    let three = WithSpares::start(&[]).await;
+    let (client, id) = (three.client(), three.ids());
     let only = json!({ "active": { "only": id[1].to_string() } });
     let all = json!({ "active": "all" });
     let accepted = change(client, only.clone()).await.status();

@@ -14,6 +14,9 @@ impl Core {
             .unexecuted
             .remove(&(entry.view, entry.lane, entry.index))
             .expect("an entry is logged before it is executed");
+        if let Some(ticket) = ticket {
+            self.meter.executed(ticket, self.now.mono);
+        }
         if self.lacks_state() {
             // A peer's state, which is to come, contains it.
             return;
@@ -46,6 +49,7 @@ impl Core {
                 self.note_departed(deliveries);
             }
             if let Some(operation) = operations.get(i).copied().flatten() {
+                self.meter.done(&placed.request, &outcome);
                 self.answer_operation(operation, &placed.request, outcome);
             }
             self.answer_waiters(&mut given);
@@ -129,6 +133,9 @@ impl Core {
                 continue;
             }
             let partition = deliveries.first().map(|d| d.receipt.partition);
+            if let Some(partition) = partition {
+                self.meter.given(partition, deliveries.len());
+            }
             match (self.operations.waited(waiter), partition) {
                 (Some(operation), _) => {
                     let answer = Answer::outcome(Outcome::Received(deliveries), &self.recent);
@@ -166,6 +173,7 @@ impl Core {
     }
 
     pub(super) fn dropped(&mut self, ticket: Ticket) {
+        self.meter.dropped(ticket);
         let commands = self.own.remove(&ticket).unwrap_or_default();
         let operations = self.operations.of_entry(ticket);
         for (operation, placed) in operations.into_iter().zip(commands) {

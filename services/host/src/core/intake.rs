@@ -236,6 +236,9 @@ impl Core {
         let (chunks, commands) = batch.finish();
         match self.engine.submit(Payload::new(chunks), self.now) {
             Ok(ticket) => {
+                if operations.iter().any(Option::is_some) {
+                    self.meter.appended(ticket, self.now.mono);
+                }
                 self.operations.sent_off(ticket, operations);
                 self.own.insert(ticket, commands);
                 true

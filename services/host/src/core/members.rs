@@ -87,6 +87,7 @@ impl Core {
 
     fn end_of_operations(&mut self, why: &'static str) {
         self.own.clear();
+        self.meter.all_dropped();
         // A receive that waits may have been given messages since, in what this host will not execute.
         let in_flight = self.operations.take_in_flight();
         let waiting = self.operations.take_waiting();

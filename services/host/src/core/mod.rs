@@ -17,6 +17,7 @@ mod effect;
 mod executor;
 mod intake;
 mod keeping;
+mod load;
 mod members;
 mod operations;
 mod outputs;
@@ -47,6 +48,7 @@ pub use body_reads::{BodiesRead, BodyError, BodyReads, read_body};
 pub use care::Care;
 pub use checkpointing::{CheckpointDone, PendingCheckpoint, Write};
 pub use effect::Effect;
+pub use load::{Counted, Done};
 pub use operations::OperationId;
 pub(crate) use recovery::has_other_members;
 pub use recovery::{Opened, RecoveryError, decode_meta, encode_meta, recover, recover_supporting};
@@ -64,6 +66,7 @@ use compaction::Compaction;
 use departed::Departed;
 use intake::Intake;
 use keeping::Keeping;
+use load::Meter;
 use operations::Operations;
 use outputs::Deferred;
 use repair::Repairs;
@@ -79,6 +82,7 @@ pub struct Core {
     now: Now,
     operations: Operations,
     intake: Intake,
+    meter: Meter,
     /// Where the payloads of entries lie that were logged and not executed yet.
     unexecuted: BTreeMap<(ViewNumber, HostId, u64), Payload>,
     /// Own entries' commands, so that they need not be decoded again.
@@ -155,6 +159,7 @@ impl Core {
             now,
             operations: Operations::default(),
             intake: Intake::default(),
+            meter: Meter::default(),
             unexecuted: BTreeMap::new(),
             own: BTreeMap::new(),
             records: VecDeque::new(),
@@ -214,7 +219,10 @@ impl Core {
                     .and_then(|()| self.admit(&request, &bodies))
                 {
                     Ok(()) => self.take_in(operation, request, bodies),
-                    Err(refusal) => self.answer(operation, Answer::refused(refusal)),
+                    Err(refusal) => {
+                        self.meter.refused(&request.command, &refusal);
+                        self.answer(operation, Answer::refused(refusal));
+                    }
                 }
             }
             HostRequest::Query { cluster, query } => {

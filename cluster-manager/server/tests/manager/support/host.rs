@@ -13,12 +13,13 @@ use shoal_runtime::shutdown::Shutdown;
 use shoal_transport::{HostService, Identity, Listener, PeerEvent, Remote, Response};
 use shoal_types::{
     ClusterId, ClusterSpec, Command, ErrorCode, HostId, HostReply, HostRequest, HostState,
-    HostStatus, Incarnation, Outcome, PartitionId, PartitionSettings, Refusal, RequestId, Revision,
-    Ts, ViewNumber, ViewSummary,
+    HostStatus, Incarnation, LoadReport, PartitionId, Query, QueryReply, Refusal, RequestId, Ts,
+    ViewNumber, ViewSummary,
 };
 use tokio::sync::mpsc;
 
 use super::Client;
+use super::partitions::{Partition, Partitions};
 
 /// All that is durable: what hosts know when they start again, and what their clusters executed.
 #[derive(Clone, Default)]
@@ -34,21 +35,28 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    partitions: BTreeMap<PartitionId, Partition>,
-    deleted: BTreeMap<PartitionId, Revision>,
+    partitions: Partitions,
+    /// Instructions that are answered with an error.
+    fails: Option<Fails>,
+    refuses_successors: bool,
     formed: BTreeMap<HostId, ClusterSpec>,
     learning: BTreeMap<HostId, ClusterSpec>,
     /// Every list that a member was told, in order.
     ordered: Vec<ClusterSpec>,
+    /// What hosts say that they do; nothing if they are not named here.
+    loads: BTreeMap<HostId, LoadReport>,
     executed: Vec<Executed>,
 }
 
-/// A partition of the fake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Partition {
-    pub(crate) cluster: ClusterId,
-    pub(crate) settings: PartitionSettings,
-    pub(crate) revision: Revision,
+/// Instructions that are answered with an error.
+#[derive(Clone, Copy)]
+pub(crate) struct Fails {
+    /// Of this kind …
+    pub(crate) what: &'static str,
+    /// … as this tells.
+    pub(crate) kind: fn(&Command) -> &'static str,
+    /// They are executed all the same, as if the answer had got lost.
+    pub(crate) executed: bool,
 }
 
 /// An instruction that reached a host.
@@ -105,6 +113,33 @@ impl World {
         self.state().ordered.clone()
     }
 
+    /// From now on a host reports this load, as one report after the other.
+    pub(crate) fn load(&self, host: HostId, load: LoadReport) {
+        self.state().loads.insert(host, load);
+    }
+
+    fn load_of(&self, host: HostId) -> LoadReport {
+        let mut state = self.state();
+        let load = state.loads.entry(host).or_default();
+        load.number += 1;
+        load.clone()
+    }
+
+    /// From now on these instructions are answered with an error.
+    pub(crate) fn fails(&self, fails: Option<Fails>) {
+        self.state().fails = fails;
+    }
+
+    /// From now on no successor is created, for good.
+    pub(crate) fn refuse_successors(&self, refuse: bool) {
+        self.state().refuses_successors = refuse;
+    }
+
+    /// A partition keeps so many messages.
+    pub(crate) fn holds(&self, partition: PartitionId, messages: u64) {
+        self.state().partitions.holds(partition, messages);
+    }
+
     fn not_refusing(&self) -> Result<(), Refusal> {
         match self.0.refusing.load(Ordering::Relaxed) {
             true => Err(Refusal::not_applied(ErrorCode::NotReady, "told to refuse")),
@@ -113,11 +148,11 @@ impl World {
     }
 
     pub(crate) fn partition(&self, partition: PartitionId) -> Option<Partition> {
-        self.state().partitions.get(&partition).copied()
+        self.state().partitions.all.get(&partition).copied()
     }
 
     pub(crate) fn partitions(&self) -> usize {
-        self.state().partitions.len()
+        self.state().partitions.all.len()
     }
 
     /// Every instruction that reached a host, in order.
@@ -151,6 +186,12 @@ impl Host {
         drop(self);
         let next = Incarnation(fake.incarnation.0 + 1);
         fake.world.host(manager, fake.id, &fake.zone, next).await
+    }
+
+    /// From now on it reports to this manager too.
+    pub(crate) fn reports_to(&self, manager: &Client) {
+        let fake = Arc::clone(&self.fake);
+        tokio::spawn(fake.report(manager.clone(), self.shutdown.clone()));
     }
 
     /// What it would report now.
@@ -214,6 +255,7 @@ impl Fake {
             state_hash: 0,
             trouble: None,
             disk_used_percent: 7,
+            load: self.world.load_of(self.id),
         }
     }
 
@@ -229,6 +271,11 @@ impl Fake {
         } else {
             Err(Refusal::not_applied(ErrorCode::Fenced, "formed otherwise"))
         }
+    }
+
+    fn succession(&self, partition: PartitionId) -> Result<HostReply, Refusal> {
+        let known = self.world.state().partitions.succession(partition)?;
+        Ok(HostReply::Query(QueryReply::Succession(known)))
     }
 
     fn learn(&self, spec: ClusterSpec) -> Result<HostReply, Refusal> {
@@ -303,68 +350,20 @@ impl Fake {
                 "too late",
             ));
         }
-        state
-            .apply(cluster, command)
-            .map(|()| HostReply::Outcome(Outcome::Done))
-    }
-}
-
-impl State {
-    fn apply(&mut self, cluster: ClusterId, command: Command) -> Result<(), Refusal> {
-        let fenced = || Refusal::not_applied(ErrorCode::Fenced, "seen a newer revision");
-        match command {
-            Command::CreatePartition {
-                partition,
-                settings,
-                revision,
-            } => {
-                if self.deleted.contains_key(&partition) {
-                    return Err(fenced());
-                }
-                let new = Partition {
-                    cluster,
-                    settings,
-                    revision,
-                };
-                let known = self.partitions.entry(partition).or_insert(new);
-                if known.revision < revision {
-                    *known = new;
-                }
-            }
-            Command::ConfigurePartition {
-                partition,
-                settings,
-                revision,
-            } => {
-                let known = self.partitions.get_mut(&partition).ok_or_else(|| {
-                    Refusal::not_applied(ErrorCode::QueueNotFound, "no such partition")
-                })?;
-                if known.revision > revision {
-                    return Err(fenced());
-                }
-                *known = Partition {
-                    cluster,
-                    settings,
-                    revision,
-                };
-            }
-            Command::DeletePartition {
-                partition,
-                revision,
-            } => {
-                if self
-                    .partitions
-                    .get(&partition)
-                    .is_some_and(|known| known.revision > revision)
-                {
-                    return Err(fenced());
-                }
-                self.partitions.remove(&partition);
-                self.deleted.insert(partition, revision);
-            }
-            other => panic!("the manager does not say {other:?}"),
+        if state.refuses_successors && matches!(command, Command::CreateSuccessor { .. }) {
+            return Err(Refusal::not_applied(ErrorCode::Fenced, "told to refuse"));
         }
-        Ok(())
+        let fails = state
+            .fails
+            .filter(|fails| (fails.kind)(&command) == fails.what);
+        if fails.is_some_and(|fails| !fails.executed) {
+            return Err(Refusal::not_applied(ErrorCode::NotReady, "told to fail"));
+        }
+        let applied = state.partitions.apply(cluster, command);
+        match fails {
+            Some(_) => Err(Refusal::not_applied(ErrorCode::NotReady, "told to fail")),
+            None => applied.map(HostReply::Outcome),
+        }
     }
 }
 
@@ -382,6 +381,10 @@ impl HostService for Fake {
             HostRequest::Status => Ok(HostReply::Status(Box::new(self.status()))),
             HostRequest::Learn { spec } => self.learn(spec),
             HostRequest::ChangeMembers { spec } => self.change(spec),
+            HostRequest::Query {
+                query: Query::Succession { partition },
+                ..
+            } => self.succession(partition),
             HostRequest::Query { .. } => panic!("the manager does not ask"),
         };
         Response {
@@ -401,7 +404,7 @@ impl Client {
     }
 }
 
-fn now() -> Ts {
+pub(super) fn now() -> Ts {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Ts(u64::try_from(since_1970.as_micros()).unwrap())
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod host;
+mod partitions;
 
 use std::path::Path;
 use std::sync::Once;
@@ -11,7 +12,7 @@ use shoal_manager::{Manager, ManagerConfig};
 use shoal_runtime::shutdown::Shutdown;
 
 pub(crate) use client::{Client, problem};
-pub(crate) use host::{Host, World};
+pub(crate) use host::{Fails, Host, World};
 
 /// More than anything here takes, even on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);

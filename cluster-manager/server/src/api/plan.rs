@@ -1,0 +1,32 @@
+//! `/v1/plan`, `/v1/events` and `/v1/moves`.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{StatusCode, Uri};
+use shoal_api::plan::EventQuery;
+
+use super::Api;
+use super::answer::{answer, json};
+use super::request::parameters;
+
+pub(super) async fn plan(State(api): State<Api>) -> Response {
+    answer("show_plan", async {
+        Ok(json(StatusCode::OK, &api.explained.get()))
+    })
+    .await
+}
+
+pub(super) async fn events(State(api): State<Api>, uri: Uri) -> Response {
+    answer("list_events", async {
+        let asked: EventQuery = parameters(&uri)?;
+        Ok(json(StatusCode::OK, &api.events.page(asked).await?))
+    })
+    .await
+}
+
+pub(super) async fn moves(State(api): State<Api>) -> Response {
+    answer("list_moves", async {
+        Ok(json(StatusCode::OK, &api.queues.moves()))
+    })
+    .await
+}

@@ -1,0 +1,184 @@
+//! Beginning what was planned: the fleet's hosts by the orders that an operator would give, queues by moves.
+
+use std::sync::Arc;
+
+use shoal_api::Problem;
+use shoal_api::manager::ChangeRequest;
+use shoal_api::plan::PlannedAction;
+use shoal_planner::{Action, Decided, Heat};
+use shoal_types::{ClusterId, Epoch, PartitionId, QueueId};
+
+use super::queues::Names;
+use crate::orders::Orders;
+use crate::queues::{Queues, Wanted};
+use crate::records::MoveKind;
+
+/// Begins actions.
+pub(super) struct Beginner<'a> {
+    pub(super) orders: &'a Orders,
+    pub(super) queues: &'a Arc<Queues>,
+    pub(super) names: &'a Names,
+}
+
+/// Whether an action was begun, and what is to be said about it.
+type Begun = Result<String, String>;
+
+impl Beginner<'_> {
+    /// Begins an action, or says why not. Whatever was not begun is decided anew in the next round.
+    pub(super) async fn begin(&self, decided: &Decided) -> PlannedAction {
+        let Decided { action, reason } = decided;
+        let reason = reason.to_string();
+        let begun = match action {
+            Action::Replace { cluster, dead, by } => {
+                let asked = ChangeRequest {
+                    add: Some(*by),
+                    remove: Some(*dead),
+                    ..ChangeRequest::default()
+                };
+                let ordered = self.orders.change(*cluster, asked, &reason).await;
+                said(ordered, "the members are being changed")
+            }
+            Action::Form(new) => {
+                let why = format!("{new}; {reason}");
+                let assigned = self.orders.formation.assign(&new.members, why).await;
+                match assigned {
+                    Ok(Some(cluster)) => Ok(format!("{cluster} is being formed")),
+                    Ok(None) => Err("a host changed meanwhile".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+            Action::Retire { cluster } => {
+                said(self.orders.retire(*cluster, &reason).await, "it is retired")
+            }
+            Action::Move { .. } | Action::Split { .. } | Action::Merge { .. } => {
+                self.begin_move(action, &reason).await
+            }
+            Action::Forward { .. } => Err(
+                "messages are not sent on: they stay until they are consumed or expire".to_owned(),
+            ),
+        };
+        PlannedAction {
+            action: action.to_string(),
+            reason,
+            queue: queue(action).and_then(|queue| self.names.get(&queue).cloned()),
+            clusters: clusters(action),
+            begun: begun.is_ok(),
+            outcome: begun.unwrap_or_else(|why| why),
+        }
+    }
+}
+
+impl Beginner<'_> {
+    async fn begin_move(&self, action: &Action, reason: &str) -> Begun {
+        let Some(wanted) = wanted(action, reason) else {
+            return Err("this is no move".to_owned());
+        };
+        let Some(name) = self.names.get(&wanted.queue) else {
+            return Err("the queue is gone".to_owned());
+        };
+        said(
+            self.queues.begin_move(name, wanted).await,
+            "it is being carried out",
+        )
+    }
+}
+
+/// What of an action about a queue is to be carried out.
+fn wanted(action: &Action, reason: &str) -> Option<Wanted> {
+    struct About<'a> {
+        queue: &'a QueueId,
+        partition: &'a PartitionId,
+        epoch: &'a Epoch,
+        carries: &'a Heat,
+    }
+    let (kind, about, with, to) = match action {
+        Action::Move {
+            queue,
+            partition,
+            epoch,
+            to,
+            carries,
+            ..
+        } => {
+            let about = About {
+                queue,
+                partition,
+                epoch,
+                carries,
+            };
+            (MoveKind::Move, about, None, vec![*to])
+        }
+        Action::Split {
+            queue,
+            partition,
+            epoch,
+            to,
+            carries,
+            ..
+        } => {
+            let about = About {
+                queue,
+                partition,
+                epoch,
+                carries,
+            };
+            (MoveKind::Split, about, None, to.clone())
+        }
+        Action::Merge {
+            queue,
+            partition,
+            epoch,
+            with,
+            to,
+            carries,
+            ..
+        } => {
+            let about = About {
+                queue,
+                partition,
+                epoch,
+                carries,
+            };
+            (MoveKind::Merge, about, Some(*with), vec![*to])
+        }
+        _ => return None,
+    };
+    Some(Wanted {
+        kind,
+        queue: *about.queue,
+        epoch: *about.epoch,
+        partition: *about.partition,
+        with,
+        to,
+        carries: about.carries.as_millionths(),
+        text: format!("{action}: {reason}"),
+    })
+}
+
+fn said<T>(ordered: Result<T, Problem>, what: &str) -> Begun {
+    match ordered {
+        Ok(_) => Ok(what.to_owned()),
+        Err(problem) => Err(problem.detail.to_string()),
+    }
+}
+
+fn queue(action: &Action) -> Option<QueueId> {
+    match action {
+        Action::Move { queue, .. }
+        | Action::Split { queue, .. }
+        | Action::Merge { queue, .. }
+        | Action::Forward { queue, .. } => Some(*queue),
+        Action::Replace { .. } | Action::Form(_) | Action::Retire { .. } => None,
+    }
+}
+
+fn clusters(action: &Action) -> Vec<ClusterId> {
+    match action {
+        Action::Replace { cluster, .. }
+        | Action::Retire { cluster }
+        | Action::Forward { cluster, .. } => vec![*cluster],
+        Action::Form(_) => Vec::new(),
+        Action::Move { from, to, .. } | Action::Merge { from, to, .. } => vec![*from, *to],
+        Action::Split { from, to, .. } => [&[*from], to.as_slice()].concat(),
+    }
+}

@@ -1,0 +1,353 @@
+//! What a move comes to: which partitions follow which, and where.
+
+use std::sync::Arc;
+
+use shoal_api::Problem;
+use shoal_api::plan::EventKind;
+use shoal_types::limits::SUCCESSORS_MAX;
+use shoal_types::{ClusterId, Epoch, ErrorCode, GroupRange, PartitionId, QueueId, QueueName, Ts};
+
+use crate::events::News;
+use crate::problem::{queue_not_found, store_problem};
+use crate::queues::Queues;
+use crate::records::{
+    At, ClusterRecord, ClusterStage, MoveKind, MoveRecord, MoveStage, PartitionRecord,
+    PartitionStage, QueueRecord, QueueStage, Record,
+};
+use crate::store::{CommitError, Transaction};
+
+/// What is to be done about a partition of a queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) kind: MoveKind,
+    pub(crate) queue: QueueId,
+    /// The queue's highest epoch when it was decided: with another one the decision is out of date.
+    pub(crate) epoch: Epoch,
+    pub(crate) partition: PartitionId,
+    /// Of a merge: the other one.
+    pub(crate) with: Option<PartitionId>,
+    /// Where its successors are to be; a split leaves one more where it is.
+    pub(crate) to: Vec<ClusterId>,
+    /// In millionths of a cluster's heat, what goes with it.
+    pub(crate) carries: u64,
+    /// What and why, in words.
+    pub(crate) text: String,
+}
+
+impl Queues {
+    /// Begins a move, split or merge. From here on it is carried out, or undone if a target cannot be
+    /// reached.
+    ///
+    /// # Errors
+    /// If it is out of date, cannot be done now, or the store fails. Nothing was begun then.
+    pub(crate) async fn begin_move(
+        self: &Arc<Self>,
+        name: &QueueName,
+        wanted: Wanted,
+    ) -> Result<(), Problem> {
+        self.alone(name, |this, name, _| async move {
+            this.begin_move_alone(&name, wanted).await
+        })
+        .await
+    }
+
+    async fn begin_move_alone(&self, name: &QueueName, wanted: Wanted) -> Result<(), Problem> {
+        let now = self.clock.now().wall;
+        let refused = |why: String| Problem::new(ErrorCode::Busy, why);
+        if !self.moves.has_room() {
+            return Err(refused("as many moves are under way as may be".to_owned()));
+        }
+        if let Some(why) = self.moves.undone_lately(wanted.queue, now) {
+            return Err(refused(format!("its last move was undone: {why}")));
+        }
+        let at = self.read(name).await?;
+        let at = at.filter(|at| at.record.queue == wanted.queue);
+        let before = at.ok_or_else(|| queue_not_found(name))?;
+        let places = places(&before.record, &wanted).map_err(refused)?;
+        let targets = self.targets(&wanted.to).map_err(refused)?;
+        let mut opens = Vec::with_capacity(places.len());
+        for (above, (cluster, groups)) in (1..).zip(places) {
+            let partition = self.ids.partition(&*self.store).await;
+            opens.push(PartitionRecord {
+                partition: partition.map_err(|error| store_problem(&error))?,
+                epoch: Epoch(before.record.last_epoch.0 + above),
+                cluster,
+                stage: PartitionStage::Held,
+                groups,
+                since: now,
+            });
+        }
+        let (record, moving) = begun(&before.record, &wanted, opens, now);
+        self.write_begun(&before, &targets, record, moving).await
+    }
+
+    /// The records of the clusters that are given something. They must take queues, and still do when the
+    /// move is written: one that is drained meanwhile might be retired.
+    fn targets(&self, to: &[ClusterId]) -> Result<Vec<At<ClusterRecord>>, String> {
+        let target = |cluster: &ClusterId| {
+            let at = self.fleet.cluster(*cluster);
+            at.filter(|at| at.record.stage == ClusterStage::Formed)
+                .filter(|_| self.fleet.is_serving(*cluster))
+                .ok_or_else(|| format!("{cluster} takes no queues at the moment"))
+        };
+        to.iter().map(target).collect()
+    }
+
+    async fn write_begun(
+        &self,
+        before: &At<QueueRecord>,
+        targets: &[At<ClusterRecord>],
+        record: QueueRecord,
+        moving: MoveRecord,
+    ) -> Result<(), Problem> {
+        let as_known = |all: Transaction, target: &At<ClusterRecord>| {
+            all.expect(target.record.key(), Some(target.revision))
+        };
+        let transaction = targets
+            .iter()
+            .fold(Transaction::new(), as_known)
+            .expect(record.key(), Some(before.revision))
+            .put(record.key(), record.encode())
+            .expect(moving.key(), None)
+            .put(moving.key(), moving.encode());
+        let news = News {
+            kind: EventKind::Decided,
+            clusters: moving.clusters(),
+            queue: Some(moving.name.clone()),
+            text: moving.text.clone(),
+        };
+        match self.events.commit(transaction, news).await {
+            Ok(revision) => {
+                self.partitions_changed(&before.record, &record);
+                self.move_changed(At {
+                    record: moving,
+                    revision,
+                });
+                Ok(())
+            }
+            Err(CommitError::Conflict { key }) => {
+                let why = format!("{key} was changed meanwhile");
+                Err(Problem::new(ErrorCode::Busy, why))
+            }
+            Err(CommitError::Store(error)) => Err(store_problem(&error)),
+        }
+    }
+}
+
+/// The records once a move is decided.
+fn begun(
+    before: &QueueRecord,
+    wanted: &Wanted,
+    opens: Vec<PartitionRecord>,
+    now: Ts,
+) -> (QueueRecord, MoveRecord) {
+    let mut record = before.clone();
+    record.partitions.extend(&opens);
+    record.partitions.sort_by_key(|partition| partition.epoch);
+    record.last_epoch = record.newest_epoch();
+    let sealed = [Some(wanted.partition), wanted.with];
+    let sealed = sealed.into_iter().flatten();
+    let moving = MoveRecord {
+        id: opens[0].partition,
+        name: before.name.clone(),
+        queue: before.queue,
+        kind: wanted.kind,
+        stage: MoveStage::Creating,
+        seals: sealed
+            .filter_map(|sealed| before.partition(sealed).copied())
+            .collect(),
+        opens,
+        clears: Vec::new(),
+        carries: wanted.carries,
+        text: wanted.text.clone(),
+        begun_at: now,
+        sealed_at: None,
+    };
+    (record, moving)
+}
+
+/// Where the successors are to be and which groups they are to have, or why it cannot be done.
+fn places(record: &QueueRecord, wanted: &Wanted) -> Result<Vec<(ClusterId, GroupRange)>, String> {
+    let name = &record.name;
+    if record.newest_epoch() != wanted.epoch {
+        let now = record.newest_epoch();
+        return Err(format!(
+            "out of date: it was decided at epoch {} of {name}, which is at {now}",
+            wanted.epoch
+        ));
+    }
+    if record.stage != QueueStage::Active {
+        return Err(format!("{name} is being changed"));
+    }
+    let takes_sends = |partition: &PartitionRecord| partition.stage == PartitionStage::Active;
+    if record.settings.fifo && !record.partitions.iter().all(takes_sends) {
+        return Err(format!(
+            "{name} keeps its order, and its last move is not over"
+        ));
+    }
+    if record.last_epoch.0 + SUCCESSORS_MAX as u32 > Epoch::MAX.0 {
+        return Err(format!("{name} has used up its epochs"));
+    }
+    let active = |partition: PartitionId| {
+        let known = record
+            .partition(partition)
+            .filter(|known| takes_sends(known));
+        known.ok_or_else(|| format!("{partition} of {name} takes no sends"))
+    };
+    let from = active(wanted.partition)?;
+    let groups = match (wanted.kind, wanted.with) {
+        (MoveKind::Move, _) => vec![from.groups],
+        (MoveKind::Split, _) => {
+            let parts = wanted.to.len() + 1;
+            if parts > SUCCESSORS_MAX {
+                return Err(format!("{parts} partitions at a time are too many"));
+            }
+            match record.settings.fifo {
+                true => from.groups.split(parts),
+                false => vec![from.groups; parts],
+            }
+        }
+        (MoveKind::Merge, with) => {
+            let with = active(with.ok_or("a merge is of two partitions")?)?;
+            let joined = match record.settings.fifo {
+                true => from.groups.joined(with.groups),
+                false => Some(from.groups),
+            };
+            let apart = || {
+                format!(
+                    "the groups of {} and {} are no neighbours",
+                    from.partition, with.partition
+                )
+            };
+            vec![joined.ok_or_else(apart)?]
+        }
+    };
+    let stays = (wanted.kind == MoveKind::Split).then_some(from.cluster);
+    let clusters: Vec<ClusterId> = stays.into_iter().chain(wanted.to.iter().copied()).collect();
+    if clusters.len() != groups.len() {
+        return Err(format!(
+            "the groups of {} are too few to split",
+            from.partition
+        ));
+    }
+    Ok(clusters.into_iter().zip(groups).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(id: u64, epoch: u32, groups: GroupRange) -> PartitionRecord {
+        PartitionRecord {
+            partition: PartitionId(id),
+            epoch: Epoch(epoch),
+            cluster: ClusterId(id),
+            stage: PartitionStage::Active,
+            groups,
+            since: Ts(0),
+        }
+    }
+
+    fn queue(name: &str, partitions: Vec<PartitionRecord>) -> QueueRecord {
+        let name: QueueName = name.parse().unwrap();
+        let settings = shoal_types::QueueSettings {
+            fifo: name.is_fifo(),
+            ..Default::default()
+        };
+        let newest = partitions.last().unwrap().epoch;
+        QueueRecord {
+            name,
+            queue: QueueId(1),
+            stage: QueueStage::Active,
+            settings,
+            partitions,
+            last_epoch: Epoch(newest.0 + 4),
+            resized_at: Ts(0),
+            created_at: Ts(0),
+        }
+    }
+
+    fn wanted(kind: MoveKind, epoch: u32, with: Option<u64>, to: &[u64]) -> Wanted {
+        Wanted {
+            kind,
+            queue: QueueId(1),
+            epoch: Epoch(epoch),
+            partition: PartitionId(1),
+            with: with.map(PartitionId),
+            to: to.iter().copied().map(ClusterId).collect(),
+            carries: 0,
+            text: String::new(),
+        }
+    }
+
+    fn clusters(places: &[(ClusterId, GroupRange)]) -> Vec<u64> {
+        places.iter().map(|place| place.0.0).collect()
+    }
+
+    #[test]
+    fn a_split_by_group_leaves_a_part_and_the_parts_are_the_whole() {
+        let fifo = queue("a.fifo", vec![partition(1, 0, GroupRange::ALL)]);
+        let parts = places(&fifo, &wanted(MoveKind::Split, 0, None, &[5, 6])).unwrap();
+        assert_eq!(clusters(&parts), [1, 5, 6]);
+        let whole = parts.iter().map(|part| part.1);
+        let whole = whole.reduce(|one, next| one.joined(next).unwrap());
+        assert_eq!(whole, Some(GroupRange::ALL));
+    }
+
+    #[test]
+    fn a_split_by_message_gives_every_part_all_groups() {
+        let standard = queue("a", vec![partition(1, 0, GroupRange::ALL)]);
+        let parts = places(&standard, &wanted(MoveKind::Split, 0, None, &[5])).unwrap();
+        assert_eq!(
+            parts,
+            [
+                (ClusterId(1), GroupRange::ALL),
+                (ClusterId(5), GroupRange::ALL)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_merge_by_group_is_of_neighbours_and_joins_their_groups() {
+        let parts = GroupRange::ALL.split(3);
+        let three = |n: usize| partition(n as u64 + 1, n as u32, parts[n]);
+        let fifo = queue("a.fifo", (0..3).map(three).collect());
+        let merged = places(&fifo, &wanted(MoveKind::Merge, 2, Some(2), &[2])).unwrap();
+        let both = parts[0].joined(parts[1]).unwrap();
+        assert_eq!(merged, [(ClusterId(2), both)]);
+        let apart = places(&fifo, &wanted(MoveKind::Merge, 2, Some(3), &[3]));
+        assert!(apart.unwrap_err().contains("no neighbours"));
+    }
+
+    #[test]
+    fn what_is_out_of_date_or_moving_already_is_refused() {
+        let mut fifo = queue("a.fifo", vec![partition(1, 3, GroupRange::ALL)]);
+        let stale = places(&fifo, &wanted(MoveKind::Move, 2, None, &[5]));
+        assert!(stale.unwrap_err().contains("out of date"));
+        let mut draining = partition(9, 2, GroupRange::ALL);
+        draining.stage = PartitionStage::Draining;
+        fifo.partitions.push(draining);
+        let order = places(&fifo, &wanted(MoveKind::Move, 3, None, &[5]));
+        assert!(order.unwrap_err().contains("not over"));
+        let standard = queue("a", fifo.partitions.clone());
+        let standard = QueueRecord {
+            stage: QueueStage::Configuring,
+            ..standard
+        };
+        let changing = places(&standard, &wanted(MoveKind::Move, 3, None, &[5]));
+        assert!(changing.unwrap_err().contains("being changed"));
+    }
+
+    /// The highest epoch may have been that of a partition that is gone.
+    #[test]
+    fn successors_are_above_every_epoch_that_ever_was() {
+        let standard = queue("a", vec![partition(1, 3, GroupRange::ALL)]);
+        let opens = vec![partition(8, standard.last_epoch.0 + 1, GroupRange::ALL)];
+        let wanted = wanted(MoveKind::Move, 3, None, &[5]);
+        let (record, moving) = begun(&standard, &wanted, opens, Ts(1));
+        assert_eq!(record.last_epoch, Epoch(8));
+        assert_eq!(moving.id, PartitionId(8));
+        assert_eq!(moving.seals, [partition(1, 3, GroupRange::ALL)]);
+        assert_eq!(record.partitions.len(), 2);
+    }
+}

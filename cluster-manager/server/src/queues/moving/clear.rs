@@ -1,0 +1,131 @@
+//! What is left behind: sealed partitions until they are empty, and successors of moves that were undone.
+
+use futures_util::future::join_all;
+use shoal_api::plan::EventKind;
+use shoal_types::{Command, PartitionId, Query, QueryReply, SuccessionStage};
+use tokio::time::Instant;
+
+use super::pursue::{Step, Tried};
+use crate::limits::MOVE_STEP_TIMEOUT;
+use crate::queues::Queues;
+use crate::records::{At, MoveRecord, MoveStage, PartitionRecord, QueueRecord};
+
+impl Queues {
+    /// Deletes what nobody has a route to any more; takes those out of the queue that are empty.
+    pub(super) async fn clear(&self, at: &At<MoveRecord>) -> Tried {
+        let mut why = Vec::new();
+        let deleted = join_all(
+            at.record
+                .clears
+                .iter()
+                .map(|gone| self.delete_partition(at, gone)),
+        );
+        let mut gone = Vec::new();
+        for (cleared, deleted) in at.record.clears.iter().zip(deleted.await) {
+            match deleted {
+                Ok(()) => gone.push(cleared.partition),
+                Err(failed) => why.push(failed),
+            }
+        }
+        if !gone.is_empty() {
+            let is_last = gone.len() == at.record.clears.len() && at.record.seals.is_empty();
+            return self.write_cleared(at, &gone, is_last).await;
+        }
+        let looks = at
+            .record
+            .seals
+            .iter()
+            .map(|sealed| self.is_drained(at, sealed));
+        let mut drained = Vec::new();
+        for (sealed, look) in at.record.seals.iter().zip(join_all(looks).await) {
+            match look {
+                Ok(()) => drained.push(sealed.partition),
+                Err(waits) => why.push(waits),
+            }
+        }
+        if drained.is_empty() {
+            return Ok(Step::Waits(why.join("; ")));
+        }
+        let leave = |moving: &mut MoveRecord, queue: &mut QueueRecord, _| {
+            let leaves = |one: &PartitionRecord| drained.contains(&one.partition);
+            moving
+                .clears
+                .extend(moving.seals.extract_if(.., |one| leaves(one)));
+            queue.partitions.retain(|one| !leaves(one));
+        };
+        self.write_step(at, leave, None).await
+    }
+
+    async fn write_cleared(
+        &self,
+        at: &At<MoveRecord>,
+        gone: &[PartitionId],
+        is_last: bool,
+    ) -> Tried {
+        let told = match at.record.stage {
+            MoveStage::Draining if is_last => {
+                let text = format!(
+                    "over, what was followed is empty and gone: {}",
+                    at.record.text
+                );
+                Some((EventKind::Done, text))
+            }
+            _ => None,
+        };
+        let cleared = |moving: &mut MoveRecord, _: &mut QueueRecord, _| {
+            moving.clears.retain(|one| !gone.contains(&one.partition));
+        };
+        self.write_step(at, cleared, told).await
+    }
+
+    async fn delete_partition(
+        &self,
+        at: &At<MoveRecord>,
+        gone: &PartitionRecord,
+    ) -> Result<(), String> {
+        let command = Command::DeletePartition {
+            partition: gone.partition,
+            revision: at.revision,
+        };
+        let until = Instant::now() + MOVE_STEP_TIMEOUT;
+        let deleted = self.instructor.execute(gone.cluster, command, until).await;
+        deleted.map(drop).map_err(|why| why.to_string())
+    }
+
+    /// `Ok` if it holds no message and every successor that there still is has been told so.
+    async fn is_drained(
+        &self,
+        at: &At<MoveRecord>,
+        sealed: &PartitionRecord,
+    ) -> Result<(), String> {
+        let PartitionRecord {
+            partition, cluster, ..
+        } = *sealed;
+        let until = Instant::now() + MOVE_STEP_TIMEOUT;
+        let query = Query::Succession { partition };
+        let reply = self.instructor.query(cluster, query, until).await;
+        let QueryReply::Succession(known) = reply.map_err(|why| why.to_string())? else {
+            return Err(format!("{cluster} answered something else"));
+        };
+        let SuccessionStage::Sealed { told_drained, .. } = known.stage else {
+            return Err(format!("{partition} is not known to be sealed yet"));
+        };
+        if known.messages > 0 {
+            return Err(format!("{partition} holds {} messages", known.messages));
+        }
+        let queue = self.queue_of(at).await?;
+        // A successor that was itself followed and emptied meanwhile needs to hear nothing any more.
+        let is_there = |opened: &&PartitionRecord| {
+            let queue = queue.as_ref();
+            queue.is_some_and(|queue| queue.record.partition(opened.partition).is_some())
+        };
+        let mut wait = at.record.opens.iter().filter(is_there);
+        match wait.find(|opened| !told_drained.contains(&opened.partition)) {
+            None => Ok(()),
+            Some(opened) => Err(format!(
+                "{partition} is empty, which {} is about to be told",
+                opened.partition
+            )),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Queues that are moved: each step is told to the clusters and written down, and whoever finds the record
+//! goes on from there, after whatever step the manager was killed.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use shoal_api::manager::ClusterState;
+use shoal_api::plan::{EventPage, MoveInfo, PlanInfo};
+use shoal_types::{
+    Command, PartitionId, PartitionRoute, PartitionState, QueueRoute, QueueSettings, Revision,
+};
+
+use crate::support::{Client, Fails, Host, Running, World, eventually, problem};
+
+/// Two clusters, and a queue on the first.
+struct Two {
+    manager: Running,
+    world: World,
+    _hosts: Vec<Host>,
+    data: tempfile::TempDir,
+    route: QueueRoute,
+}
+
+impl Two {
+    async fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let manager = quick(data.path()).await;
+        let world = World::default();
+        let zones = ["a", "b", "c", "a", "b", "c"];
+        let hosts = world.hosts(&manager.client, &zones).await;
+        manager.client.until_serving(2).await;
+        let route = first_on(&manager.client, "c1").await;
+        Self {
+            manager,
+            world,
+            _hosts: hosts,
+            data,
+            route,
+        }
+    }
+
+    fn client(&self) -> &Client {
+        &self.manager.client
+    }
+
+    fn old(&self) -> PartitionId {
+        self.route.partitions[0].partition
+    }
+
+    /// Kills the manager and starts another one on what it left.
+    async fn restarted(self) -> Self {
+        let Self {
+            manager,
+            world,
+            _hosts,
+            data,
+            route,
+        } = self;
+        manager.stop().await;
+        let manager = quick(data.path()).await;
+        for host in &_hosts {
+            host.reports_to(&manager.client);
+        }
+        Self {
+            manager,
+            world,
+            _hosts,
+            data,
+            route,
+        }
+    }
+
+    async fn drain(&self) {
+        let body = json!({ "drain": true });
+        let asked = self
+            .client()
+            .send_json(Method::POST, "/v1/clusters/c1/drain", &body);
+        assert_eq!(asked.await.status(), StatusCode::OK);
+    }
+
+    async fn partitions(&self) -> Vec<PartitionRoute> {
+        let queue = self.client().queue(self.route.name.as_str()).await;
+        queue.unwrap().partitions
+    }
+
+    /// Waits until the queue has so many partitions, the last one in this state, and gives them.
+    async fn until(&self, count: usize, state: PartitionState) -> Vec<PartitionRoute> {
+        eventually("the queue's partitions", async || {
+            let partitions = self.partitions().await;
+            let last = partitions.last().unwrap();
+            (partitions.len() == count && last.state == state).then_some(partitions)
+        })
+        .await
+    }
+
+    async fn moves(&self) -> Vec<MoveInfo> {
+        self.client().get("/v1/moves").await
+    }
+
+    async fn until_over(&self) {
+        eventually("nothing is under way", async || {
+            self.moves().await.is_empty().then_some(())
+        })
+        .await;
+    }
+
+    async fn told(&self, words: &str) -> String {
+        eventually(words, async || {
+            let page: EventPage = self.client().get("/v1/events?after=0&limit=1000").await;
+            let texts = page.events.into_iter().map(|event| event.text);
+            texts.into_iter().find(|text| text.contains(words))
+        })
+        .await
+    }
+}
+
+async fn quick(data: &std::path::Path) -> Running {
+    Running::with(data, |config| config.round_ms = 100).await
+}
+
+async fn first_on(client: &Client, cluster: &str) -> QueueRoute {
+    for n in 0..100 {
+        let route = client.create(&format!("queue-{n}")).await;
+        if route.partitions[0].cluster.to_string() == cluster {
+            return route;
+        }
+        assert_eq!(
+            client.delete(route.name.as_str()).await.status(),
+            StatusCode::NO_CONTENT
+        );
+    }
+    panic!("a hundred names none of which belongs to {cluster}");
+}
+
+/// What kind of instruction it is, in the order in which a move gives them.
+fn kind(command: &Command) -> &'static str {
+    match command {
+        Command::CreateSuccessor { .. } => "create",
+        Command::Seal { .. } => "seal",
+        Command::Succeed { .. } => "succeed",
+        Command::DeletePartition { .. } => "delete",
+        _ => "other",
+    }
+}
+
+#[tokio::test]
+async fn a_drained_cluster_gives_its_queue_away_in_the_order_that_loses_nothing() {
+    let two = Two::start().await;
+    two.world.holds(two.old(), 3);
+    two.drain().await;
+    let [old, new] = two.until(2, PartitionState::Active).await[..] else {
+        panic!("two partitions");
+    };
+    assert_eq!(
+        (old.partition, old.state),
+        (two.old(), PartitionState::Draining)
+    );
+    assert!(new.epoch > old.epoch, "the oldest epoch is first");
+    assert_eq!(new.cluster.to_string(), "c2");
+    let feed = two.client().feed(Revision(0), 0).await;
+    assert_eq!(feed.clusters.len(), 2, "what drains is still consumed");
+    let [under_way] = &two.moves().await[..] else {
+        panic!("one move");
+    };
+    assert_eq!(
+        (under_way.kind.as_str(), under_way.stage.as_str()),
+        ("move", "draining")
+    );
+    eventually("it says what it waits for", async || {
+        let progress = two.moves().await.pop()?.progress;
+        progress.contains("holds 3 messages").then_some(())
+    })
+    .await;
+    assert_eq!(
+        two.client().clusters().await[0].state,
+        ClusterState::Draining
+    );
+
+    two.world.holds(two.old(), 0);
+    let left = two.until(1, PartitionState::Active).await;
+    assert_eq!(left[0].partition, new.partition);
+    two.until_over().await;
+    assert_eq!(two.world.partition(old.partition), None, "it is deleted");
+    let executed = two.world.executed();
+    let mut order: Vec<_> = executed.iter().map(|one| kind(&one.command)).collect();
+    order.retain(|kind| *kind != "other");
+    let begun = order.iter().position(|kind| *kind == "create").unwrap();
+    let mut order = order.split_off(begun);
+    order.dedup();
+    assert_eq!(order, ["create", "seal", "succeed", "delete"]);
+    eventually("the cluster is retired", async || {
+        let state = two.client().clusters().await[0].state;
+        (state == ClusterState::Retired).then_some(())
+    })
+    .await;
+    two.told("c1 is being drained").await;
+    two.told("the successors take sends").await;
+    two.told("over, what was followed is empty and gone").await;
+}
+
+/// Goal: a move completes wherever the manager was killed. Method: one instruction after the other is
+/// answered with an error, once before and once after it was executed; the manager is killed while it
+/// tries again, and the next one finds only what is stored.
+#[tokio::test]
+async fn a_move_completes_after_whatever_step_the_manager_was_killed() {
+    for step in ["create", "seal", "succeed", "delete"] {
+        for executed in [false, true] {
+            let two = Two::start().await;
+            two.world.fails(Some(Fails {
+                what: step,
+                kind,
+                executed,
+            }));
+            two.drain().await;
+            let reached = || {
+                let all = two.world.executed();
+                let mut during = all.iter().skip_while(|one| kind(&one.command) != "create");
+                during.any(|one| kind(&one.command) == step)
+            };
+            eventually("the step is reached", async || reached().then_some(())).await;
+            let two = two.restarted().await;
+            two.world.fails(None);
+            two.until_over().await;
+            let left = two.until(1, PartitionState::Active).await;
+            assert_eq!(
+                left[0].cluster.to_string(),
+                "c2",
+                "{step}, executed: {executed}"
+            );
+            assert_eq!(two.world.partition(two.old()), None);
+            assert_eq!(two.world.partitions(), 1, "nothing is left over");
+            let all = two.world.executed().into_iter();
+            let created = all.filter_map(|one| match one.command {
+                Command::CreateSuccessor { partition, .. } => Some(partition),
+                _ => None,
+            });
+            let created: std::collections::BTreeSet<_> = created.collect();
+            assert_eq!(created.len(), 1, "the same move went on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_move_whose_target_refuses_is_undone_before_anything_is_sealed() {
+    let two = Two::start().await;
+    two.world.refuse_successors(true);
+    two.drain().await;
+    let told = two.told("undone").await;
+    assert!(told.contains("Nothing was sealed"), "{told}");
+    two.until_over().await;
+    let left = two.until(1, PartitionState::Active).await;
+    assert_eq!(left[0].partition, two.old(), "as it was");
+    let executed = two.world.executed();
+    assert!(executed.iter().all(|one| kind(&one.command) != "seal"));
+    assert!(
+        executed.iter().any(|one| kind(&one.command) == "delete"),
+        "the successor is deleted, in case that it was created after all"
+    );
+    // It is not tried again and again, and nobody is left in the dark about it.
+    two.told("not begun: move").await;
+    let action = eventually("the plan says why", async || {
+        let plan: PlanInfo = two.client().get("/v1/plan").await;
+        plan.actions.into_iter().find(|action| !action.begun)
+    })
+    .await;
+    assert!(
+        action.outcome.contains("its last move was undone"),
+        "{action:?}"
+    );
+    let same_settings = two
+        .client()
+        .put(two.route.name.as_str(), &QueueSettings::default())
+        .await;
+    assert_eq!(same_settings.status(), StatusCode::OK, "it is still there");
+}
+
+#[tokio::test]
+async fn a_queue_deleted_while_it_moves_leaves_nothing_behind() {
+    for step in ["create", "seal", "succeed"] {
+        let two = Two::start().await;
+        two.world.fails(Some(Fails {
+            what: step,
+            kind,
+            executed: true,
+        }));
+        two.drain().await;
+        two.until(2, PartitionState::Held).await;
+        let deleted = two.client().delete(two.route.name.as_str()).await;
+        assert_eq!(deleted.status(), StatusCode::NO_CONTENT, "{step}");
+        two.world.fails(None);
+        two.until_over().await;
+        assert_eq!(two.world.partitions(), 0, "{step}");
+        let feed = two.client().feed(Revision(0), 0).await;
+        assert!(feed.deleted.contains(&two.route.name));
+        eventually("the cluster is retired", async || {
+            let state = two.client().clusters().await[0].state;
+            (state == ClusterState::Retired).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn settings_wait_for_a_successor_to_open_and_then_reach_all_partitions() {
+    let two = Two::start().await;
+    two.world.holds(two.old(), 1);
+    two.world.fails(Some(Fails {
+        what: "succeed",
+        kind,
+        executed: false,
+    }));
+    two.drain().await;
+    let during = eventually("it is sealed", async || {
+        let partitions = two.partitions().await;
+        (partitions[0].state == PartitionState::Draining).then_some(partitions)
+    })
+    .await;
+    assert_eq!(during[1].state, PartitionState::Held);
+    let path = format!("/v1/queues/{}", two.route.name);
+    let settings = QueueSettings {
+        visibility_timeout_s: 77,
+        ..QueueSettings::default()
+    };
+    let busy = two.client().send_json(Method::PATCH, &path, &settings);
+    let busy = problem(busy.await).await;
+    assert_eq!(busy.code.as_str(), "busy", "{}", busy.detail);
+    two.world.fails(None);
+    let both = two.until(2, PartitionState::Active).await;
+    let changed = two.client().send_json(Method::PATCH, &path, &settings);
+    assert_eq!(changed.await.status(), StatusCode::OK);
+    for partition in &both {
+        let has = two.world.partition(partition.partition).unwrap().settings;
+        assert_eq!(has, settings.partition(partition.epoch));
+    }
+    // The partition's fence is that of the change by now; the move's own are above it when it ends.
+    two.world.holds(two.old(), 0);
+    two.until_over().await;
+    assert_eq!(two.world.partitions(), 1);
+}

@@ -1,0 +1,219 @@
+//! The partitions of all clusters, as real ones keep them as far as the manager can tell: created,
+//! configured, followed, sealed, deleted; each instruction fenced by its revision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shoal_types::{
+    ClusterId, Command, ErrorCode, HeldGroups, Outcome, PartitionId, PartitionSettings, Refusal,
+    Revision, Seal, Succession, SuccessionStage, Successor,
+};
+
+use super::host::now;
+
+#[derive(Default)]
+pub(super) struct Partitions {
+    pub(super) all: BTreeMap<PartitionId, Partition>,
+    deleted: BTreeMap<PartitionId, Revision>,
+    following: BTreeMap<PartitionId, Following>,
+}
+
+/// A partition of the fake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Partition {
+    pub(crate) cluster: ClusterId,
+    pub(crate) settings: PartitionSettings,
+    pub(crate) revision: Revision,
+}
+
+/// How far a partition is in following others and being followed.
+#[derive(Default)]
+struct Following {
+    waits_for: BTreeSet<PartitionId>,
+    seal: Option<Box<Seal>>,
+    messages: u64,
+}
+
+fn refused(code: ErrorCode, why: &'static str) -> Refusal {
+    Refusal::not_applied(code, why)
+}
+
+fn fenced() -> Refusal {
+    refused(ErrorCode::Fenced, "seen a newer revision")
+}
+
+impl Partitions {
+    pub(super) fn apply(
+        &mut self,
+        cluster: ClusterId,
+        command: Command,
+    ) -> Result<Outcome, Refusal> {
+        match command {
+            Command::CreatePartition {
+                partition,
+                settings,
+                revision,
+            } => self.create(cluster, partition, settings, revision, Vec::new()),
+            Command::CreateSuccessor {
+                partition,
+                settings,
+                revision,
+                succeeds,
+            } => {
+                assert!(!succeeds.is_empty(), "a successor follows somebody");
+                self.create(cluster, partition, settings, revision, succeeds)
+            }
+            Command::ConfigurePartition {
+                partition,
+                settings,
+                revision,
+            } => {
+                self.known(cluster, partition, revision)?.settings = settings;
+                Ok(Outcome::Done)
+            }
+            Command::DeletePartition {
+                partition,
+                revision,
+            } => {
+                if self.all.contains_key(&partition) {
+                    self.known(cluster, partition, revision)?;
+                }
+                self.all.remove(&partition);
+                self.following.remove(&partition);
+                self.deleted.insert(partition, revision);
+                Ok(Outcome::Done)
+            }
+            Command::Seal {
+                partition,
+                successors,
+                revision,
+            } => self.seal(cluster, partition, successors, revision),
+            Command::Succeed {
+                partition, seal, ..
+            } => self.succeed(partition, &seal),
+            other => panic!("the manager does not say {other:?}"),
+        }
+    }
+
+    fn known(
+        &mut self,
+        cluster: ClusterId,
+        partition: PartitionId,
+        revision: Revision,
+    ) -> Result<&mut Partition, Refusal> {
+        let known = self.all.get_mut(&partition);
+        let known = known.ok_or_else(|| refused(ErrorCode::QueueNotFound, "no such partition"))?;
+        assert_eq!(
+            known.cluster, cluster,
+            "{partition} was asked for elsewhere"
+        );
+        if known.revision > revision {
+            return Err(fenced());
+        }
+        known.revision = revision;
+        Ok(known)
+    }
+
+    fn create(
+        &mut self,
+        cluster: ClusterId,
+        partition: PartitionId,
+        settings: PartitionSettings,
+        revision: Revision,
+        succeeds: Vec<PartitionId>,
+    ) -> Result<Outcome, Refusal> {
+        if self.deleted.contains_key(&partition) {
+            return Err(fenced());
+        }
+        let new = Partition {
+            cluster,
+            settings,
+            revision,
+        };
+        if !self.all.contains_key(&partition) {
+            let following = self.following.entry(partition).or_default();
+            following.waits_for.extend(succeeds);
+        }
+        let known = self.all.entry(partition).or_insert(new);
+        if known.revision < revision {
+            *known = new;
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn seal(
+        &mut self,
+        cluster: ClusterId,
+        partition: PartitionId,
+        successors: Vec<Successor>,
+        revision: Revision,
+    ) -> Result<Outcome, Refusal> {
+        for successor in &successors {
+            // Gone again it is only with its whole queue.
+            if !self.deleted.contains_key(&successor.partition) {
+                let created = self.all.get(&successor.partition);
+                let created = created.expect("nothing is sealed before its successors exist");
+                assert_eq!(created.cluster, successor.cluster);
+            }
+            assert!(!successor.members.is_empty(), "clients must find them");
+        }
+        let epoch = self.known(cluster, partition, revision)?.settings.epoch;
+        let following = self.following.entry(partition).or_default();
+        let ids = |all: &[Successor]| all.iter().map(|one| one.partition).collect::<Vec<_>>();
+        let seal = match &following.seal {
+            Some(seal) if ids(&seal.successors) != ids(&successors) => return Err(fenced()),
+            _ => Box::new(Seal {
+                partition,
+                epoch,
+                successors,
+                keyed_sends: 0,
+                held: HeldGroups::None,
+                revision,
+                sealed_at: now(),
+            }),
+        };
+        following.seal = Some(seal.clone());
+        Ok(Outcome::Sealed(seal))
+    }
+
+    fn succeed(&mut self, partition: PartitionId, seal: &Seal) -> Result<Outcome, Refusal> {
+        let Some(following) = self.following.get_mut(&partition) else {
+            return Err(refused(ErrorCode::QueueNotFound, "no such partition"));
+        };
+        let mut named = seal.successors.iter();
+        assert!(named.any(|successor| successor.partition == partition));
+        following.waits_for.remove(&seal.partition);
+        let waits_for: Vec<PartitionId> = following.waits_for.iter().copied().collect();
+        Ok(match waits_for.is_empty() {
+            true => Outcome::Done,
+            false => Outcome::Closed { waits_for },
+        })
+    }
+
+    /// Hosts tell successors at once when a partition is drained.
+    pub(super) fn succession(&self, partition: PartitionId) -> Result<Succession, Refusal> {
+        let Some(following) = self.following.get(&partition) else {
+            return Err(refused(ErrorCode::StaleRoute, "no such partition here"));
+        };
+        let stage = match &following.seal {
+            Some(seal) => SuccessionStage::Sealed {
+                seal: seal.clone(),
+                told_drained: match following.messages {
+                    0 => seal.successors.iter().map(|one| one.partition).collect(),
+                    _ => Vec::new(),
+                },
+            },
+            None if following.waits_for.is_empty() => SuccessionStage::Open,
+            None => SuccessionStage::Closed {
+                waits_for: following.waits_for.iter().copied().collect(),
+            },
+        };
+        Ok(Succession {
+            stage,
+            messages: following.messages,
+        })
+    }
+
+    pub(super) fn holds(&mut self, partition: PartitionId, messages: u64) {
+        self.following.entry(partition).or_default().messages = messages;
+    }
+}
