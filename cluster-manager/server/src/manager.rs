@@ -28,7 +28,7 @@ use crate::heartbeats::Heartbeats;
 use crate::limits::{API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, STOP_GRACE};
 use crate::metric_names;
 use crate::orders::Orders;
-use crate::planning::{Explained, QueueNews, Rounds};
+use crate::planning::{ByItself, Explained, QueueNews, Rounds};
 use crate::queues::Queues;
 use crate::store::{MetadataStore, RedbStore, WriterEnd};
 
@@ -183,6 +183,10 @@ async fn set_up(
         explained: Arc::clone(&explained),
         clock,
         rules: planner_rules,
+        by_itself: ByItself {
+            forms_clusters: config.form_clusters,
+            moves_queues: config.move_queues,
+        },
         interval: config.round(),
     };
     spawn_formation(tasks, formation);

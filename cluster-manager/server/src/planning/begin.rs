@@ -18,6 +18,16 @@ pub(super) struct Beginner<'a> {
     pub(super) orders: &'a Orders,
     pub(super) queues: &'a Arc<Queues>,
     pub(super) names: &'a Names,
+    pub(super) by_itself: ByItself,
+}
+
+/// What the manager does without being asked for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ByItself {
+    /// Makes clusters of free hosts.
+    pub(crate) forms_clusters: bool,
+    /// Moves, splits and merges queues.
+    pub(crate) moves_queues: bool,
 }
 
 /// Whether an action was begun, and what is to be said about it.
@@ -38,6 +48,9 @@ impl Beginner<'_> {
                 let ordered = self.orders.change(*cluster, asked, &reason).await;
                 said(ordered, "the members are being changed")
             }
+            Action::Form(_) if !self.by_itself.forms_clusters => {
+                Err("clusters are formed by operators only (`form_clusters`)".to_owned())
+            }
             Action::Form(new) => {
                 let why = format!("{new}; {reason}");
                 let assigned = self.orders.formation.assign(&new.members, why).await;
@@ -49,6 +62,11 @@ impl Beginner<'_> {
             }
             Action::Retire { cluster } => {
                 said(self.orders.retire(*cluster, &reason).await, "it is retired")
+            }
+            Action::Move { .. } | Action::Split { .. } | Action::Merge { .. }
+                if !self.by_itself.moves_queues =>
+            {
+                Err("queues are not moved (`move_queues`)".to_owned())
             }
             Action::Move { .. } | Action::Split { .. } | Action::Merge { .. } => {
                 self.begin_move(action, &reason).await

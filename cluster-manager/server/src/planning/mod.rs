@@ -7,6 +7,7 @@ mod queues;
 mod rounds;
 mod told;
 
+pub(crate) use begin::ByItself;
 pub(crate) use explain::Explained;
 pub(crate) use queues::QueueNews;
 pub(crate) use rounds::Rounds;

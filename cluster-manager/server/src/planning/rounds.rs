@@ -8,7 +8,7 @@ use shoal_planner::{Plan, Rules, plan};
 use shoal_runtime::clock::SystemClock;
 use tokio::time::MissedTickBehavior;
 
-use super::begin::Beginner;
+use super::begin::{Beginner, ByItself};
 use super::explain::{Explained, explain};
 use super::queues::{Known, QueueNews};
 use super::told::Told;
@@ -29,6 +29,7 @@ pub(crate) struct Rounds {
     pub(crate) explained: Arc<Explained>,
     pub(crate) clock: SystemClock,
     pub(crate) rules: Rules,
+    pub(crate) by_itself: ByItself,
     /// Between two rounds, and how long a window is.
     pub(crate) interval: Duration,
 }
@@ -54,6 +55,7 @@ impl Rounds {
                 orders: &self.orders,
                 queues: &self.queues,
                 names: &known.names,
+                by_itself: self.by_itself,
             };
             for decided in &plan.actions {
                 let action = beginner.begin(decided).await;

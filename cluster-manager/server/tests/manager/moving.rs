@@ -114,7 +114,10 @@ impl Two {
 }
 
 async fn quick(data: &std::path::Path) -> Running {
-    Running::with(data, |config| config.round_ms = 100).await
+    Running::with(data, |config| {
+        (config.round_ms, config.move_queues) = (100, true);
+    })
+    .await
 }
 
 async fn first_on(client: &Client, cluster: &str) -> QueueRoute {
