@@ -80,8 +80,8 @@ pub(crate) const SNAPSHOT_CHUNKS_REFUSED_MAX: u32 = 16;
 /// What a snapshot refers to, and every entry after it, is kept for so long after the receiver asked
 /// last: it has to check, install, restart and fetch what came since.
 pub(crate) const SNAPSHOT_HELD: Duration = Duration::from_secs(60);
-/// Between two looks at how full the disk is: at 1 GB/s a look is late by 1 GB at most, which the
-/// reserve above 90 % holds on all but tiny disks.
+/// Between two looks at how full the disk is, at most. One comes with every segment's worth of log as well:
+/// on a tiny disk the segments made ahead are all the reserve that there is.
 pub(crate) const DISK_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Bytes of entries that share a frame to a peer: a turn may make more of them than one frame holds.
 /// With the largest entry on top (a send of 4 MiB and its head) a frame stays below its limit of 8 MiB.

@@ -180,7 +180,9 @@ fn hosts_whose_disks_were_all_full_lose_nothing() {
     });
 }
 
-/// A checkpoint finds no room any more, and no segment goes without one: the host has to find some.
+/// A checkpoint finds no room any more, and no segment goes without one: the host has to find some. Sends
+/// have to end before they have used up what acknowledging needs: a host that looked at its disk once a
+/// second only was too late for segments that fill in a quarter of one.
 #[test]
 fn hosts_whose_small_disks_are_full_to_the_last_block_go_on_and_resume_by_themselves() {
     run(async |bench| {

@@ -127,7 +127,8 @@ pub struct Core {
     scrub: Scrub,
     disk_used_percent: u8,
     log_bytes: u64,
-    disk_looked_at: Option<Mono>,
+    /// When, and how much had been logged by then.
+    disk_looked_at: Option<(Mono, u64)>,
     witness: Option<Box<dyn Witness + Send>>,
 }
 
@@ -562,13 +563,15 @@ impl Core {
         } else {
             limits::DISK_LOOK_INTERVAL
         };
+        let logged = self.log.appended_bytes();
+        let segment = u64::from(self.log.segment_bytes());
         if self
             .disk_looked_at
-            .is_some_and(|at| self.now.mono < at + interval)
+            .is_some_and(|(at, before)| self.now.mono < at + interval && logged < before + segment)
         {
             return;
         }
-        self.disk_looked_at = Some(self.now.mono);
+        self.disk_looked_at = Some((self.now.mono, logged));
         self.log_bytes = self.log.bytes_used();
         match self.log.level_percent() {
             Ok(percent) => self.disk_used_percent = percent,

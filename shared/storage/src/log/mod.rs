@@ -287,6 +287,12 @@ impl Log {
         self.appended_bytes
     }
 
+    /// Bytes of a segment, unless one record is larger.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u32 {
+        self.shared.options.segment_bytes
+    }
+
     /// Bytes appended and not durable yet. All of them are in memory.
     #[must_use]
     pub fn unsynced_bytes(&self) -> u64 {
