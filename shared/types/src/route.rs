@@ -16,7 +16,7 @@ pub struct QueueRoute {
     pub queue: QueueId,
     /// The settings.
     pub settings: QueueSettings,
-    /// Oldest epoch first; receives serve them in this order. At present always one.
+    /// Oldest epoch first; receives serve them in this order.
     pub partitions: Vec<PartitionRoute>,
     /// The store's revision of this record.
     pub revision: Revision,
