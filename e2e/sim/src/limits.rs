@@ -54,6 +54,8 @@ pub(crate) const FORM_AGAIN: Micros = 700 * MS;
 pub(crate) const SCRUB_ROUND: Duration = Duration::from_secs(15);
 /// Checkpoint store's memory: small, so that pages go to the disk in the middle of a transaction.
 pub(crate) const CHECKPOINT_CACHE_BYTES: usize = 256 << 10;
+/// A write that found no room is tried again after so long, as the host's disk thread does.
+pub(crate) const WRITTEN_AGAIN_WHEN_FULL: Micros = 100 * MS;
 /// A frame held up for so long is news: two such in a row, and a host counts as silent.
 pub(crate) const REPETITION_NOTICED: Micros = 100 * MS;
 /// Changes of the view after the last news, of a fault or a process: one run in a hundred makes ten (a

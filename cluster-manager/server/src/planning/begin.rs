@@ -5,8 +5,8 @@ use std::sync::Arc;
 use shoal_api::Problem;
 use shoal_api::manager::ChangeRequest;
 use shoal_api::plan::PlannedAction;
-use shoal_planner::{Action, Decided, Heat};
-use shoal_types::{ClusterId, Epoch, PartitionId, QueueId};
+use shoal_planner::{Action, Decided};
+use shoal_types::{ClusterId, QueueId};
 
 use super::queues::Names;
 use crate::orders::Orders;
@@ -103,72 +103,44 @@ impl Beginner<'_> {
 
 /// What of an action about a queue is to be carried out.
 fn wanted(action: &Action, reason: &str) -> Option<Wanted> {
-    struct About<'a> {
-        queue: &'a QueueId,
-        partition: &'a PartitionId,
-        epoch: &'a Epoch,
-        carries: &'a Heat,
-    }
-    let (kind, about, with, to) = match action {
-        Action::Move {
-            queue,
-            partition,
-            epoch,
-            to,
-            carries,
-            ..
-        } => {
-            let about = About {
-                queue,
-                partition,
-                epoch,
-                carries,
-            };
-            (MoveKind::Move, about, None, vec![*to])
-        }
-        Action::Split {
-            queue,
-            partition,
-            epoch,
-            to,
-            carries,
-            ..
-        } => {
-            let about = About {
-                queue,
-                partition,
-                epoch,
-                carries,
-            };
-            (MoveKind::Split, about, None, to.clone())
-        }
-        Action::Merge {
-            queue,
-            partition,
-            epoch,
-            with,
-            to,
-            carries,
-            ..
-        } => {
-            let about = About {
-                queue,
-                partition,
-                epoch,
-                carries,
-            };
-            (MoveKind::Merge, about, Some(*with), vec![*to])
-        }
+    let (kind, with, to) = match action {
+        Action::Move { to, .. } => (MoveKind::Move, None, vec![*to]),
+        Action::Split { to, .. } => (MoveKind::Split, None, to.clone()),
+        Action::Merge { with, to, .. } => (MoveKind::Merge, Some(*with), vec![*to]),
         _ => return None,
+    };
+    let (Action::Move {
+        queue,
+        partition,
+        epoch,
+        carries,
+        ..
+    }
+    | Action::Split {
+        queue,
+        partition,
+        epoch,
+        carries,
+        ..
+    }
+    | Action::Merge {
+        queue,
+        partition,
+        epoch,
+        carries,
+        ..
+    }) = action
+    else {
+        return None;
     };
     Some(Wanted {
         kind,
-        queue: *about.queue,
-        epoch: *about.epoch,
-        partition: *about.partition,
+        queue: *queue,
+        epoch: *epoch,
+        partition: *partition,
         with,
         to,
-        carries: about.carries.as_millionths(),
+        carries: carries.as_millionths(),
         text: format!("{action}: {reason}"),
     })
 }

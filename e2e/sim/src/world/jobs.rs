@@ -11,11 +11,9 @@ use super::host::Input;
 use super::{Event, World, contained};
 use crate::actions::{Action, JobKind};
 use crate::history::SimTime;
+use crate::limits::WRITTEN_AGAIN_WHEN_FULL;
 use crate::sometimes::Sometimes;
 use crate::trace::Note;
-
-/// When a write that found no room is tried again, as the host's disk thread does.
-const TRIED_AGAIN_WHEN_FULL: Micros = 100_000;
 
 /// How a job ended.
 enum Ended {
@@ -162,7 +160,7 @@ impl World {
         match result {
             Ok(Ok(Ended::Heard(input))) => self.give(id, input),
             Ok(Ok(Ended::Quietly)) => {}
-            Ok(Ok(Ended::WithoutRoom(job))) => self.tried_again(id, life, number, job),
+            Ok(Ok(Ended::WithoutRoom(job))) => self.try_again_later(id, life, number, job),
             Ok(Err(why)) => self.give(id, Input::Failed(why)),
             Err(panic) => self.process_panicked(id, &panic),
         }
@@ -186,7 +184,7 @@ impl World {
     }
 
     /// A job without room waits on, under its number.
-    fn tried_again(&mut self, id: HostId, life: u64, number: u64, job: Job) {
+    fn try_again_later(&mut self, id: HostId, life: u64, number: u64, job: Job) {
         let host = self.hosts.get_mut(&id).expect("one of ours");
         let process = host.life(life).expect("its job has just run");
         process.jobs.insert(number, job);
@@ -195,7 +193,7 @@ impl World {
             life,
             job: number,
         };
-        let at = SimTime(self.now.0 + TRIED_AGAIN_WHEN_FULL);
+        let at = SimTime(self.now.0 + WRITTEN_AGAIN_WHEN_FULL);
         self.schedule.at(at, event);
     }
 
