@@ -9,13 +9,14 @@ mod succession;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::limits::{
-    DEDUPLICATION_WINDOW, DUE_ITEMS_PER_ENTRY, LEASED_MAX, LEASES_PER_MESSAGE_MAX,
-    RECEIVE_BYTES_MAX, WAITERS_MAX,
+    DEDUPLICATION_WINDOW, DESCRIPTION_BYTES_MAX, DUE_ITEMS_PER_ENTRY, LEASED_MAX,
+    LEASES_PER_MESSAGE_MAX, RECEIVE_BYTES_MAX, WAITERS_MAX,
 };
 use shoal_types::{
-    AttemptKey, BodyRef, Command, DedupKey, Delivery, ErrorCode, GroupName, LeaseChange, Micros,
-    Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked, Position, Receipt,
-    ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts,
+    AttemptKey, BodyRef, Command, DedupKey, Delivery, Description, ErrorCode, GroupName,
+    LeaseChange, Micros, Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked,
+    Position, Receipt, ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult,
+    Sequence, Ts,
 };
 use succession::{Followed, Sealed};
 
@@ -55,6 +56,7 @@ struct Partition {
     /// By id.
     follows: BTreeMap<PartitionId, Followed>,
     sealed: Option<Sealed>,
+    description: Option<Description>,
 }
 
 type Leases = Vec<(u64, u16)>;
@@ -136,7 +138,14 @@ impl Partition {
             attempts: Vec::new(),
             follows: BTreeMap::new(),
             sealed: None,
+            description: None,
         }
+    }
+
+    /// The highest revision of an instruction that it carried out.
+    fn instructed(&self) -> Revision {
+        let described = self.description.as_ref().map(|kept| kept.revision);
+        self.revision.max(described.unwrap_or_default())
     }
 
     fn message(&mut self, number: u64) -> Option<&mut Message> {
@@ -693,6 +702,23 @@ impl Model {
             | Command::Seal { .. }
             | Command::Succeed { .. }
             | Command::ToldDrained { .. } => self.succession_command(&request.command)?,
+            Command::Describe {
+                partition,
+                description,
+            } => {
+                let p = self.known(*partition)?;
+                if description.bytes.len() > DESCRIPTION_BYTES_MAX {
+                    return Err(ErrorCode::TooLarge);
+                }
+                match &p.description {
+                    Some(kept) if kept.revision > description.revision => {
+                        return Err(ErrorCode::Fenced);
+                    }
+                    Some(kept) if kept.revision == description.revision => {}
+                    _ => p.description = Some(description.clone()),
+                }
+                Outcome::Done
+            }
         };
         if let Some(partition) = request.command.partition() {
             self.serve_waiters(partition, effects);
@@ -781,7 +807,7 @@ impl Model {
         effects: &mut Vec<Given>,
     ) -> Result<Outcome, ErrorCode> {
         if let Some(p) = self.partitions.get(&id) {
-            if p.revision > revision {
+            if p.instructed() > revision {
                 return Err(ErrorCode::Fenced);
             }
             let waiters = self.waiters.iter().enumerate();
@@ -863,6 +889,20 @@ impl Model {
         };
         let shown = p.messages.iter().filter(shown).take(limit);
         Some(shown.map(peeked).collect())
+    }
+
+    /// What was noted down beside a partition.
+    #[must_use]
+    pub fn description(&self, id: PartitionId) -> Option<&Description> {
+        self.partitions.get(&id)?.description.as_ref()
+    }
+
+    /// The highest revision of all instructions that were carried out, also on partitions that are gone.
+    #[must_use]
+    pub fn instructed(&self) -> Revision {
+        let partitions = self.partitions.values().map(Partition::instructed);
+        let all = partitions.chain(self.deleted.values().copied());
+        all.max().unwrap_or_default()
     }
 
     /// All partitions, by id.

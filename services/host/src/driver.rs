@@ -12,7 +12,7 @@ use shoal_runtime::clock::SystemClock;
 use shoal_storage::{BatchDone, CheckpointError, Checkpoints, LogError, LogReader};
 use shoal_transport::{Identity, PeerEvent, PeerLinks, Pusher, Sought};
 use shoal_types::{
-    ClusterMember, HostId, HostRequest, HostState, HostStatus, Push, Ts, ViewNumber,
+    ClusterMember, HostId, HostRequest, HostState, HostStatus, Push, Revision, Ts, ViewNumber,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
@@ -126,6 +126,8 @@ pub(crate) struct Driver {
     /// For what the loop starts and hears of later.
     pub(crate) later: mpsc::Sender<Input>,
     pub(crate) status: watch::Sender<HostStatus>,
+    /// The highest revision that the manager answered a heartbeat with.
+    pub(crate) manager_at: Revision,
     pub(crate) replies: BTreeMap<OperationId, oneshot::Sender<(Ts, Answer)>>,
     pub(crate) observed: Observed,
     pub(crate) load: LoadWatch,
@@ -276,6 +278,8 @@ impl Driver {
 
     /// The manager knows where the other members listen now.
     fn take_manager_news(&mut self, reply: HeartbeatReply) {
+        // A manager that lost its store is told by this how far it had been.
+        self.manager_at = self.manager_at.max(reply.revision);
         if let (Some(spec), Some(mine)) = (reply.cluster, self.core.cluster())
             && spec.cluster == mine
         {
@@ -383,7 +387,7 @@ impl Driver {
         let now = self.clock.now().mono;
         self.teller.tell(&mut self.core, &self.observed, now);
         let load = self.load.look(&mut self.core, now);
-        let (core, sought) = (&self.core, &self.sought);
+        let (core, sought, manager_at) = (&self.core, &self.sought, self.manager_at);
         self.observed.update(core);
         self.status.send_if_modified(|status| {
             let state = core.state();
@@ -408,6 +412,7 @@ impl Driver {
                 status.load = load;
             }
             status.clock = core.clock();
+            status.revision = core.instructed().max(manager_at);
             let (messages, bytes) = core.machine().totals();
             (status.messages, status.message_bytes) = (messages, bytes);
             status.disk_used_percent = core.disk_used();

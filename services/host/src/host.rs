@@ -13,7 +13,7 @@ use shoal_runtime::task::{TaskKind, Tasks};
 use shoal_runtime::telemetry;
 use shoal_storage::DataFolder;
 use shoal_transport::{Identity, Listener, PeerLinks};
-use shoal_types::{HostState, HostStatus, LoadReport};
+use shoal_types::{HostState, HostStatus, LoadReport, Revision};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -105,6 +105,7 @@ impl Host {
             inputs,
             later: inputs_sender.clone(),
             status: status_sender,
+            manager_at: Revision::default(),
             replies: BTreeMap::new(),
             observed: Observed::new(folder.host()),
             leave_until: None,
@@ -191,6 +192,7 @@ fn first_status(core: &Core, config: &HostConfig, address: String) -> HostStatus
             capacity: config.capacity,
             ..LoadReport::default()
         },
+        revision: core.instructed(),
     }
 }
 

@@ -8,6 +8,7 @@ use shoal_types::{
     Command, ErrorCode, PartitionSettings, Refusal, Request, RequestId, SendItem, Sequence, Ts,
 };
 
+use crate::description::check_description;
 use crate::machine::Machine;
 use crate::partition::Partition;
 use crate::succession_form::check_succession_form;
@@ -103,6 +104,13 @@ impl Machine {
             | Command::Succeed { partition, .. }
             | Command::ToldDrained { partition, .. } => {
                 self.check_succession(&request.command)?;
+                self.known(*partition).map(|_| ())
+            }
+            Command::Describe {
+                partition,
+                description,
+            } => {
+                check_description(description)?;
                 self.known(*partition).map(|_| ())
             }
             Command::RaiseVersion { .. } => refuse(

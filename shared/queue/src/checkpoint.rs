@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use shoal_types::Revision;
 use shoal_types::planted::{Bug, planted};
+use shoal_types::{Description, Revision};
 
 use crate::attempts::Attempt;
 use crate::chunk::Chunk;
@@ -29,6 +29,7 @@ enum Value {
     Machine(MachineRecord),
     Partition(PartitionRecord),
     Lineage(Arc<LineageRecord>),
+    Description(Description),
     Chunk(Arc<Chunk>),
     KeyedSends(Arc<Block<KeyedSend>>),
     Attempts(Arc<Block<Attempt>>),
@@ -52,6 +53,7 @@ impl Value {
             Self::Machine(record) => encode(record),
             Self::Partition(record) => encode(record),
             Self::Lineage(record) => encode(&**record),
+            Self::Description(description) => encode(description),
             Self::Chunk(chunk) => encode_chunk(chunk),
             Self::KeyedSends(block) => encode(&**block),
             Self::Attempts(block) => encode(&**block),
@@ -104,6 +106,9 @@ impl Machine {
             if let Some(lineage) = &mut partition.lineage {
                 lineage.mark();
             }
+            if let Some(description) = &mut partition.description {
+                description.mark();
+            }
             partition.contents.slots.mark_all();
             partition.keyed_sends.window_mut().mark_all();
             partition.attempts.window_mut().mark_all();
@@ -132,6 +137,7 @@ impl Machine {
                 DeadPiece::KeyedSends(id, number) => Key::KeyedSends(id, number),
                 DeadPiece::Attempts(id, number) => Key::Attempts(id, number),
                 DeadPiece::Lineage(id) => Key::Lineage(id),
+                DeadPiece::Description(id) => Key::Description(id),
             };
             changes.push((key, None));
         }
@@ -153,6 +159,11 @@ fn freeze_partition(partition: &mut Partition, changes: &mut Vec<(Key, Option<Va
     let lineage = partition.lineage.as_mut();
     if let Some(record) = lineage.and_then(|lineage| lineage.freeze()) {
         changes.push((Key::Lineage(id), Some(Value::Lineage(record))));
+    }
+    let description = partition.description.as_mut();
+    if let Some(description) = description.and_then(|kept| kept.freeze()) {
+        let value = Value::Description(description);
+        changes.push((Key::Description(id), Some(value)));
     }
     for (index, chunk) in partition.contents.slots.freeze() {
         changes.push((Key::Chunk(id, index), chunk.map(Value::Chunk)));

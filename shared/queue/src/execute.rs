@@ -40,6 +40,8 @@ impl Machine {
         }
         match self.execute_new(request, bodies, effects) {
             Ok(outcome) => {
+                let revision = request.command.revision().unwrap_or_default();
+                self.instructed = self.instructed.max(revision);
                 self.remember(request, &outcome);
                 outcome
             }
@@ -171,6 +173,10 @@ impl Machine {
                 self.check_succession(&request.command)?;
                 self.told_drained(*partition, successors, effects)
             }
+            Command::Describe {
+                partition,
+                description,
+            } => self.describe(*partition, description, effects),
         }
     }
 
@@ -296,7 +302,7 @@ impl Machine {
         effects: &mut Vec<Effect>,
     ) -> Executed {
         match self.partitions.get(&id) {
-            Some(partition) if partition.revision > revision => return Err(fenced()),
+            Some(partition) if partition.instructed() > revision => return Err(fenced()),
             Some(_) => self.deleted.insert(id, revision),
             None => {
                 // Noted even so: its creation may be on its way yet.
@@ -319,6 +325,9 @@ impl Machine {
         if partition.lineage.is_some() {
             self.sealed.remove(&id);
             self.dead.push(DeadPiece::Lineage(id));
+        }
+        if partition.description.is_some() {
+            self.dead.push(DeadPiece::Description(id));
         }
         self.messages -= partition.contents.messages();
         self.bytes -= partition.contents.bytes();

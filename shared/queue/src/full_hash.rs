@@ -58,6 +58,9 @@ fn absorb_partition(id: PartitionId, partition: &Partition, hash: &mut StateHash
     if let Some(lineage) = &partition.lineage {
         hash.absorb(lineage.record());
     }
+    if let Some(description) = &partition.description {
+        hash.absorb(description.get());
+    }
     let waiting: Vec<u64> = partition.waiters.positions().collect();
     hash.absorb(&waiting.len());
     hash.absorb(&partition.first_due().map(|(at, _)| at));

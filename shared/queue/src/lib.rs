@@ -15,6 +15,7 @@
 //! | `window`, `keyed_window`, `positions`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
 //! | `succession`, `succession_form`, `lineage`, `sealing`, `inheriting`, `held` | how partitions follow one another |
 //! | `deleted`, `remains` | what stays of deleted and purged partitions |
+//! | `description` | what the manager noted down beside partitions |
 //! | `stored`, `checkpoint`, `restore`, `row_bodies` | the state on disk, and on its way to another host |
 //! | `version`, `hash`, `full_hash`, `live_bodies`, `body_search`, `memory`, `limits`, `admission` | the rest |
 //!
@@ -32,6 +33,7 @@ mod chunk;
 mod contents;
 mod deduplication;
 mod deleted;
+mod description;
 mod due;
 mod effect;
 mod execute;

@@ -7,7 +7,7 @@ use shoal_types::limits::DUE_ITEMS_PER_ENTRY;
 use shoal_types::planted::local_clock;
 use shoal_types::{
     BodyRef, ErrorCode, MachineVersion, Origin, Outcome, PartitionCounts, PartitionId,
-    PartitionSettings, Peeked, Position, Refusal, Request, Sequence, Ts, ViewNumber,
+    PartitionSettings, Peeked, Position, Refusal, Request, Revision, Sequence, Ts, ViewNumber,
 };
 
 use crate::Effect;
@@ -45,6 +45,9 @@ pub struct Machine {
     pub(crate) deleted: DeletedPartitions,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// The highest revision of all instructions carried out. Follows from the rest, so it is neither
+    /// stored nor hashed.
+    pub(crate) instructed: Revision,
     // From here on: host-local.
     pub(crate) bodies: LiveBodies,
     pub(crate) remains: VecDeque<Remains>,

@@ -13,6 +13,7 @@ use crate::attempts::{Attempts, Leased};
 use crate::chunk::Hold;
 use crate::contents::Contents;
 use crate::deduplication::KeyedSends;
+use crate::description::Described;
 use crate::limits::PEEK_SCAN_MAX;
 use crate::lineage::Lineage;
 use crate::live_bodies::LiveBodies;
@@ -36,6 +37,8 @@ pub(crate) struct Partition {
     pub(crate) waiters: Waiters,
     /// Only if it follows others or is followed.
     pub(crate) lineage: Option<Box<Lineage>>,
+    /// What the manager noted down beside it.
+    pub(crate) description: Option<Box<Described>>,
     /// Where it stands in the machine's timer index.
     pub(crate) scheduled: Option<Ts>,
     /// Changed since the last freeze.
@@ -64,6 +67,7 @@ impl Partition {
             attempts: Attempts::default(),
             waiters: Waiters::default(),
             lineage: None,
+            description: None,
             scheduled: None,
             dirty: false,
         }
@@ -192,6 +196,7 @@ impl Partition {
             + self.attempts.memory()
             + self.waiters.memory()
             + self.lineage.as_ref().map_or(0, |lineage| lineage.memory())
+            + self.description.as_ref().map_or(0, |kept| kept.memory())
     }
 }
 

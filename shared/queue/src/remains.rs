@@ -28,6 +28,7 @@ pub(crate) enum DeadPiece {
     KeyedSends(PartitionId, u64),
     Attempts(PartitionId, u64),
     Lineage(PartitionId),
+    Description(PartitionId),
 }
 
 impl Remains {

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use shoal_types::planted::{Bug, planted};
 use shoal_types::{MachineVersion, PartitionId, Revision};
 
+use crate::description::Described;
 use crate::hash::StateHash;
 use crate::lineage::Lineage;
 use crate::machine::Machine;
@@ -134,6 +135,13 @@ impl Machine {
                 Some(partition) => partition.restore_lineage(Lineage::restore(id, decode(value)?)?),
                 None => self.dead.push(DeadPiece::Lineage(id)),
             },
+            Key::Description(id) => match self.partitions.get_mut(&id) {
+                Some(partition) => {
+                    let described = Described::restore(decode(value)?);
+                    partition.description = Some(Box::new(described));
+                }
+                None => self.dead.push(DeadPiece::Description(id)),
+            },
             Key::Chunk(id, index) => self.restore_chunk(id, index, value)?,
             Key::KeyedSends(id, number) => match self.partitions.get_mut(&id) {
                 Some(partition) => follows(partition.keyed_sends.restore(number, decode(value)?))?,
@@ -198,6 +206,7 @@ impl Machine {
                 self.sealed.insert(*id);
             }
         }
+        self.instructed = self.derive_instructed();
         for position in self.remembered.waiting() {
             let Answer::Waiting(waiter) = self.remembered.answer(position) else {
                 panic!("waiting receives wait")

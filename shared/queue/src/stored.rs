@@ -27,6 +27,8 @@ pub(crate) enum Key {
     /// `8 | partition` → a [`crate::lineage::LineageRecord`]. Only of partitions that follow others or are
     /// sealed. Read before their messages, since it says which groups are held.
     Lineage(PartitionId),
+    /// `9 | partition` → what the manager noted down beside it, a [`shoal_types::Description`].
+    Description(PartitionId),
     /// `3 | partition | number / 256` → [`ChunkRecord`]. Lives as long as one of its messages; dead if
     /// its partition is gone or all its numbers were purged.
     Chunk(PartitionId, u64),
@@ -51,6 +53,7 @@ impl Key {
             Self::Remembered(block) => (6, [Some(block), None]),
             Self::Deleted(id) => (7, [Some(id.0), None]),
             Self::Lineage(id) => (8, [Some(id.0), None]),
+            Self::Description(id) => (9, [Some(id.0), None]),
         };
         let mut bytes = vec![kind];
         for number in numbers.into_iter().flatten() {
@@ -74,6 +77,7 @@ impl Key {
             6 => Self::Remembered(number(0)?),
             7 => Self::Deleted(PartitionId(number(0)?)),
             8 => Self::Lineage(PartitionId(number(0)?)),
+            9 => Self::Description(PartitionId(number(0)?)),
             _ => return None,
         };
         (key.encode() == bytes).then_some(key)
@@ -271,11 +275,21 @@ mod tests {
         assert_eq!(hex(Key::Remembered(3)), "060000000000000003");
         assert_eq!(hex(Key::Deleted(id)), "070000000000000102");
         assert_eq!(hex(Key::Lineage(id)), "080000000000000102");
+        assert_eq!(hex(Key::Description(id)), "090000000000000102");
     }
 
     #[test]
     fn keys_of_other_lengths_or_kinds_are_refused() {
-        for bytes in [&[][..], &[0], &[8], &[9], &[1, 0], &[2, 0, 0], &[6; 10]] {
+        for bytes in [
+            &[][..],
+            &[0],
+            &[8],
+            &[9],
+            &[10],
+            &[1, 0],
+            &[2, 0, 0],
+            &[6; 10],
+        ] {
             assert_eq!(Key::decode(bytes), None, "{bytes:?}");
         }
     }

@@ -42,6 +42,7 @@ impl Machine {
             deleted: Default::default(),
             messages: 0,
             bytes: 0,
+            instructed: Default::default(),
             bodies: Default::default(),
             remains: Default::default(),
             dead: Default::default(),

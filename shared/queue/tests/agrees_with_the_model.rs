@@ -18,10 +18,12 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shoal_model::{Given, Model};
 use shoal_queue::{Effect, Frozen, Machine};
+use shoal_types::limits::DESCRIPTION_BYTES_MAX;
 use shoal_types::{
-    BodyRef, Command, Deduplication, Delivery, Epoch, HostId, Incarnation, LeaseChange,
-    MachineVersion, Origin, Outcome, PartitionId, PartitionSettings, Position, Receipt, Refusal,
-    Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts, ViewNumber,
+    BodyRef, Command, Deduplication, Delivery, Description, Epoch, HostId, Incarnation,
+    KeptPartition, LeaseChange, MachineVersion, Origin, Outcome, PartitionId, PartitionSettings,
+    Position, Receipt, Refusal, Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts,
+    ViewNumber,
 };
 
 const SECOND: u64 = 1_000_000;
@@ -41,6 +43,7 @@ enum Operation {
     Create(u8, Settings, i8),
     Configure(u8, Settings, i8),
     Delete(u8, i8),
+    Describe(u8, u8, i8),
     Send(u8, Vec<Item>),
     Receive(u8, Wish),
     Acknowledge(u8, Vec<Pick>),
@@ -136,6 +139,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (p.clone(), settings(), -1..3i8).prop_map(|(p, s, r)| Operation::Create(p, s, r)),
         1 => (p.clone(), settings(), -1..3i8).prop_map(|(p, s, r)| Operation::Configure(p, s, r)),
         1 => (0..12u8, -1..2i8).prop_map(|(p, r)| Operation::Delete(p, r)),
+        1 => (p.clone(), 0..4u8, -1..3i8).prop_map(|(p, n, r)| Operation::Describe(p, n, r)),
         24 => (p.clone(), prop::collection::vec(item, 0..6)).prop_map(|(p, i)| Operation::Send(p, i)),
         28 => (p.clone(), wish).prop_map(|(p, w)| Operation::Receive(p, w)),
         12 => (p.clone(), picks()).prop_map(|(p, r)| Operation::Acknowledge(p, r)),
@@ -488,6 +492,16 @@ impl World {
                     revision,
                 }
             }
+            Operation::Describe(p, n, newer) => {
+                let too_long = usize::from(*n == 3) * DESCRIPTION_BYTES_MAX;
+                Command::Describe {
+                    partition: id(p),
+                    description: Description {
+                        revision: self.next_revision(*newer),
+                        bytes: vec![*n; usize::from(*n) + too_long].into(),
+                    },
+                }
+            }
             Operation::Send(p, items) => Command::Send {
                 partition: id(p),
                 items: items
@@ -626,7 +640,27 @@ impl World {
                 self.model.partitions().count()
             );
             assert_eq!(one.machine.full_hash(), other.machine.full_hash());
+            self.check_kept(&one.machine);
+            self.check_kept(&other.machine);
         }
+    }
+
+    fn check_kept(&self, machine: &Machine) {
+        assert_eq!(machine.instructed(), self.model.instructed());
+        let (mut after, mut kept) = (None, Vec::<KeptPartition>::new());
+        loop {
+            let (page, more) = machine.kept(after, 2);
+            kept.extend(page);
+            after = kept.last().map(|last| last.partition);
+            if !more {
+                break;
+            }
+        }
+        let described = kept
+            .iter()
+            .map(|one| (one.partition, one.description.as_ref()));
+        let model = &self.model;
+        assert!(described.eq(model.partitions().map(|id| (id, model.description(id)))));
     }
 
     fn check_succession(&self, id: PartitionId, machine: &Machine) {

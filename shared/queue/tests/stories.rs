@@ -1,6 +1,7 @@
 //! What users rely on, told case by case. Each test is one story of a queue; the model test covers
 //! the combinations.
 
+mod descriptions;
 mod desk;
 mod succession;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    HostId, Incarnation, Inherited, MachineVersion, Micros, PartitionId, PartitionSettings,
-    Receipt, RequestId, Revision, Seal, Successor, Ts,
+    Description, HostId, Incarnation, Inherited, MachineVersion, Micros, PartitionId,
+    PartitionSettings, Receipt, RequestId, Revision, Seal, Successor, Ts,
 };
 
 /// A command with what makes it safe to repeat.
@@ -176,6 +176,14 @@ pub enum Command {
         /// Of its successors.
         successors: Vec<PartitionId>,
     },
+    /// Manager: keep this beside the partition, for a manager that knows nothing of it any more. Changes
+    /// nothing of what the partition does, nor its fence; an older description than is kept is refused.
+    Describe {
+        /// Which partition.
+        partition: PartitionId,
+        /// What is kept; its revision is the fence.
+        description: Description,
+    },
 }
 
 impl Command {
@@ -197,8 +205,37 @@ impl Command {
             | Self::CreateSuccessor { partition, .. }
             | Self::Seal { partition, .. }
             | Self::Succeed { partition, .. }
-            | Self::ToldDrained { partition, .. } => Some(*partition),
+            | Self::ToldDrained { partition, .. }
+            | Self::Describe { partition, .. } => Some(*partition),
             Self::Tick | Self::RaiseVersion { .. } => None,
+        }
+    }
+
+    /// The fence, if it is an instruction of the manager.
+    #[must_use]
+    pub fn revision(&self) -> Option<Revision> {
+        match self {
+            Self::CreatePartition { revision, .. }
+            | Self::ConfigurePartition { revision, .. }
+            | Self::DeletePartition { revision, .. }
+            | Self::CreateSuccessor { revision, .. }
+            | Self::Seal { revision, .. }
+            | Self::Describe {
+                description: Description { revision, .. },
+                ..
+            } => Some(*revision),
+            Self::Send { .. }
+            | Self::Receive { .. }
+            | Self::Acknowledge { .. }
+            | Self::ChangeVisibility { .. }
+            | Self::Release { .. }
+            | Self::Unreceive { .. }
+            | Self::Purge { .. }
+            | Self::CancelWaiter { .. }
+            | Self::Tick
+            | Self::RaiseVersion { .. }
+            | Self::Succeed { .. }
+            | Self::ToldDrained { .. } => None,
         }
     }
 }

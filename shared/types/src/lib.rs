@@ -7,6 +7,7 @@
 mod command;
 mod error_code;
 mod id;
+mod kept;
 pub mod limits;
 mod load;
 mod message;
@@ -30,6 +31,7 @@ pub use id::{
     ClusterId, Epoch, HostId, Incarnation, MachineVersion, MessageId, PartitionId, QueueId,
     RequestId, Revision, Sequence, ViewNumber,
 };
+pub use kept::{Description, KeptPartition, PartitionPage, Standing};
 pub use load::{LoadReport, PartitionLoad};
 pub use message::{Attribute, Body, MessagePayload, PayloadError};
 pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};

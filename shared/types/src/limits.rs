@@ -71,6 +71,15 @@ pub const HELD_GROUPS_MAX: usize = 10_000;
 /// Sends with deduplication keys told to a successor in one command: about 1 MB.
 pub const KEYED_SENDS_TOLD_MAX: usize = 20_000;
 
+/// Bytes of what the manager notes down beside a partition: a queue with 50 tags of full length has 115 KB
+/// in JSON's longest writing.
+pub const DESCRIPTION_BYTES_MAX: usize = 128 << 10;
+/// Partitions of one page of those that a cluster has: to gather them takes a host less than a millisecond.
+pub const PARTITIONS_TOLD_MAX: usize = 1_000;
+/// Bytes of descriptions in such a page, but always at least one partition: a page stays well below a frame
+/// ([`FRAME_BYTES_MAX`]).
+pub const PARTITIONS_TOLD_BYTES_MAX: usize = 1 << 20;
+
 /// Partitions that a host names in a report of its load: the 51st of a host that has too much to do makes
 /// at most 2 % of it, so that nothing would be won by knowing it.
 pub const LOADS_TOLD_MAX: usize = 50;

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusterId, HostId, Incarnation, LoadReport, Outcome, PartitionId, Position, Request, Revision,
-    Sequence, Succession, Ts, ViewNumber,
+    ClusterId, HostId, Incarnation, LoadReport, Outcome, PartitionId, PartitionPage, Position,
+    Request, Revision, Sequence, Succession, Ts, ViewNumber,
 };
 
 /// A request to a host. Bodies of a send travel beside it.
@@ -72,6 +72,14 @@ pub enum Query {
         /// Which.
         partition: PartitionId,
     },
+    /// Manager: the partitions and what it noted down beside them, by id, in pages of at most
+    /// [`crate::limits::PARTITIONS_TOLD_MAX`].
+    Partitions {
+        /// Only those with larger ids than this one.
+        after: Option<PartitionId>,
+        /// At most so many; fewer if their descriptions are long.
+        limit: u16,
+    },
 }
 
 /// The answer to a [`HostRequest`], if it is not a [`crate::Refusal`]. Bodies of delivered or peeked
@@ -103,6 +111,8 @@ pub enum QueryReply {
     Peeked(Vec<Peeked>),
     /// Of `Succession`.
     Succession(Succession),
+    /// Of `Partitions`.
+    Partitions(PartitionPage),
 }
 
 /// How many messages are where.
@@ -218,6 +228,11 @@ pub struct HostStatus {
     /// What it did lately. A host of an earlier release does not tell.
     #[serde(default)]
     pub load: LoadReport,
+    /// The highest of the manager's revisions that it knows of: from instructions that its cluster carried
+    /// out, from the list of members, or from an answer to a heartbeat of this process. A manager whose
+    /// store is at a lower one has lost something. A host of an earlier release does not tell.
+    #[serde(default)]
+    pub revision: Revision,
 }
 
 /// A view, as far as others need to know.

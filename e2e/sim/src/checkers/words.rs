@@ -25,6 +25,7 @@ fn kind(command: &Command) -> &'static str {
         Command::Seal { .. } => "seal",
         Command::Succeed { .. } => "succeed",
         Command::ToldDrained { .. } => "told that it is drained",
+        Command::Describe { .. } => "describe",
     }
 }
 

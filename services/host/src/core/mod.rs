@@ -40,7 +40,8 @@ use shoal_storage::{Address, BatchDone, Log, Lsn};
 use shoal_types::planted::show_local_clock;
 use shoal_types::{
     BodyRef, ClusterId, ClusterSpec, ErrorCode, HostId, HostReply, HostRequest, HostState,
-    Incarnation, Mono, Now, Origin, Query, QueryReply, Refusal, Ts, ViewNumber,
+    Incarnation, Mono, Now, Origin, PartitionPage, Query, QueryReply, Refusal, Revision, Ts,
+    ViewNumber,
 };
 
 pub use answer::{Answer, StoredBody};
@@ -486,6 +487,13 @@ impl Core {
         self.recent.get(at)
     }
 
+    /// The highest of the manager's revisions that this host has carried out or was told by its cluster.
+    #[must_use]
+    pub fn instructed(&self) -> Revision {
+        let members = self.engine.spec().map(|spec| spec.revision);
+        self.machine.instructed().max(members.unwrap_or_default())
+    }
+
     fn check_cluster(&self, cluster: ClusterId) -> Result<(), Refusal> {
         match self.cluster() {
             Some(mine) if mine == cluster => Ok(()),
@@ -526,6 +534,19 @@ impl Core {
             Query::Succession { partition } => {
                 let succession = self.machine.succession(partition).ok_or_else(missing)?;
                 let reply = QueryReply::Succession(succession);
+                Ok(Answer::reply(HostReply::Query(reply)))
+            }
+            Query::Partitions { after, limit } => {
+                let spec = self.engine.spec().cloned();
+                let cluster = spec.ok_or_else(|| self.not_serving())?;
+                let (partitions, more) = self.machine.kept(after, usize::from(limit));
+                let page = PartitionPage {
+                    partitions,
+                    more,
+                    cluster,
+                    instructed: self.machine.instructed(),
+                };
+                let reply = QueryReply::Partitions(page);
                 Ok(Answer::reply(HostReply::Query(reply)))
             }
         }
