@@ -31,6 +31,9 @@ pub struct ManagerConfig {
     pub form_clusters: bool,
     /// Milliseconds that unassigned hosts of too few zones wait for hosts of other zones to appear.
     pub form_patience_ms: u32,
+    /// Milliseconds that a manager whose store is empty waits for hosts and frontends that know of an older
+    /// one, before it takes it for new; 0 to 60,000. Hosts report every second.
+    pub first_look_ms: u32,
     /// Free hosts that are kept for replacing dead ones: no cluster is formed of the last so many, unless an
     /// operator asks for it.
     pub spares_kept: usize,
@@ -75,6 +78,7 @@ impl Default for ManagerConfig {
             cluster_size: 3,
             form_clusters: true,
             form_patience_ms: 2_000,
+            first_look_ms: 1_500,
             spares_kept: rules.spares_kept,
             silence_ms: (rules.silence / MILLISECOND) as u32,
             replace_after_s: (rules.replace_after / SECOND) as u32,
@@ -120,6 +124,7 @@ impl ManagerConfig {
             self.form_patience_ms.into(),
             0..=600_000,
         )?;
+        within("first_look_ms", self.first_look_ms.into(), 0..=60_000)?;
         within("spares_kept", self.spares_kept as u64, 0..=HOSTS_MAX as u64)?;
         // Heartbeats come every second: less would take sound hosts for silent ones.
         within("silence_ms", self.silence_ms.into(), 1_500..=60_000)?;
@@ -174,6 +179,10 @@ impl ManagerConfig {
         Duration::from_millis(self.round_ms.into())
     }
 
+    pub(crate) fn first_look(&self) -> Duration {
+        Duration::from_millis(self.first_look_ms.into())
+    }
+
     pub(crate) fn form_patience(&self) -> Duration {
         Duration::from_millis(self.form_patience_ms.into())
     }
@@ -208,6 +217,13 @@ mod tests {
                     ..Default::default()
                 },
                 "form_patience_ms",
+            ),
+            (
+                ManagerConfig {
+                    first_look_ms: 60_001,
+                    ..Default::default()
+                },
+                "first_look_ms: 60001",
             ),
             (
                 ManagerConfig {

@@ -13,6 +13,7 @@ use crate::keys;
 use crate::problem::store_problem;
 use crate::records::{self, ClusterRecord, DeletedRecord, QueueRecord, QueueStage};
 use crate::store::{Changes, Entry, MetadataStore, StoreError};
+use crate::whole::Whole;
 
 /// Answers the feed.
 #[derive(Clone)]
@@ -20,29 +21,33 @@ pub(crate) struct Feeds {
     pub(crate) store: Arc<dyn MetadataStore>,
     /// Long polls end with it.
     pub(crate) shutdown: Shutdown,
+    /// What a store lacks is not to be taken for gone.
+    pub(crate) whole: Arc<Whole>,
 }
 
 impl Feeds {
-    /// The next page. Waits, if asked to, while it would be empty. If `since` is ahead of the store,
-    /// which then is an older copy of what the caller knows, the page goes up to less than `since`.
+    /// The next page. Waits, if asked to, while it would be empty. If `since` is ahead of the store, it is an
+    /// older one than the caller knows: nobody is told what is in it until it is rebuilt.
     ///
     /// # Errors
-    /// If the wait is too long or the store fails.
+    /// If the wait is too long, or the store lacks something or fails.
     pub(crate) async fn page(&self, asked: FeedQuery) -> Result<Feed, Problem> {
         if asked.wait_s > FEED_WAIT_S_MAX {
             let why = format!("{} is not within 0 to {FEED_WAIT_S_MAX}", asked.wait_s);
             return Err(Problem::invalid("wait_s", why));
         }
+        self.whole.hear_frontend(asked.since);
         let until = Instant::now() + Duration::from_secs(asked.wait_s.into());
         let mut revision = self.store.watch();
         let mut since = asked.since;
         loop {
             revision.borrow_and_update();
+            self.whole.check()?;
             let page = self
                 .read(since)
                 .await
                 .map_err(|error| store_problem(&error))?;
-            if page.more || !page.is_empty() || page.revision < asked.since {
+            if page.more || !page.is_empty() {
                 return Ok(page);
             }
             // What else changes in the store is of no interest here, but need not be read again.

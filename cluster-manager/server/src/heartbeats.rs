@@ -14,6 +14,7 @@ use crate::limits::{ADDRESS_BYTES_MAX, HOSTS_MAX, ZONE_BYTES_MAX};
 use crate::problem::store_problem;
 use crate::records::{self, At, ClusterRecord, HostRecord, Record, Step};
 use crate::store::{CommitError, MetadataStore, Transaction};
+use crate::whole::Whole;
 
 /// How often a heartbeat that meets other writers of the same records tries again; the host's next
 /// one comes in a second.
@@ -24,6 +25,7 @@ const ATTEMPTS_MAX: usize = 5;
 pub(crate) struct Heartbeats {
     pub(crate) store: Arc<dyn MetadataStore>,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) whole: Arc<Whole>,
 }
 
 impl Heartbeats {
@@ -34,11 +36,13 @@ impl Heartbeats {
     /// store fails.
     pub(crate) async fn take(&self, status: HostStatus) -> Result<HeartbeatReply, Problem> {
         check(&status)?;
+        self.whole.hear_host(&status, self.fleet.has_clusters());
         self.store_changes(&status).await?;
         let host = status.host;
         self.fleet.heard(status);
         Ok(HeartbeatReply {
-            cluster: self.fleet.spec_for(host),
+            // What a store that lacks something says of it may be long past.
+            cluster: self.fleet.spec_for(host).filter(|_| self.whole.is_whole()),
             revision: *self.store.watch().borrow(),
         })
     }

@@ -37,6 +37,14 @@ impl Ids {
         }
     }
 
+    /// Gives up what is left of the blocks: the counters in the store were raised.
+    pub(crate) async fn begin_anew(&self) {
+        for block in [&self.queues, &self.partitions] {
+            let mut block = block.lock().await;
+            block.next = block.last + 1;
+        }
+    }
+
     pub(crate) async fn queue(&self, store: &dyn MetadataStore) -> Result<QueueId, StoreError> {
         self.queues.lock().await.take(store).await.map(QueueId)
     }
@@ -80,6 +88,26 @@ async fn reserve(
             Err(CommitError::Store(error)) => return Err(error),
         }
     }
+}
+
+/// Puts a counter to `last`, unless it is there or further.
+pub(crate) async fn raise(
+    store: &dyn MetadataStore,
+    transaction: Transaction,
+    counter: &'static str,
+    last: u64,
+) -> Result<Transaction, StoreError> {
+    let before = records::read::<Counter>(store, counter).await?;
+    if before.as_ref().is_some_and(|at| at.record.last >= last) {
+        return Ok(transaction);
+    }
+    let after = Counter {
+        counter: counter.to_owned(),
+        last,
+    };
+    Ok(transaction
+        .expect(counter, before.map(|at| at.revision))
+        .put(counter, after.encode()))
 }
 
 /// The counter after `count` more ids, above `floor` in any case, and the transaction that makes it so.

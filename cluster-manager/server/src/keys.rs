@@ -8,6 +8,7 @@
 //! | `events/{number, 16 hex}` | [`crate::records::EventRecord`] | the newest [`crate::limits::EVENTS_KEPT_MAX`] |
 //! | `hosts/{id, 16 hex}` | [`crate::records::HostRecord`] | from the first heartbeat |
 //! | `moves/{partition id, 16 hex}` | [`crate::records::MoveRecord`] | from the decision until nothing of it is left |
+//! | `rebuilding` | [`crate::records::RebuildingRecord`] | while the store is being rebuilt from what hosts report |
 //! | `queues/{queue name}` | [`crate::records::QueueRecord`] | from the decision to create it until it is deleted at its cluster |
 
 use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
@@ -19,6 +20,8 @@ pub(crate) const HOSTS: &str = "hosts/";
 pub(crate) const MOVES: &str = "moves/";
 pub(crate) const QUEUES: &str = "queues/";
 
+/// There while the store is being rebuilt: without what the hosts know it is not to be used.
+pub(crate) const REBUILDING: &str = "rebuilding";
 /// The last cluster id that was given.
 pub(crate) const CLUSTER_IDS: &str = "counters/clusters";
 /// The last queue id that was reserved.
@@ -63,6 +66,7 @@ mod tests {
         assert_eq!(deleted(&name), "deleted/orders.fifo");
         assert_eq!(moving(PartitionId(0xf)), "moves/000000000000000f");
         assert_eq!(event(0xe1), "events/00000000000000e1");
+        assert_eq!(REBUILDING, "rebuilding");
         assert_eq!(
             [CLUSTER_IDS, QUEUE_IDS, PARTITION_IDS],
             [

@@ -9,7 +9,8 @@
 //! - [`store`]: a coordination service in the small, and what every implementation must do.
 //! - `fleet`: who is there; `heartbeats`: how that is known; `queues`: creating, changing, deleting;
 //!   `planning`: looking after the fleet; `executor`: telling hosts until they confirm; `events`: what was
-//!   decided and why; `feed`: telling frontends; `api`: all of it over HTTP.
+//!   decided and why; `feed`: telling frontends; `whole`: whether the store has what hosts know, and
+//!   `rebuild`: making it have it; `api`: all of it over HTTP.
 
 mod api;
 mod config;
@@ -28,8 +29,10 @@ mod orders;
 mod planning;
 mod problem;
 mod queues;
+mod rebuild;
 mod records;
 pub mod store;
+mod whole;
 
 pub use config::ManagerConfig;
 pub use manager::Manager;

@@ -76,6 +76,23 @@ pub const FORM_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest of these pauses.
 pub const FORM_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// For a cluster to tell a store that is being rebuilt what it keeps, before it is said that it does not:
+/// longer than a view change or the restart of a host takes.
+pub const REBUILD_PATIENCE: Duration = Duration::from_secs(20);
+/// Partitions of one page of it: what hosts give at most.
+pub const REBUILD_PAGE: u16 = shoal_types::limits::PARTITIONS_TOLD_MAX as u16;
+/// For one page: a megabyte, of a host that has other things to do.
+pub const REBUILD_PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Records that are written at once while a store is rebuilt: more than enough to fill a commit.
+pub const REBUILD_CONCURRENCY: usize = 256;
+/// Rounds of asking all clusters, since what is found may have to be fenced first.
+pub const REBUILD_ROUNDS_MAX: usize = 5;
+/// Revisions that a rebuilt store leaves out above the highest that anybody was heard to know: what a
+/// manager writes within the second between two heartbeats, a thousand times over.
+pub const REBUILD_REVISIONS_LEFT_OUT: u64 = 1 << 20;
+/// Events about findings of one rebuilding: so that it does not drive out all others.
+pub const REBUILD_EVENTS_MAX: usize = 200;
+
 /// For a cluster's answer to a change of its members, before its state is looked at again: a newcomer that
 /// has much to fetch takes longer, and asking again does no harm.
 pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -25,12 +25,15 @@ use crate::executor::{Formation, HostClients, Instructor, Membership};
 use crate::feed::Feeds;
 use crate::fleet::Fleet;
 use crate::heartbeats::Heartbeats;
+use crate::keys;
 use crate::limits::{API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, STOP_GRACE};
 use crate::metric_names;
 use crate::orders::Orders;
 use crate::planning::{ByItself, Explained, QueueNews, Rounds};
 use crate::queues::Queues;
+use crate::rebuild::Rebuild;
 use crate::store::{MetadataStore, RedbStore, WriterEnd};
+use crate::whole::Whole;
 
 /// A running manager.
 pub struct Manager {
@@ -118,6 +121,9 @@ async fn set_up(
     store: Arc<dyn MetadataStore>,
 ) -> anyhow::Result<Api> {
     deletions::prune(&*store).await?;
+    let rebuilding = store.get(keys::REBUILDING).await?;
+    let whole = Whole::new(&*store, rebuilding.is_some(), config.first_look());
+    let whole = Arc::new(whole);
     let clock = SystemClock::new();
     let planner_rules = config.rules();
     let events = Arc::new(EventLog::load(Arc::clone(&store), clock.clone()).await?);
@@ -134,7 +140,8 @@ async fn set_up(
         Arc::clone(&fleet),
         Arc::clone(&news),
         Arc::clone(&events),
-        instructor,
+        instructor.clone(),
+        Arc::clone(&whole),
         clock.clone(),
     )
     .await?;
@@ -160,12 +167,14 @@ async fn set_up(
         rules,
         spares_kept: planner_rules.spares_kept,
         forms_by_itself: config.form_clusters,
+        whole: Arc::clone(&whole),
     };
     let membership = Membership {
         store: Arc::clone(&store),
         fleet: Arc::clone(&fleet),
         events: Arc::clone(&events),
-        clients,
+        clients: Arc::clone(&clients),
+        whole: Arc::clone(&whole),
     };
     let orders = Orders {
         store: Arc::clone(&store),
@@ -181,13 +190,26 @@ async fn set_up(
         orders: orders.clone(),
         queues: Arc::clone(&queues),
         explained: Arc::clone(&explained),
-        clock,
+        clock: clock.clone(),
         rules: planner_rules,
         by_itself: ByItself {
             forms_clusters: config.form_clusters,
             moves_queues: config.move_queues,
         },
+        whole: Arc::clone(&whole),
         interval: config.round(),
+    };
+    let rebuild = Rebuild {
+        store: Arc::clone(&store),
+        fleet: Arc::clone(&fleet),
+        queues: Arc::clone(&queues),
+        events: Arc::clone(&events),
+        clients,
+        instructor,
+        whole: Arc::clone(&whole),
+        clock,
+        progress: Default::default(),
+        shutdown: tasks.shutdown().clone(),
     };
     spawn_formation(tasks, formation);
     spawn_membership(tasks, membership);
@@ -201,14 +223,18 @@ async fn set_up(
         heartbeats: Heartbeats {
             store: Arc::clone(&store),
             fleet,
+            whole: Arc::clone(&whole),
         },
         feeds: Feeds {
             store,
             shutdown: tasks.shutdown().clone(),
+            whole: Arc::clone(&whole),
         },
         orders,
         events,
         explained,
+        whole,
+        rebuild: Arc::new(rebuild),
     })
 }
 

@@ -120,6 +120,14 @@ impl Role {
         self.flag("--admin")
     }
 
+    /// Where it keeps its data.
+    ///
+    /// # Errors
+    /// If its command line does not say it.
+    pub fn data(&self) -> Result<&str> {
+        self.flag("--data")
+    }
+
     /// Waits until `/readyz` says 200.
     ///
     /// # Errors

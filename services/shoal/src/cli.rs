@@ -155,6 +155,8 @@ pub(crate) struct FrontendArgs {
 
 #[derive(Args)]
 pub(crate) struct ManagerArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ManagerCommand>,
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
     /// Folder for the metadata
@@ -169,6 +171,27 @@ pub(crate) struct ManagerArgs {
     /// Hosts of each cluster that is formed
     #[arg(long)]
     pub(crate) cluster_size: Option<usize>,
+    /// Milliseconds that an empty store waits for hosts that know of an older one
+    #[arg(long)]
+    pub(crate) first_look_ms: Option<u32>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ManagerCommand {
+    /// Rebuild the store of a running manager from what the hosts report: it was lost, or is an old copy
+    Rebuild(RebuildArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct RebuildArgs {
+    #[command(flatten)]
+    pub(crate) operator: OperatorArgs,
+    /// A cluster of which no host answers and none will; its messages are given up. May be repeated
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) without: Vec<ClusterId>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) look: bool,
 }
 
 /// Which system a command talks to and how it prints.

@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod operate;
 mod output;
+mod rebuild;
 mod roles;
 
 use std::process::ExitCode;
@@ -59,7 +60,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             Some(cli::HostCommand::Replace(args)) => operate::replace(args).await?,
         },
         Command::Frontend(args) => roles::frontend(args, shutdown).await?,
-        Command::Manager(args) => roles::manager(args, shutdown).await?,
+        Command::Manager(args) => match args.command {
+            None => roles::manager(args, shutdown).await?,
+            Some(cli::ManagerCommand::Rebuild(args)) => rebuild::run(args).await?,
+        },
         Command::Queue(command) => commands::queue(command).await?,
         Command::Send(args) => commands::send(args).await?,
         Command::Receive(args) => commands::receive(args, &shutdown).await?,

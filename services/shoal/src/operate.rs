@@ -22,7 +22,7 @@ use crate::output::print;
 /// One answer of the manager takes no longer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Between looks at what is under way.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// `shoal cluster …`
 pub(crate) async fn cluster(command: ClusterCommand) -> anyhow::Result<()> {
@@ -183,7 +183,7 @@ impl Manager {
                 eprintln!("{cluster}: {state}");
                 told = state;
             }
-            if Instant::now() >= self.until {
+            if self.is_late() {
                 bail!(
                     "{cluster} is not done after {} s: {told}. It goes on; give the same command again to \
                      follow it",
@@ -192,6 +192,11 @@ impl Manager {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// True once the time to wait for is over.
+    pub(crate) fn is_late(&self) -> bool {
+        Instant::now() >= self.until
     }
 
     async fn look_at(&self, cluster: ClusterId) -> anyhow::Result<ClusterInfo> {
@@ -251,7 +256,7 @@ impl Manager {
         self.answer(self.request(Method::GET, path)).await
     }
 
-    async fn post<T: DeserializeOwned>(
+    pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl serde::Serialize,

@@ -56,6 +56,7 @@ pub(crate) async fn manager(args: ManagerArgs, shutdown: Shutdown) -> anyhow::Re
             .flag("listen", args.listen)
             .flag("admin", args.admin)
             .flag("cluster_size", args.cluster_size)
+            .flag("first_look_ms", args.first_look_ms)
     })?
     else {
         return Ok(());

@@ -19,6 +19,7 @@ pub mod plan;
 mod problem;
 pub mod query;
 mod queue;
+pub mod rebuild;
 pub mod receipts;
 mod receive;
 pub mod routes;

@@ -214,6 +214,8 @@ pub enum EventKind {
     NotBegun,
     /// Hosts are missing, or not any more.
     Capacity,
+    /// Something was found while the store was rebuilt from what hosts report.
+    Found,
 }
 
 impl EventKind {
@@ -226,6 +228,7 @@ impl EventKind {
             Self::Undone => "undone",
             Self::NotBegun => "not_begun",
             Self::Capacity => "capacity",
+            Self::Found => "found",
         }
     }
 }

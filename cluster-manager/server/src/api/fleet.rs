@@ -36,6 +36,7 @@ pub(super) async fn clusters(State(api): State<Api>) -> Response {
 
 pub(super) async fn form(State(api): State<Api>, sent: Body) -> Response {
     answer("form_cluster", async {
+        api.whole.check()?;
         let asked: FormRequest = body(sent).await?;
         let Ordered { cluster, is_new } = api.orders.form(asked).await?;
         let status = if is_new {
@@ -50,6 +51,7 @@ pub(super) async fn form(State(api): State<Api>, sent: Body) -> Response {
 
 pub(super) async fn change(State(api): State<Api>, part: ClusterPart, sent: Body) -> Response {
     answer("change_members", async {
+        api.whole.check()?;
         let cluster = cluster_id(part)?;
         let asked: ChangeRequest = body(sent).await?;
         let Ordered { cluster, is_new } = api.orders.change(cluster, asked, OPERATOR).await?;
@@ -66,6 +68,7 @@ pub(super) async fn change(State(api): State<Api>, part: ClusterPart, sent: Body
 
 pub(super) async fn drain(State(api): State<Api>, part: ClusterPart, sent: Body) -> Response {
     answer("drain_cluster", async {
+        api.whole.check()?;
         let cluster = cluster_id(part)?;
         let asked: DrainRequest = body(sent).await?;
         let Ordered { cluster, .. } = api.orders.drain(cluster, asked).await?;

@@ -5,6 +5,7 @@ mod feed;
 mod fleet;
 mod plan;
 mod queues;
+mod rebuild;
 mod request;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use http::{Method, StatusCode};
 use shoal_api::Problem;
 use shoal_api::manager::{CLUSTERS_PATH, FEED_PATH, HEARTBEAT_PATH, HOSTS_PATH, QUEUES_PATH};
 use shoal_api::plan::{EVENTS_PATH, MOVES_PATH, PLAN_PATH};
+use shoal_api::rebuild::REBUILD_PATH;
 use shoal_runtime::http::HeadRefusal;
 use shoal_types::ErrorCode;
 
@@ -26,6 +28,8 @@ use crate::heartbeats::Heartbeats;
 use crate::orders::Orders;
 use crate::planning::Explained;
 use crate::queues::Queues;
+use crate::rebuild::Rebuild;
+use crate::whole::Whole;
 use answer::answer;
 
 /// What requests are about.
@@ -38,6 +42,8 @@ pub(crate) struct Api {
     pub(crate) orders: Orders,
     pub(crate) events: Arc<EventLog>,
     pub(crate) explained: Arc<Explained>,
+    pub(crate) whole: Arc<Whole>,
+    pub(crate) rebuild: Arc<Rebuild>,
 }
 
 /// Every path of the API.
@@ -64,6 +70,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route(QUEUES_PATH, get(queues::list))
         .route(&format!("{QUEUES_PATH}/{{queue}}"), one_queue)
         .route(FEED_PATH, get(feed::page))
+        .route(REBUILD_PATH, get(rebuild::show).post(rebuild::begin))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(api)

@@ -17,6 +17,7 @@ const PAGE: u64 = 100;
 
 pub(super) async fn create(State(api): State<Api>, part: QueuePart, sent: Body) -> Response {
     answer("create_queue", async {
+        api.whole.check()?;
         let name = queue_name(part)?;
         let settings: QueueSettings = body(sent).await?;
         let (route, is_new) = api.queues.create(&name, settings).await?;
@@ -34,6 +35,7 @@ pub(super) async fn create(State(api): State<Api>, part: QueuePart, sent: Body) 
 
 pub(super) async fn change(State(api): State<Api>, part: QueuePart, sent: Body) -> Response {
     answer("change_queue", async {
+        api.whole.check()?;
         let name = queue_name(part)?;
         let settings: QueueSettings = body(sent).await?;
         Ok(json(
@@ -46,6 +48,7 @@ pub(super) async fn change(State(api): State<Api>, part: QueuePart, sent: Body) 
 
 pub(super) async fn delete(State(api): State<Api>, part: QueuePart) -> Response {
     answer("delete_queue", async {
+        api.whole.check()?;
         api.queues.delete(&queue_name(part)?).await?;
         Ok(no_content())
     })
@@ -54,6 +57,7 @@ pub(super) async fn delete(State(api): State<Api>, part: QueuePart) -> Response 
 
 pub(super) async fn show(State(api): State<Api>, part: QueuePart) -> Response {
     answer("show_queue", async {
+        api.whole.check()?;
         Ok(json(
             StatusCode::OK,
             &api.queues.get(&queue_name(part)?).await?,
@@ -64,6 +68,7 @@ pub(super) async fn show(State(api): State<Api>, part: QueuePart) -> Response {
 
 pub(super) async fn list(State(api): State<Api>, uri: Uri) -> Response {
     answer("list_queues", async {
+        api.whole.check()?;
         let asked: QueueListQuery = parameters(&uri)?;
         let after = asked.cursor.as_deref().map(cursor).transpose()?;
         let limit = asked.limit.map_or(PAGE, |limit| limit.get()) as usize;

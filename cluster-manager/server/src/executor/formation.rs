@@ -19,6 +19,7 @@ use crate::fleet::Fleet;
 use crate::limits::{ATTEMPT_TIMEOUT, FORM_PAUSE_MAX, FORM_PAUSE_MIN};
 use crate::records::{self, At, ClusterRecord, ClusterStage, HostRecord, Record};
 use crate::store::{CommitError, MetadataStore, StoreError, Transaction};
+use crate::whole::Whole;
 use crate::{ids, keys};
 
 /// Forms clusters.
@@ -34,6 +35,8 @@ pub(crate) struct Formation {
     pub(crate) spares_kept: usize,
     /// Clusters are formed as hosts come, without being asked for.
     pub(crate) forms_by_itself: bool,
+    /// Nothing is formed by a store that lacks something.
+    pub(crate) whole: Arc<Whole>,
 }
 
 impl Formation {
@@ -55,7 +58,7 @@ impl Formation {
             let plan = form(&facts, self.rules);
             let wait = held_for(&plan).map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
             tell(&plan, &mut told);
-            if self.forms_by_itself {
+            if self.forms_by_itself && self.whole.is_whole() {
                 for cluster in plan.clusters.iter().take(self.room_for(&facts)) {
                     self.decide(cluster).await?;
                 }

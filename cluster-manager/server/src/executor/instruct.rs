@@ -18,6 +18,7 @@ use crate::limits::{ATTEMPT_TIMEOUT, INSTRUCTION_DEADLINE, ROUND_PAUSE_MAX, ROUN
 use crate::metric_names;
 
 /// Instructs clusters.
+#[derive(Clone)]
 pub(crate) struct Instructor {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) clients: Arc<HostClients>,
@@ -73,6 +74,19 @@ impl Instructor {
             HostReply::Outcome(outcome) => Ok(outcome),
             other => unreachable!("judged to be no answer: {other:?}"),
         }
+    }
+
+    /// Has the cluster execute several of them, each after the one before it.
+    pub(crate) async fn execute_in_turn(
+        &self,
+        cluster: ClusterId,
+        commands: Vec<Command>,
+        until: Instant,
+    ) -> Result<(), InstructError> {
+        for command in commands {
+            self.execute(cluster, command, until).await?;
+        }
+        Ok(())
     }
 
     /// Reads the state of one of the cluster's hosts, of those first that act.
@@ -165,7 +179,7 @@ impl Instructor {
     }
 }
 
-fn new_request(command: Command, cluster_time: Ts) -> Request {
+pub(crate) fn new_request(command: Command, cluster_time: Ts) -> Request {
     Request {
         id: RequestId(rand::random()),
         deadline: cluster_time.after(INSTRUCTION_DEADLINE.as_micros() as u64),

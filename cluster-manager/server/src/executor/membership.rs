@@ -18,6 +18,7 @@ use crate::limits::{ATTEMPT_TIMEOUT, CHANGE_PAUSE_MAX, CHANGE_PAUSE_MIN, CHANGE_
 use crate::orders::said;
 use crate::records::{self, At, ClusterRecord, HostRecord, Record, Step};
 use crate::store::{CommitError, MetadataStore, StoreError, Transaction};
+use crate::whole::Whole;
 
 /// Carries out changes of members.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub(crate) struct Membership {
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) events: Arc<EventLog>,
     pub(crate) clients: Arc<HostClients>,
+    /// Nobody is told anything by a store that lacks something.
+    pub(crate) whole: Arc<Whole>,
 }
 
 impl Membership {
@@ -64,7 +67,11 @@ impl Membership {
             && let Some(spec) = at.next_spec()
             && let Some(step) = at.record.step().cloned()
         {
-            match self.attempt(&step, &spec, asked).await {
+            let attempt = match self.whole.is_whole() {
+                true => self.attempt(&step, &spec, asked).await,
+                false => Err("the store is to be rebuilt".to_owned()),
+            };
+            match attempt {
                 Ok(()) => {
                     pause = CHANGE_PAUSE_MIN;
                     self.write_down(at, &step).await?;

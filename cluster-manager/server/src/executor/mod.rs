@@ -7,5 +7,5 @@ mod membership;
 
 pub(crate) use clients::HostClients;
 pub(crate) use formation::Formation;
-pub(crate) use instruct::{InstructError, Instructor};
+pub(crate) use instruct::{InstructError, Instructor, new_request};
 pub(crate) use membership::Membership;

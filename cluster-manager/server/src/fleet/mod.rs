@@ -5,6 +5,7 @@
 
 mod planned;
 mod report;
+mod reporting;
 mod state;
 mod window;
 

@@ -118,9 +118,20 @@ impl State {
         record.stage.has_queues() && self.acting(cluster, now) > record.members.len() / 2
     }
 
+    /// True if one of its hosts has reported to this process.
+    pub(super) fn is_heard(&self, cluster: &Cluster) -> bool {
+        let mut members = cluster.at.record.members.iter();
+        members.any(|member| {
+            let host = self.hosts.get(&member.host);
+            host.is_some_and(|host| host.status.is_some())
+        })
+    }
+
     pub(super) fn cluster_facts(&self, now: Mono) -> BTreeMap<ClusterId, ClusterFacts> {
         let facts = |cluster: &Cluster| ClusterFacts {
-            serving: cluster.at.record.stage == ClusterStage::Formed && self.serves(cluster, now),
+            serving: cluster.at.record.stage == ClusterStage::Formed
+                && self.serves(cluster, now)
+                && self.is_heard(cluster),
             queues: cluster.queues,
         };
         self.clusters

@@ -18,6 +18,7 @@ use crate::metric_names;
 use crate::orders::Orders;
 use crate::queues::Queues;
 use crate::store::StoreError;
+use crate::whole::Whole;
 
 /// Plans and carries out.
 pub(crate) struct Rounds {
@@ -30,6 +31,8 @@ pub(crate) struct Rounds {
     pub(crate) clock: SystemClock,
     pub(crate) rules: Rules,
     pub(crate) by_itself: ByItself,
+    /// Nothing is planned from a store that lacks something.
+    pub(crate) whole: Arc<Whole>,
     /// Between two rounds, and how long a window is.
     pub(crate) interval: Duration,
 }
@@ -48,6 +51,9 @@ impl Rounds {
         let mut told = Told::new(Arc::clone(&self.events));
         loop {
             again.tick().await;
+            if !self.whole.is_whole() {
+                continue;
+            }
             let planned;
             (known, planned) = self.look_and_plan(known).await;
             let Planned { plan, mut info } = planned;

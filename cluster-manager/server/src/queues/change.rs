@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shoal_api::Problem;
-use shoal_types::{Epoch, ErrorCode, QueueName, QueueRoute, QueueSettings};
+use shoal_types::{ErrorCode, QueueName, QueueRoute, QueueSettings};
 use tokio::time::Instant;
 
 use super::Queues;
@@ -51,17 +51,10 @@ impl Queues {
             let why = format!("{name} is being moved, which takes a moment");
             return Err(Problem::new(ErrorCode::Busy, why));
         }
-        // Tags, for example, are no business of the clusters. Nor are partitions' epochs of the settings.
-        let any = Epoch(0);
-        let for_cluster = at.record.settings.partition(any) != settings.partition(any);
-        let stage = if for_cluster {
-            QueueStage::Configuring
-        } else {
-            QueueStage::Active
-        };
+        // What is no business of the clusters is still noted down there.
         let record = QueueRecord {
             settings,
-            stage,
+            stage: QueueStage::Configuring,
             ..at.record.clone()
         };
         let Some(at) = self.write(Some(&at), record).await? else {

@@ -11,6 +11,7 @@ mod delete;
 mod moving;
 mod name_locks;
 mod settle;
+mod taking_over;
 mod unsettled;
 
 use std::sync::Arc;
@@ -33,9 +34,11 @@ use crate::planning::QueueNews;
 use crate::problem::{queue_not_found, store_problem};
 use crate::records::{self, At, MoveRecord, QueueRecord, QueueStage};
 use crate::store::{MetadataStore, StoreError};
+use crate::whole::Whole;
 use moving::Table;
 pub(crate) use moving::Wanted;
 use name_locks::NameLocks;
+pub(crate) use taking_over::Taken;
 use unsettled::Unsettled;
 
 /// All queues.
@@ -45,6 +48,8 @@ pub(crate) struct Queues {
     news: Arc<QueueNews>,
     events: Arc<EventLog>,
     instructor: Instructor,
+    /// Nothing is carried out from a store that lacks something.
+    whole: Arc<Whole>,
     clock: SystemClock,
     ids: Ids,
     locks: NameLocks,
@@ -69,6 +74,7 @@ impl Queues {
         news: Arc<QueueNews>,
         events: Arc<EventLog>,
         instructor: Instructor,
+        whole: Arc<Whole>,
         clock: SystemClock,
     ) -> Result<Self, StoreError> {
         let unsettled = Unsettled::default();
@@ -92,6 +98,7 @@ impl Queues {
             news,
             events,
             instructor,
+            whole,
             clock,
             ids: Ids::new(),
             locks: NameLocks::default(),

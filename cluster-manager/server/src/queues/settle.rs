@@ -50,8 +50,8 @@ impl Queues {
             return Ok(Some(at));
         }
         let instructions = at.instructions().into_iter();
-        let executed = instructions
-            .map(|(cluster, instruction)| self.instructor.execute(cluster, instruction, until));
+        let executed =
+            instructions.map(|(cluster, all)| self.instructor.execute_in_turn(cluster, all, until));
         match try_join_all(executed).await {
             Ok(_) => self.settled(at).await,
             Err(failed) => Err(not_settled(&at.record, failed)),
@@ -113,6 +113,9 @@ impl Queues {
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             again.tick().await;
+            if !self.whole.is_whole() {
+                continue;
+            }
             let names = self.unsettled.of(|cluster| self.fleet.is_serving(cluster));
             stream::iter(names)
                 .for_each_concurrent(SETTLE_CONCURRENCY, |name| self.settle_one(name))

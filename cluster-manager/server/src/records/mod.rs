@@ -9,7 +9,9 @@ mod deleted;
 mod event;
 mod host;
 mod movement;
+mod noted;
 mod queue;
+mod rebuilding;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +23,9 @@ pub(crate) use deleted::DeletedRecord;
 pub(crate) use event::EventRecord;
 pub(crate) use host::HostRecord;
 pub(crate) use movement::{MoveKind, MoveRecord, MoveStage};
+pub(crate) use noted::Noted;
 pub(crate) use queue::{PartitionRecord, PartitionStage, QueueRecord, QueueStage};
+pub(crate) use rebuilding::RebuildingRecord;
 
 use crate::store::{Entry, MetadataStore, StoreError, Stored};
 

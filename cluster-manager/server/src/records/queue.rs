@@ -17,7 +17,7 @@ use shoal_types::{
     QueueName, QueueRoute, QueueSettings, Ts,
 };
 
-use super::{At, Record};
+use super::{At, Noted, Record};
 use crate::keys;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,14 +161,25 @@ impl QueueRecord {
 }
 
 impl At<QueueRecord> {
-    /// What the clusters still have to do, fenced by the record's revision.
-    pub(crate) fn instructions(&self) -> Vec<(ClusterId, Command)> {
+    /// What the clusters still have to do, fenced by the record's revision: for each partition its cluster
+    /// and the instructions to it, in order.
+    pub(crate) fn instructions(&self) -> Vec<(ClusterId, Vec<Command>)> {
         let partitions = self.record.partitions.iter();
         let instructions = partitions.filter_map(|partition| {
-            let instruction = self.instruction(partition)?;
-            Some((partition.cluster, instruction))
+            let first = self.instruction(partition)?;
+            let noted = match self.record.stage {
+                QueueStage::Deleting => None,
+                _ => Some(self.description(partition)),
+            };
+            let all = [Some(first), noted].into_iter().flatten();
+            Some((partition.cluster, all.collect()))
         });
         instructions.collect()
+    }
+
+    /// The instruction to note down beside a partition what it is of.
+    pub(crate) fn description(&self, of: &PartitionRecord) -> Command {
+        Noted::of(&self.record, of).instruction(of.partition, self.revision)
     }
 
     fn instruction(&self, of: &PartitionRecord) -> Option<Command> {

@@ -14,6 +14,7 @@ async fn check<S: MetadataStore>(open: impl Fn() -> S) {
     a_value_is_read_back_with_the_revision_of_its_write(&open()).await;
     a_condition_that_does_not_hold_stops_the_whole_transaction(&open()).await;
     revisions_are_one_order_over_all_keys(&open()).await;
+    a_transaction_above_a_revision_leaves_out_those_between(&open()).await;
     of_writers_that_read_the_same_one_wins(Arc::new(open())).await;
     counting_up_together_loses_no_step(Arc::new(open())).await;
     a_prefix_is_listed_in_order_page_by_page(&open()).await;
@@ -68,6 +69,21 @@ async fn a_value_is_read_back_with_the_revision_of_its_write(store: &impl Metada
         .await
         .unwrap();
     assert_eq!(value(store, "a").await, None);
+}
+
+async fn a_transaction_above_a_revision_leaves_out_those_between(store: &impl MetadataStore) {
+    put(store, "a", "1").await;
+    let above = |key: &str, revision| {
+        let transaction = Transaction::new().put(key, b"x".to_vec());
+        store.commit(transaction.above(Revision(revision)))
+    };
+    assert_eq!(above("b", 40).await.unwrap(), Revision(41));
+    // It is past that already.
+    assert_eq!(above("c", 7).await.unwrap(), Revision(42));
+    assert_eq!(put(store, "d", "2").await, Revision(43));
+    let newer = store.newer(Revision(1), 16).await.unwrap();
+    assert_eq!(keys(&newer.entries), ["b", "c", "d"]);
+    assert_eq!(*store.watch().borrow(), Revision(43));
 }
 
 async fn a_condition_that_does_not_hold_stops_the_whole_transaction(store: &impl MetadataStore) {

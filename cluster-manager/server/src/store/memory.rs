@@ -36,12 +36,13 @@ impl MemoryStore {
 
     fn commit_now(&self, transaction: Transaction) -> Result<Revision, CommitError> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        for condition in transaction.conditions {
+        for condition in &transaction.conditions {
             if records.get(&condition.key).map(|stored| stored.revision) != condition.revision {
-                return Err(CommitError::Conflict { key: condition.key });
+                let key = condition.key.clone();
+                return Err(CommitError::Conflict { key });
             }
         }
-        let revision = Revision(self.revision.borrow().0 + 1);
+        let revision = Revision(self.revision.borrow().0.max(transaction.above.0) + 1);
         for write in transaction.writes {
             match write.value {
                 Some(value) => records.insert(write.key, Stored { value, revision }),

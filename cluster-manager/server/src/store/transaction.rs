@@ -9,6 +9,7 @@ use crate::limits::RECORD_BYTES_MAX;
 pub struct Transaction {
     pub(super) conditions: Vec<Condition>,
     pub(super) writes: Vec<Write>,
+    pub(super) above: Revision,
 }
 
 /// What must hold at a key.
@@ -46,6 +47,13 @@ impl Transaction {
             key: key.into(),
             revision,
         });
+        self
+    }
+
+    /// Its revision is above this one, whatever the store's newest is: revisions in between are never given.
+    #[must_use]
+    pub fn above(mut self, revision: Revision) -> Self {
+        self.above = self.above.max(revision);
         self
     }
 

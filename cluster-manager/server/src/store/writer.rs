@@ -68,7 +68,7 @@ fn write(shared: &Shared, group: &mut Vec<Order>) -> Result<(), redb::Error> {
             answers.push(match conflict {
                 Some(key) => Err(CommitError::Conflict { key }),
                 None => {
-                    revision.0 += 1;
+                    revision = Revision(revision.0.max(order.transaction.above.0) + 1);
                     tables.apply(&order.transaction, revision)?;
                     Ok(revision)
                 }
@@ -79,7 +79,7 @@ fn write(shared: &Shared, group: &mut Vec<Order>) -> Result<(), redb::Error> {
     if revision > before {
         written.commit()?;
         metrics::histogram!(metric_names::COMMIT_TRANSACTIONS)
-            .record((revision.0 - before.0) as f64);
+            .record(answers.iter().filter(|answer| answer.is_ok()).count() as f64);
         shared.revision.send_replace(revision);
     } else {
         written.abort()?;

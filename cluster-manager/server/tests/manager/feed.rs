@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use shoal_types::Revision;
 use tokio::time::Instant;
 
-use crate::support::Small;
+use crate::support::{Small, problem};
 
 #[tokio::test]
 async fn pages_tell_everything_once_in_the_order_of_revisions() {
@@ -58,11 +59,17 @@ async fn a_long_poll_without_news_ends_when_it_said_and_other_writes_are_no_news
 }
 
 #[tokio::test]
-async fn a_reader_that_is_ahead_of_the_store_is_shown_that_it_is() {
+async fn a_reader_that_is_ahead_of_the_store_is_not_told_that_all_is_gone() {
     let small = Small::start().await;
-    let ahead = Revision(1_000_000);
-    let page = small.client().feed(ahead, 20).await;
-    assert!(page.revision < ahead && page.queues.is_empty());
+    let ahead = "/v1/feed?since=1000000&wait_s=20";
+    let refused = problem(small.client().send(Method::GET, ahead, "").await).await;
+    assert_eq!(refused.code.as_str(), "manager_unavailable");
+    let detail = "a frontend knows of revision 1000000, and the store is at";
+    assert!(refused.detail.contains(detail), "{refused}");
+    assert!(
+        refused.detail.contains("shoal manager rebuild"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

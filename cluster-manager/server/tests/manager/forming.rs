@@ -156,19 +156,20 @@ async fn a_host_that_belongs_to_an_unknown_cluster_is_left_alone() {
     let data = tempfile::tempdir().unwrap();
     let manager = Running::start(data.path()).await;
     let world = World::default();
-    let hosts = world.hosts(&manager.client, &["a", "b"]).await;
+    let zones = ["a", "b", "c"];
+    let hosts = world.hosts(&manager.client, &zones).await;
+    manager.client.until_serving(1).await;
     let mut foreign = hosts[0].status();
     (foreign.host, foreign.cluster) = (HostId(77), Some(ClusterId(41)));
-    foreign.zone = "c".to_owned();
     assert_eq!(
         manager.client.heartbeat(&foreign).await.unwrap().cluster,
         None
     );
-    let _third = world.hosts(&manager.client, &["d"]).await;
-    let clusters = manager.client.until_serving(1).await;
-    assert!(!clusters[0].members.contains(&HostId(77)));
+    let _others = world.hosts(&manager.client, &zones).await;
+    let clusters = manager.client.until_serving(2).await;
+    assert!(!clusters[1].members.contains(&HostId(77)));
     assert_eq!(
-        clusters[0].cluster,
+        clusters[1].cluster,
         ClusterId(42),
         "no id is used that somebody has"
     );

@@ -8,6 +8,7 @@ mod members;
 mod moving;
 mod planning;
 mod queues;
+mod rebuilding;
 mod restart;
 mod speed;
 mod support;

@@ -183,7 +183,7 @@ async fn new_settings_reach_the_cluster_under_a_higher_fence() {
 }
 
 #[tokio::test]
-async fn settings_that_are_none_of_the_clusters_business_do_not_bother_it() {
+async fn settings_that_are_none_of_the_clusters_business_are_noted_there_once() {
     let small = Small::start().await;
     small.client().create("orders").await;
     let asked = small.world.executed().len();
@@ -204,7 +204,19 @@ async fn settings_that_are_none_of_the_clusters_business_do_not_bother_it() {
         small.client().queue("orders").await.unwrap().settings,
         settings
     );
-    assert_eq!(small.world.executed().len(), asked);
+    let executed = small.world.executed();
+    let noted: Vec<String> = executed
+        .iter()
+        .skip(asked)
+        .filter_map(|executed| match &executed.command {
+            Command::Describe { description, .. } => {
+                String::from_utf8(description.bytes.to_vec()).ok()
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(noted.len(), 1, "{executed:?}");
+    assert!(noted[0].contains(r#""team":"shop""#), "{noted:?}");
 }
 
 #[tokio::test]

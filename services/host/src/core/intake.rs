@@ -43,8 +43,10 @@ impl Gathered {
 fn head_bytes(command: &Command) -> usize {
     const HEAD: usize = 64;
     const GROUP: usize = size_of::<GroupHash>() + 1;
-    let Command::Succeed { seal, news, .. } = command else {
-        return HEAD;
+    let (seal, news) = match command {
+        Command::Succeed { seal, news, .. } => (seal, news),
+        Command::Describe { description, .. } => return HEAD + description.bytes.len(),
+        _ => return HEAD,
     };
     let held = match &seal.held {
         HeldGroups::These(groups) => groups.len() * GROUP,

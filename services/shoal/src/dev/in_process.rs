@@ -73,6 +73,7 @@ fn manager_config(layout: &Layout) -> ManagerConfig {
         admin: layout.manager.admin,
         data: layout.manager.data.clone(),
         cluster_size: layout.shape.hosts,
+        first_look_ms: FIRST_LOOK_MS,
         ..Default::default()
     }
 }
@@ -98,6 +99,9 @@ fn frontend_config(layout: &Layout) -> FrontendConfig {
         ..Default::default()
     }
 }
+
+/// Whatever is in the folder, hosts and manager come from it together: nobody knows of another store.
+pub(super) const FIRST_LOOK_MS: u32 = 0;
 
 /// Six hosts in one process: each gets by with little.
 const CHECKPOINT_CACHE_BYTES: usize = 4 << 20;

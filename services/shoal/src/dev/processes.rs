@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
+use super::in_process::FIRST_LOOK_MS;
 use super::layout::{Layout, Place, SEGMENT_BYTES};
 
 /// Tells a child which process it must not outlive. Not a setting: the printed command line works
@@ -99,7 +100,10 @@ fn manager_arguments(layout: &Layout) -> Vec<String> {
     arguments(
         "manager",
         &layout.manager,
-        &[("--cluster-size", layout.shape.hosts.to_string())],
+        &[
+            ("--cluster-size", layout.shape.hosts.to_string()),
+            ("--first-look-ms", FIRST_LOOK_MS.to_string()),
+        ],
     )
 }
 

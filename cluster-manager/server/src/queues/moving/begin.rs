@@ -87,7 +87,7 @@ impl Queues {
         let target = |cluster: &ClusterId| {
             let at = self.fleet.cluster(*cluster);
             at.filter(|at| at.record.stage == ClusterStage::Formed)
-                .filter(|_| self.fleet.is_serving(*cluster))
+                .filter(|_| self.fleet.is_serving(*cluster) && self.fleet.is_heard(*cluster))
                 .ok_or_else(|| format!("{cluster} takes no queues at the moment"))
         };
         to.iter().map(target).collect()

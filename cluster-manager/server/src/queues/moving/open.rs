@@ -2,7 +2,7 @@
 
 use futures_util::future::{join_all, try_join_all};
 use shoal_api::plan::EventKind;
-use shoal_types::{Command, Inherited, Outcome, PartitionSettings, Seal, Successor};
+use shoal_types::{Command, Inherited, Outcome, Seal, Successor};
 use tokio::time::Instant;
 
 use super::pursue::{Step, Tried};
@@ -10,7 +10,7 @@ use crate::executor::InstructError;
 use crate::limits::{MOVE_PATIENCE, MOVE_STEP_TIMEOUT};
 use crate::queues::Queues;
 use crate::records::{
-    At, MoveKind, MoveRecord, MoveStage, PartitionRecord, PartitionStage, QueueRecord,
+    At, MoveKind, MoveRecord, MoveStage, Noted, PartitionRecord, PartitionStage, QueueRecord,
 };
 
 impl Queues {
@@ -20,12 +20,11 @@ impl Queues {
         let Some(queue) = self.queue_of(at).await? else {
             return Err(format!("{} is being deleted", at.record.name));
         };
-        let settings = |epoch| queue.record.settings.partition(epoch);
         let created = at
             .record
             .opens
             .iter()
-            .map(|opened| self.create_successor(at, opened, settings(opened.epoch)));
+            .map(|opened| self.create_successor(at, opened, &queue.record));
         let created = join_all(created).await;
         let Some(failed) = created.into_iter().find_map(Result::err) else {
             return self
@@ -44,18 +43,20 @@ impl Queues {
         &self,
         at: &At<MoveRecord>,
         opened: &PartitionRecord,
-        settings: PartitionSettings,
+        queue: &QueueRecord,
     ) -> Result<(), InstructError> {
         let succeeds = at.record.seals.iter().map(|sealed| sealed.partition);
-        let command = Command::CreateSuccessor {
+        let create = Command::CreateSuccessor {
             partition: opened.partition,
-            settings,
+            settings: queue.settings.partition(opened.epoch),
             revision: at.revision,
             succeeds: succeeds.collect(),
         };
         let until = Instant::now() + MOVE_STEP_TIMEOUT;
-        let created = self.instructor.execute(opened.cluster, command, until);
-        created.await.map(drop)
+        let note = Noted::of(queue, opened).instruction(opened.partition, at.revision);
+        self.instructor
+            .execute_in_turn(opened.cluster, vec![create, note], until)
+            .await
     }
 
     async fn undo(&self, at: &At<MoveRecord>, why: &str) -> Tried {

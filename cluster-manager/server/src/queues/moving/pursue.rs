@@ -68,6 +68,9 @@ impl Queues {
     }
 
     async fn step(&self, at: &At<MoveRecord>) -> Tried {
+        if !self.whole.is_whole() {
+            return Ok(Step::Waits("the store is to be rebuilt".to_owned()));
+        }
         let follows = at.record.stage != MoveStage::Undoing && !at.record.seals.is_empty();
         if follows && self.queue_of(at).await?.is_none() {
             return self.write_step(at, |_, _, _| (), None).await;
@@ -171,7 +174,7 @@ impl Queues {
     }
 
     /// The store has another record of a move, or none any more.
-    pub(super) fn move_changed(&self, at: At<MoveRecord>) {
+    pub(in crate::queues) fn move_changed(&self, at: At<MoveRecord>) {
         self.news.move_changed(&at.record);
         match at.record.is_over() {
             true => self.moves.remove(at.record.id),
@@ -180,7 +183,7 @@ impl Queues {
     }
 
     /// The store has other partitions of a queue.
-    pub(super) fn partitions_changed(&self, before: &QueueRecord, after: &QueueRecord) {
+    pub(in crate::queues) fn partitions_changed(&self, before: &QueueRecord, after: &QueueRecord) {
         self.fleet.partitions_changed(before, after);
         self.news.changed(after);
     }

@@ -53,7 +53,7 @@ impl Table {
         }
     }
 
-    pub(super) fn remove(&self, id: PartitionId) {
+    pub(in crate::queues) fn remove(&self, id: PartitionId) {
         self.moves().under_way.remove(&id);
     }
 

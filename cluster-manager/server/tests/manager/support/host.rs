@@ -13,8 +13,8 @@ use shoal_runtime::shutdown::Shutdown;
 use shoal_transport::{HostService, Identity, Listener, PeerEvent, Remote, Response};
 use shoal_types::{
     ClusterId, ClusterSpec, Command, ErrorCode, HostId, HostReply, HostRequest, HostState,
-    HostStatus, Incarnation, LoadReport, PartitionId, Query, QueryReply, Refusal, RequestId, Ts,
-    ViewNumber, ViewSummary,
+    HostStatus, Incarnation, LoadReport, PartitionId, Query, QueryReply, Refusal, RequestId,
+    Revision, Ts, ViewNumber, ViewSummary,
 };
 use tokio::sync::mpsc;
 
@@ -39,12 +39,15 @@ struct State {
     /// Instructions that are answered with an error.
     fails: Option<Fails>,
     refuses_successors: bool,
+    refuses_pages: bool,
     formed: BTreeMap<HostId, ClusterSpec>,
     learning: BTreeMap<HostId, ClusterSpec>,
     /// Every list that a member was told, in order.
     ordered: Vec<ClusterSpec>,
     /// What hosts say that they do; nothing if they are not named here.
     loads: BTreeMap<HostId, LoadReport>,
+    /// The highest revision that a host was answered with.
+    told: BTreeMap<HostId, Revision>,
     executed: Vec<Executed>,
 }
 
@@ -118,6 +121,22 @@ impl World {
         self.state().loads.insert(host, load);
     }
 
+    fn told(&self, host: HostId, revision: Revision) {
+        let mut state = self.state();
+        let told = state.told.entry(host).or_default();
+        *told = revision.max(*told);
+    }
+
+    /// As a real host reports it.
+    fn known_to(&self, host: HostId) -> Revision {
+        let state = self.state();
+        let formed = state.formed.get(&host);
+        let formed = formed.map(|spec| (spec.revision, state.partitions.instructed(spec.cluster)));
+        let (listed, instructed) = formed.unwrap_or_default();
+        let told = state.told.get(&host).copied().unwrap_or_default();
+        listed.max(instructed).max(told)
+    }
+
     fn load_of(&self, host: HostId) -> LoadReport {
         let mut state = self.state();
         let load = state.loads.entry(host).or_default();
@@ -133,6 +152,11 @@ impl World {
     /// From now on no successor is created, for good.
     pub(crate) fn refuse_successors(&self, refuse: bool) {
         self.state().refuses_successors = refuse;
+    }
+
+    /// From now on no host tells what it keeps.
+    pub(crate) fn refuse_pages(&self, refuse: bool) {
+        self.state().refuses_pages = refuse;
     }
 
     /// A partition keeps so many messages.
@@ -221,7 +245,9 @@ impl Fake {
         while !shutdown.is_triggered() {
             again.tick().await;
             // A manager that is gone is heard of by its test.
-            _ = manager.heartbeat(&self.status()).await;
+            if let Some(reply) = manager.heartbeat(&self.status()).await {
+                self.world.told(self.id, reply.revision);
+            }
         }
     }
 
@@ -256,6 +282,7 @@ impl Fake {
             trouble: None,
             disk_used_percent: 7,
             load: self.world.load_of(self.id),
+            revision: self.world.known_to(self.id),
         }
     }
 
@@ -276,6 +303,27 @@ impl Fake {
     fn succession(&self, partition: PartitionId) -> Result<HostReply, Refusal> {
         let known = self.world.state().partitions.succession(partition)?;
         Ok(HostReply::Query(QueryReply::Succession(known)))
+    }
+
+    fn partitions(
+        &self,
+        cluster: ClusterId,
+        after: Option<PartitionId>,
+        limit: u16,
+    ) -> Result<HostReply, Refusal> {
+        let state = self.world.state();
+        if state.refuses_pages {
+            return Err(Refusal::not_applied(ErrorCode::NotReady, "told to refuse"));
+        }
+        let spec = state.formed.get(&self.id);
+        let spec = spec.filter(|spec| spec.cluster == cluster).cloned();
+        let spec =
+            spec.ok_or_else(|| Refusal::not_applied(ErrorCode::StaleRoute, "another cluster"))?;
+        // Few to a page, so that there are several.
+        let page = state
+            .partitions
+            .kept(spec, after, usize::from(limit).min(2));
+        Ok(HostReply::Query(QueryReply::Partitions(page)))
     }
 
     fn learn(&self, spec: ClusterSpec) -> Result<HostReply, Refusal> {
@@ -385,6 +433,10 @@ impl HostService for Fake {
                 query: Query::Succession { partition },
                 ..
             } => self.succession(partition),
+            HostRequest::Query {
+                cluster,
+                query: Query::Partitions { after, limit },
+            } => self.partitions(cluster, after, limit),
             HostRequest::Query { .. } => panic!("the manager does not ask"),
         };
         Response {

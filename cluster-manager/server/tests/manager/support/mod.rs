@@ -39,6 +39,7 @@ impl Running {
             listen: ([127, 0, 0, 1], 0).into(),
             admin: ([127, 0, 0, 1], 0).into(),
             form_patience_ms: 100,
+            first_look_ms: 0,
             store_cache_bytes: 1 << 20,
             ..ManagerConfig::default()
         };

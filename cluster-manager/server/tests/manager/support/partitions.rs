@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::{
-    ClusterId, Command, ErrorCode, HeldGroups, Outcome, PartitionId, PartitionSettings, Refusal,
-    Revision, Seal, Succession, SuccessionStage, Successor,
+    ClusterId, ClusterSpec, Command, Description, ErrorCode, HeldGroups, KeptPartition, Outcome,
+    PartitionId, PartitionPage, PartitionSettings, Refusal, Revision, Seal, Standing, Succession,
+    SuccessionStage, Successor,
 };
 
 use super::host::now;
@@ -15,6 +16,8 @@ pub(super) struct Partitions {
     pub(super) all: BTreeMap<PartitionId, Partition>,
     deleted: BTreeMap<PartitionId, Revision>,
     following: BTreeMap<PartitionId, Following>,
+    descriptions: BTreeMap<PartitionId, Description>,
+    instructed: BTreeMap<ClusterId, Revision>,
 }
 
 /// A partition of the fake.
@@ -47,7 +50,15 @@ impl Partitions {
         cluster: ClusterId,
         command: Command,
     ) -> Result<Outcome, Refusal> {
+        let revision = command.revision().unwrap_or_default();
+        let instructed = self.instructed.entry(cluster).or_default();
+        *instructed = revision.max(*instructed);
         match command {
+            Command::Tick => Ok(Outcome::Done),
+            Command::Describe {
+                partition,
+                description,
+            } => self.describe(partition, description),
             Command::CreatePartition {
                 partition,
                 settings,
@@ -79,6 +90,7 @@ impl Partitions {
                 }
                 self.all.remove(&partition);
                 self.following.remove(&partition);
+                self.descriptions.remove(&partition);
                 self.deleted.insert(partition, revision);
                 Ok(Outcome::Done)
             }
@@ -91,6 +103,72 @@ impl Partitions {
                 partition, seal, ..
             } => self.succeed(partition, &seal),
             other => panic!("the manager does not say {other:?}"),
+        }
+    }
+
+    fn describe(
+        &mut self,
+        partition: PartitionId,
+        description: Description,
+    ) -> Result<Outcome, Refusal> {
+        if !self.all.contains_key(&partition) {
+            return Err(refused(ErrorCode::QueueNotFound, "no such partition"));
+        }
+        let kept = self.descriptions.get(&partition);
+        if kept.is_some_and(|kept| kept.revision > description.revision) {
+            return Err(fenced());
+        }
+        self.descriptions.insert(partition, description);
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn instructed(&self, cluster: ClusterId) -> Revision {
+        self.instructed.get(&cluster).copied().unwrap_or_default()
+    }
+
+    pub(super) fn kept(
+        &self,
+        spec: ClusterSpec,
+        after: Option<PartitionId>,
+        limit: usize,
+    ) -> PartitionPage {
+        let mut here: Vec<KeptPartition> = self
+            .all
+            .iter()
+            .filter(|(id, known)| known.cluster == spec.cluster && Some(**id) > after)
+            .map(|(id, known)| self.kept_partition(*id, known))
+            .collect();
+        let more = here.len() > limit;
+        here.truncate(limit);
+        PartitionPage {
+            partitions: here,
+            more,
+            instructed: self.instructed(spec.cluster),
+            cluster: spec,
+        }
+    }
+
+    fn kept_partition(&self, partition: PartitionId, known: &Partition) -> KeptPartition {
+        let following = self.following.get(&partition);
+        let standing = match following {
+            Some(Following {
+                seal: Some(seal), ..
+            }) => Standing::Sealed {
+                successors: seal.successors.iter().map(|one| one.partition).collect(),
+            },
+            Some(Following { waits_for, .. }) if !waits_for.is_empty() => Standing::Closed {
+                waits_for: waits_for.iter().copied().collect(),
+            },
+            _ => Standing::Open,
+        };
+        let description = self.descriptions.get(&partition).cloned();
+        let described = description.as_ref().map(|one| one.revision);
+        KeptPartition {
+            partition,
+            settings: known.settings,
+            revision: known.revision.max(described.unwrap_or_default()),
+            description,
+            standing,
         }
     }
 

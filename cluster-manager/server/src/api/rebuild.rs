@@ -1,0 +1,27 @@
+//! `/v1/rebuild`.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use shoal_api::rebuild::RebuildRequest;
+
+use super::Api;
+use super::answer::{answer, json};
+use super::request::body;
+
+pub(super) async fn begin(State(api): State<Api>, sent: Body) -> Response {
+    answer("rebuild", async {
+        let asked: RebuildRequest = body(sent).await?;
+        api.rebuild.begin(asked)?;
+        Ok(json(StatusCode::ACCEPTED, &api.rebuild.info()))
+    })
+    .await
+}
+
+pub(super) async fn show(State(api): State<Api>) -> Response {
+    answer("show_rebuild", async {
+        Ok(json(StatusCode::OK, &api.rebuild.info()))
+    })
+    .await
+}
