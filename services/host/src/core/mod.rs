@@ -23,9 +23,11 @@ mod operations;
 mod outputs;
 mod recovery;
 mod release;
+mod rendezvous;
 mod repair;
 mod scrub;
 mod snapshot;
+mod succession;
 mod tick;
 mod witness;
 
@@ -58,6 +60,7 @@ pub use scrub::{ScrubLook, Scrubbed};
 pub use snapshot::{
     SnapshotDone, SnapshotEvent, SnapshotJob, SnapshotJobKind, SnapshotPace, SnapshotProgress,
 };
+pub use succession::{Telling, Told};
 pub use witness::Witness;
 
 use crate::limits;
@@ -73,6 +76,7 @@ use outputs::Deferred;
 use repair::Repairs;
 use scrub::Scrub;
 use snapshot::{Receiving, Sending};
+use succession::Tellings;
 
 /// See the module.
 pub struct Core {
@@ -122,6 +126,7 @@ pub struct Core {
     compaction: Compaction,
     repairs: Repairs,
     departed: Departed,
+    tellings: Tellings,
     /// Log segments of which some part cannot be read.
     damaged: BTreeSet<u32>,
     care: Care,
@@ -189,6 +194,7 @@ impl Core {
             compaction: Compaction::default(),
             repairs: Repairs::default(),
             departed: Departed::default(),
+            tellings: Tellings::default(),
             damaged: BTreeSet::new(),
             care: Care::default(),
             scrub,
@@ -323,6 +329,7 @@ impl Core {
         self.note_suspension();
         self.look_at_disk();
         self.propose_tick();
+        self.tell_successors();
         self.send_off_intake();
         self.compact();
         self.go_on_repairing();
@@ -369,6 +376,7 @@ impl Core {
         let times = [
             self.engine.next_timeout(),
             self.next_tick(),
+            self.next_telling(),
             self.next_raise(),
             self.hold_ends(),
             self.checkpoint_due(),
