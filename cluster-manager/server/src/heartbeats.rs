@@ -1,13 +1,16 @@
 //! What hosts report: stored if something changed, answered with what they should know.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shoal_api::Problem;
 use shoal_api::manager::HeartbeatReply;
+use shoal_api::plan::EventKind;
 use shoal_types::limits::{CAPACITY_MAX, CLUSTER_HOSTS, LOADS_TOLD_MAX};
-use shoal_types::{ErrorCode, HostStatus, LoadReport};
+use shoal_types::{ClusterId, ErrorCode, HostId, HostState, HostStatus, LoadReport};
 use tracing::{info, warn};
 
+use crate::events::{EventLog, News};
 use crate::fleet::Fleet;
 use crate::keys;
 use crate::limits::{ADDRESS_BYTES_MAX, HOSTS_MAX, ZONE_BYTES_MAX};
@@ -26,6 +29,9 @@ pub(crate) struct Heartbeats {
     pub(crate) store: Arc<dyn MetadataStore>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) whole: Arc<Whole>,
+    pub(crate) events: Arc<EventLog>,
+    /// Clusters that hosts named and the store does not know, each told once.
+    pub(crate) unknown: Arc<Mutex<BTreeSet<ClusterId>>>,
 }
 
 impl Heartbeats {
@@ -38,13 +44,34 @@ impl Heartbeats {
         check(&status)?;
         self.whole.hear_host(&status, self.fleet.has_clusters());
         self.store_changes(&status).await?;
-        let host = status.host;
+        let (host, cluster) = (status.host, status.cluster);
+        let belongs = !matches!(status.state, HostState::Removed | HostState::Forgotten);
         self.fleet.heard(status);
+        if let Some(cluster) = cluster.filter(|_| belongs) {
+            self.tell_if_unknown(host, cluster).await?;
+        }
         Ok(HeartbeatReply {
             // What a store that lacks something says of it may be long past.
             cluster: self.fleet.spec_for(host).filter(|_| self.whole.is_whole()),
             revision: *self.store.watch().borrow(),
         })
+    }
+
+    /// A host of another system, or of a cluster that was left out when the store was rebuilt.
+    async fn tell_if_unknown(&self, host: HostId, cluster: ClusterId) -> Result<(), Problem> {
+        let is_news = self.whole.is_whole() && self.fleet.cluster(cluster).is_none() && {
+            let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+            unknown.len() < HOSTS_MAX && unknown.insert(cluster)
+        };
+        if !is_news {
+            return Ok(());
+        }
+        let text = format!(
+            "{host} belongs to {cluster}, which is not known here: it is left alone. If it is one of this \
+             system, `shoal manager rebuild` adds it"
+        );
+        let noted = self.events.note(News::of(EventKind::Found, cluster, text));
+        noted.await.map_err(|error| store_problem(&error))
     }
 
     async fn store_changes(&self, status: &HostStatus) -> Result<(), Problem> {

@@ -76,6 +76,9 @@ pub const FORM_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest of these pauses.
 pub const FORM_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// After the start of a manager before its store is rebuilt: hosts report every second, and give up waiting
+/// for an answer after two.
+pub const REBUILD_LISTEN: Duration = Duration::from_secs(3);
 /// For a cluster to tell a store that is being rebuilt what it keeps, before it is said that it does not:
 /// longer than a view change or the restart of a host takes.
 pub const REBUILD_PATIENCE: Duration = Duration::from_secs(20);

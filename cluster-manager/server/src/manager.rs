@@ -121,14 +121,17 @@ async fn set_up(
     store: Arc<dyn MetadataStore>,
 ) -> anyhow::Result<Api> {
     deletions::prune(&*store).await?;
-    let rebuilding = store.get(keys::REBUILDING).await?;
-    let whole = Whole::new(&*store, rebuilding.is_some(), config.first_look());
-    let whole = Arc::new(whole);
     let clock = SystemClock::new();
     let planner_rules = config.rules();
     let events = Arc::new(EventLog::load(Arc::clone(&store), clock.clone()).await?);
     let fleet = Fleet::load(&*store, clock.clone(), planner_rules.silence).await?;
     let fleet = Arc::new(fleet);
+    let whole = Whole::new(
+        store.watch(),
+        store.get(keys::REBUILDING).await?.is_some(),
+        (!fleet.has_clusters()).then(|| config.first_look()),
+    );
+    let whole = Arc::new(whole);
     let news = Arc::new(QueueNews::default());
     let clients = Arc::new(HostClients::new());
     let instructor = Instructor {
@@ -224,6 +227,8 @@ async fn set_up(
             store: Arc::clone(&store),
             fleet,
             whole: Arc::clone(&whole),
+            events: Arc::clone(&events),
+            unknown: Default::default(),
         },
         feeds: Feeds {
             store,

@@ -21,6 +21,8 @@ pub const CLUSTERS: &str = "shoal_manager_clusters";
 pub const HEAT: &str = "shoal_manager_cluster_heat";
 /// Hosts that are missing.
 pub const CAPACITY_NEEDED: &str = "shoal_manager_capacity_needed_hosts";
+/// 1 while the store lacks what hosts know.
+pub const STORE_LACKING: &str = "shoal_manager_store_lacking";
 /// Hosts, by `alive` (`true` or `false`).
 pub const HOSTS: &str = "shoal_manager_hosts";
 
@@ -65,6 +67,10 @@ pub const ALL: &[Metric] = &[
         "Hosts that are missing: for clusters that would bring heat down, and for dead members. Alert if above 0.",
     ),
     gauge(HOSTS, "Hosts. Alert on those not alive."),
+    gauge(
+        STORE_LACKING,
+        "1 while the store lacks what hosts know, and nothing is decided: run `shoal manager rebuild`. Alert if 1.",
+    ),
 ];
 
 const fn gauge(name: &'static str, help: &'static str) -> Metric {

@@ -10,7 +10,7 @@
 //!                           │  `shoal manager rebuild`
 //!                           └──────────────────────────► Whole
 //! ```
-//! A store that holds nothing listens first: it may be a new one, or what is left of a lost one.
+//! A store without clusters listens first: it may be a new one, or in the place of a lost one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,11 +21,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::error;
 
-use crate::store::MetadataStore;
+use crate::limits::REBUILD_LISTEN;
+use crate::metric_names;
 
 /// See the module.
 pub(crate) struct Whole {
     state: Mutex<State>,
+    /// When the process began to hear anybody.
+    since: Instant,
     /// The highest revision that somebody was heard to know.
     known: Mutex<Revision>,
     store: watch::Receiver<Revision>,
@@ -42,23 +45,28 @@ enum State {
 }
 
 impl Whole {
-    /// Of a store that was just opened. An empty one is listened for as long as `listen`.
-    pub(crate) fn new(store: &dyn MetadataStore, is_rebuilding: bool, listen: Duration) -> Self {
-        let store = store.watch();
-        let is_empty = *store.borrow() == Revision(0);
-        let state = if is_rebuilding {
-            State::Lacking("its rebuilding was begun and not ended".to_owned())
-        } else if is_empty {
-            let until = Instant::now() + listen;
-            State::Listening { until }
-        } else {
-            State::Whole
+    /// Of a store that was just opened, at this revision. `listen`: for how long, if it knows no cluster.
+    pub(crate) fn new(
+        store: watch::Receiver<Revision>,
+        is_rebuilding: bool,
+        listen: Option<Duration>,
+    ) -> Self {
+        let state = match listen {
+            _ if is_rebuilding => {
+                let why = "its rebuilding was begun and not ended".to_owned();
+                say(&why);
+                State::Lacking(why)
+            }
+            Some(listen) => State::Listening {
+                until: Instant::now() + listen,
+            },
+            None => State::Whole,
         };
-        if let State::Lacking(why) = &state {
-            say(why);
-        }
+        let lacking = matches!(state, State::Lacking(_));
+        metrics::gauge!(metric_names::STORE_LACKING).set(f64::from(u8::from(lacking)));
         Self {
             state: Mutex::new(state),
+            since: Instant::now(),
             known: Mutex::default(),
             store,
         }
@@ -117,18 +125,31 @@ impl Whole {
         if !matches!(*state, State::Lacking(_)) {
             let why = why();
             say(&why);
+            metrics::gauge!(metric_names::STORE_LACKING).set(1.0);
             *state = State::Lacking(why);
         }
     }
 
     /// It was rebuilt.
     pub(crate) fn rebuilt(&self) {
+        metrics::gauge!(metric_names::STORE_LACKING).set(0.0);
         *self.state() = State::Whole;
     }
 
-    /// It is being rebuilt: from here until that has ended it lacks something.
-    pub(crate) fn is_being_rebuilt(&self) {
-        self.lacks(|| "it is being rebuilt".to_owned());
+    /// Waits until every host that is up has had the time to report.
+    pub(crate) async fn all_heard(&self) {
+        tokio::time::sleep_until(self.since + REBUILD_LISTEN).await;
+    }
+
+    /// It is being rebuilt: until that has ended nobody is to count on it. True if it lacked something
+    /// before.
+    pub(crate) fn begin_rebuilding(&self) -> bool {
+        let mut state = self.state();
+        let was_lacking = matches!(*state, State::Lacking(_));
+        if !was_lacking {
+            *state = State::Lacking("it is being rebuilt".to_owned());
+        }
+        was_lacking
     }
 
     /// True if decisions may be made from the store.

@@ -15,7 +15,9 @@
 //! | `POST /v1/clusters/{c}/drain` | [`DrainRequest`] | 200 [`ClusterInfo`] |
 //! | `GET /v1/hosts` | | 200 `[`[`HostInfo`]`]` |
 //!
-//! What it plans and did is in [`crate::plan`].
+//! What it plans and did is in [`crate::plan`], how its store is made anew in [`crate::rebuild`]. While
+//! the store lacks what hosts know, everything about queues, the feed and clusters' changes is answered
+//! with 503 `manager_unavailable`.
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{

@@ -2,9 +2,10 @@
 //! in one thing only, once for each thing that the hash is over.
 
 use shoal_types::{
-    Applied, Command, Delivery, Epoch, ErrorCode, HostId, Incarnation, LeaseChange, MachineVersion,
-    Origin, Outcome, PartitionId, PartitionSettings, Position, Receipt, ReceiptResult, Refusal,
-    Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts, ViewNumber,
+    Applied, Command, Delivery, Description, Epoch, ErrorCode, HostId, Incarnation, LeaseChange,
+    MachineVersion, Origin, Outcome, PartitionId, PartitionSettings, Position, Receipt,
+    ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts,
+    ViewNumber,
 };
 
 use crate::hash::StateHash;
@@ -278,6 +279,39 @@ fn delivery() -> Delivery {
         crc: 6,
         body: Default::default(),
     }
+}
+
+#[test]
+fn each_part_of_a_description_counts() {
+    let describe = |revision, bytes: &[u8]| Command::Describe {
+        partition: QUEUE,
+        description: Description {
+            revision: Revision(revision),
+            bytes: bytes.into(),
+        },
+    };
+    let stories = [
+        None,
+        Some(describe(5, b"a")),
+        Some(describe(5, b"b")),
+        Some(describe(6, b"a")),
+    ];
+    let described = |command: &Option<Command>| {
+        let mut machine = machine();
+        for command in command {
+            let outcome = machine.apply(&request(9, command.clone()), &[], &mut Vec::new());
+            assert_eq!(outcome, Outcome::Done);
+        }
+        machine
+    };
+    all_differ(&stories, |story| described(story).state_hash());
+    all_differ(&stories, |story| {
+        let mut machine = described(story);
+        // The state alone, whatever brought it about.
+        machine.hash = StateHash::default();
+        machine.remembered = Default::default();
+        machine.full_hash()
+    });
 }
 
 /// A delivery, and ones that differ from it in one field each.

@@ -122,6 +122,8 @@ impl Rebuild {
 
     async fn run(&self, asked: &RebuildRequest) -> Ended<RebuildReport> {
         let without: BTreeSet<ClusterId> = asked.without.iter().copied().collect();
+        self.progress.say("waiting for hosts to report".to_owned());
+        self.whole.all_heard().await;
         if asked.look_only {
             let gathered = self.gather_all(&without).await?;
             let planned = self.plan(&gathered, &without).await?;
@@ -129,8 +131,7 @@ impl Rebuild {
         }
         self.progress
             .say("waiting for what is under way".to_owned());
-        let was_lacking = self.whole.lacking().is_some();
-        self.whole.is_being_rebuilt();
+        let was_lacking = self.whole.begin_rebuilding();
         let quiet = self.queues.quiet().await;
         let rebuilt = self.rebuild(&without, was_lacking).await;
         drop(quiet);

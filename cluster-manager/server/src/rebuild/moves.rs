@@ -107,7 +107,7 @@ impl Picked {
             ));
         }
         let (seals, followers) = (records(&layer.followed), records(&layer.followers));
-        let Some(first) = followers.first().or(seals.first()) else {
+        let Some(first) = followers.first().or_else(|| seals.first()) else {
             return;
         };
         let kind = match (layer.followed.len(), layer.followers.len()) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use shoal_api::manager::ClusterState;
+use shoal_api::plan::EventPage;
 use shoal_types::{ClusterId, HostId, Incarnation, Revision};
 
 use crate::support::{Running, Small, World, eventually, problem};
@@ -173,4 +174,11 @@ async fn a_host_that_belongs_to_an_unknown_cluster_is_left_alone() {
         ClusterId(42),
         "no id is used that somebody has"
     );
+    for _ in 0..2 {
+        manager.client.heartbeat(&foreign).await;
+    }
+    let page: EventPage = manager.client.get("/v1/events?limit=1000").await;
+    let told = page.events.iter();
+    let told = told.filter(|event| event.text.contains("h4d belongs to c29"));
+    assert_eq!(told.count(), 1, "an operator is told, once");
 }

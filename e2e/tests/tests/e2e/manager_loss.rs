@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use shoal_api::plan::MoveRequest;
+use shoal_e2e::operator::Operator;
 use shoal_e2e::{ensure_clean, start_load, steady_plan};
 use shoal_harness::{Bench, Dev, Role, run, wait};
 
@@ -68,6 +70,52 @@ async fn shown(dev: &Dev, queue: &str) -> Result<Value> {
     Ok(shown)
 }
 
+fn partitions(shown: &Value) -> Vec<Value> {
+    shown["partitions"].as_array().cloned().unwrap_or_default()
+}
+
+fn epochs(shown: &Value) -> Vec<u64> {
+    let epoch = |partition: &Value| partition["epoch"].as_u64();
+    partitions(shown).iter().filter_map(epoch).collect()
+}
+
+/// Moves a queue to the other one of two clusters, and waits until sends go there.
+async fn move_away(dev: &Dev, operator: &Operator, queue: &str) -> Result<()> {
+    let from = partitions(&shown(dev, queue).await?)[0]["cluster"].clone();
+    let clusters = operator.clusters().await?;
+    let mut others = clusters.iter().map(|info| info.cluster);
+    let to = others.find(|cluster| from != cluster.to_string());
+    let asked = MoveRequest {
+        queue: queue.parse()?,
+        to: to.context("there is another cluster")?,
+        partition: None,
+    };
+    let moved = asked.to.to_string();
+    wait::until("the move to begin", Duration::from_secs(20), async || {
+        operator
+            .start_move(&asked)
+            .await?
+            .map_err(anyhow::Error::msg)
+    })
+    .await?;
+    wait::until("the move", Duration::from_secs(20), async || {
+        let shown = shown(dev, queue).await?;
+        let is_there = |one: &Value| one["cluster"] == moved.as_str() && one["state"] == "active";
+        ensure!(partitions(&shown).iter().any(is_there), "{shown}");
+        Ok(())
+    })
+    .await
+}
+
+async fn until_one_partition(dev: &Dev, queue: &str) -> Result<()> {
+    wait::until("the move to be over", Duration::from_secs(20), async || {
+        let shown = shown(dev, queue).await?;
+        ensure!(partitions(&shown).len() == 1, "{shown}");
+        Ok(())
+    })
+    .await
+}
+
 /// Asks until the answer has this status.
 async fn until_status(request: impl Fn() -> RequestBuilder, status: StatusCode) -> Result<Value> {
     wait::until("the answer", Duration::from_secs(20), async || {
@@ -81,7 +129,8 @@ async fn until_status(request: impl Fn() -> RequestBuilder, status: StatusCode) 
 #[test]
 fn a_manager_that_lost_its_folder_is_rebuilt_under_load_and_no_operation_fails() {
     run(async |bench| {
-        let dev = bench.dev().processes().start().await?;
+        let dev = bench.dev().clusters(2).processes().start().await?;
+        let operator = Operator::of(&dev)?;
         let tagged = json!({ "delay_s": 0, "tags": { "team": "shop" } });
         success(http().put(dev.queue("tagged")).json(&tagged)).await?;
         let fifo = json!({ "fifo": true, "content_deduplication": true });
@@ -91,15 +140,20 @@ fn a_manager_that_lost_its_folder_is_rebuilt_under_load_and_no_operation_fails()
         }
         success(http().delete(dev.queue("queue-7"))).await?;
         send(&dev, "tagged", "before").await?;
+        // A move that goes on as long as nobody takes what was sent before it.
+        create(&dev, "moved").await?;
+        send(&dev, "moved", "1").await?;
+        move_away(&dev, &operator, "moved").await?;
+        send(&dev, "moved", "2").await?;
         let names = (0..20).filter(|n| *n != 7).map(|n| format!("queue-{n}"));
-        let names = names.chain(["tagged".to_owned(), "orders.fifo".to_owned()]);
+        let names = names.chain(["tagged", "orders.fifo", "moved"].map(str::to_owned));
         let names: Vec<String> = names.collect();
         let mut before = Vec::new();
         for name in &names {
             before.push(shown(&dev, name).await?);
         }
 
-        let load = start_load(&dev, steady_plan(Duration::from_secs(20))).await?;
+        let load = start_load(&dev, steady_plan(Duration::from_secs(3_600))).await?;
         let manager = dev.role("manager")?;
         manager.kill9().await?;
         let folder = manager.data()?;
@@ -131,6 +185,15 @@ fn a_manager_that_lost_its_folder_is_rebuilt_under_load_and_no_operation_fails()
         // With those of the load.
         ensure!(count == names.len() + 4, "{count} queues are listed");
 
+        ensure!(take(&dev, "moved").await? == "1" && take(&dev, "moved").await? == "2");
+        until_one_partition(&dev, "moved").await?;
+        move_away(&dev, &operator, "moved").await?;
+        let epochs = epochs(&shown(&dev, "moved").await?);
+        ensure!(
+            epochs.iter().max() == Some(&2),
+            "an epoch of its own: {epochs:?}"
+        );
+
         create(&dev, "later").await?;
         send(&dev, "later", "new").await?;
         ensure!(take(&dev, "later").await? == "new");
@@ -138,6 +201,7 @@ fn a_manager_that_lost_its_folder_is_rebuilt_under_load_and_no_operation_fails()
         let (status, _) = answer(http().get(dev.queue("queue-3"))).await?;
         ensure!(status == StatusCode::NOT_FOUND, "{status}");
         create(&dev, "queue-3").await?;
+        load.stop_sending();
         ensure_clean(&load.finish().await)
     });
 }
