@@ -1,6 +1,7 @@
 //! The promises, asked of real processes: one file for each.
 
 mod bad_input;
+mod clusters;
 mod commands;
 mod dev;
 mod host_loss;
