@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use shoal_api::manager::ClusterState;
 use shoal_client::Client;
 use shoal_e2e::operator::Operator;
@@ -47,14 +47,17 @@ fn a_cluster_that_is_added_under_load_takes_the_place_of_one_that_goes() {
         let operator = Operator::of(&dev)?;
         let load = start_load(&dev, endless()).await?;
         let _spares = spares(bench, &dev)?;
+        let c1 = ClusterId(1);
+        // The manager makes a cluster of them by itself.
         let added = wait::until("spares to be a cluster", limits::START, async || {
-            operator.form().await
+            let clusters = operator.clusters().await?;
+            let new = clusters.iter().find(|info| info.cluster != c1);
+            Ok(new.with_context(|| format!("{clusters:?}"))?.cluster)
         })
         .await?;
         operator
             .until(added, ClusterState::Serving, limits::START)
             .await?;
-        let c1 = ClusterId(1);
         operator.drain(c1).await?;
         operator
             .until(c1, ClusterState::Retired, EMPTIED_WITHIN)
