@@ -1,6 +1,7 @@
 //! The promises, asked of real processes: one file for each.
 
 mod bad_input;
+mod by_hand;
 mod clusters;
 mod commands;
 mod dev;
