@@ -298,7 +298,7 @@ fn each_part_of_a_description_counts() {
     ];
     let described = |command: &Option<Command>| {
         let mut machine = machine();
-        for command in command {
+        if let Some(command) = command {
             let outcome = machine.apply(&request(9, command.clone()), &[], &mut Vec::new());
             assert_eq!(outcome, Outcome::Done);
         }
