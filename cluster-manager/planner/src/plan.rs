@@ -63,8 +63,8 @@ pub enum Action {
         /// The heat that goes with it, as the new cluster will feel it.
         carries: Heat,
     },
-    /// A queue gets more partitions. By message: beside those it has. By group: the one that is split is
-    /// sealed, and its groups go to one successor on its own cluster and one on each of the others.
+    /// A queue gets more partitions. The one that is split is sealed, and its groups go to one successor on
+    /// its own cluster and one on each of the others.
     Split {
         /// The queue.
         queue: QueueId,
@@ -79,8 +79,8 @@ pub enum Action {
         /// The heat that each will carry.
         carries: Heat,
     },
-    /// A queue gets one partition less. By message: this one is sealed. By group: both are sealed, and
-    /// their groups go to one successor where the second one is.
+    /// A queue gets one partition less. Two are sealed whose groups are neighbours, and these go to one
+    /// successor where the second one is.
     Merge {
         /// The queue.
         queue: QueueId,
@@ -153,8 +153,13 @@ pub enum Reason {
     Cold {
         /// Active partitions that it has.
         partitions: usize,
-        /// What each will carry at most.
+        /// What the merged one will carry at most.
         after: Heat,
+    },
+    /// A queue has several partitions and is to have one.
+    Several {
+        /// Active partitions that it has.
+        partitions: usize,
     },
     /// A member was not heard from.
     Dead {
@@ -196,6 +201,13 @@ pub enum WhyNot {
     FleetBusy,
     /// One partition is the heat, and its queue may not be split.
     OnePartition {
+        /// The queue.
+        queue: QueueId,
+        /// What it carries.
+        carries: Heat,
+    },
+    /// One partition is the heat, and all of it has one hash: it is one message group.
+    OneGroup {
         /// The queue.
         queue: QueueId,
         /// What it carries.
@@ -318,7 +330,11 @@ impl fmt::Display for Reason {
             Self::Empty => f.write_str("it is drained and has no partition left"),
             Self::Cold { partitions, after } => write!(
                 f,
-                "{partitions} partitions are more than its load needs; one less carry {after} each at most"
+                "{partitions} partitions are more than its load needs; both carry {after} at most"
+            ),
+            Self::Several { partitions } => write!(
+                f,
+                "it has {partitions} partitions and is set to one (`partitions: 1`)"
             ),
             Self::Dead {
                 silent,
@@ -373,6 +389,10 @@ impl fmt::Display for WhyNot {
             Self::OnePartition { queue, carries } => write!(
                 f,
                 "{queue} alone carries {carries} and may not be split (`partitions: auto` would allow it)"
+            ),
+            Self::OneGroup { queue, carries } => write!(
+                f,
+                "{queue} carries {carries} in one message group, which cannot be split"
             ),
             Self::NoneCool => f.write_str("no other cluster is cool enough"),
             Self::CoolOnesBusy => {
