@@ -44,6 +44,7 @@ impl Machine {
         Ok(Outcome::Done)
     }
 
+    /// Takes no sends from here on. Who waits there is answered, and so looks elsewhere.
     pub(crate) fn seal(
         &mut self,
         id: PartitionId,
@@ -53,7 +54,9 @@ impl Machine {
     ) -> Executed {
         self.known(id)?;
         let sealed = self.on_partition(id, effects, |partition, step| {
-            partition.seal_for(successors, revision, step.now)
+            let outcome = partition.seal_for(successors, revision, step.now)?;
+            partition.end_all_waits(step);
+            Ok(outcome)
         });
         let outcome = sealed.expect("it is known")?;
         self.sealed.insert(id);
@@ -116,6 +119,14 @@ impl Machine {
     /// The sealed partitions, by id.
     pub fn sealed(&self) -> impl Iterator<Item = PartitionId> {
         self.sealed.iter().copied()
+    }
+
+    /// The seal of a partition, and the successors that have been told that it is drained, ascending.
+    /// `None` if there is no such partition or it is not sealed.
+    #[must_use]
+    pub fn seal_of(&self, partition: PartitionId) -> Option<(&Seal, &[PartitionId])> {
+        let sealed = self.partitions.get(&partition)?.sealed()?;
+        Some((&sealed.seal, &sealed.told_drained))
     }
 
     /// True if a sealed partition has no message left, and nothing it follows has either: what its

@@ -1,10 +1,13 @@
 //! The promises, asked of real processes: one file for each.
 
 mod bad_input;
+mod by_hand;
+mod clusters;
 mod commands;
 mod dev;
 mod host_loss;
 mod manager_loss;
 mod members;
+mod moves;
 mod restart;
 mod support;

@@ -14,7 +14,6 @@ mod hosts;
 mod manager;
 mod moves;
 mod shown;
-mod succession;
 
 use std::time::Duration;
 
