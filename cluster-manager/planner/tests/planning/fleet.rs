@@ -151,7 +151,7 @@ impl Fleet {
                 let asked = self.percent[&id] * self.rules.targets.operations / 100;
                 // Groups are many and alike.
                 let hashes = u64::from(active.groups.last - active.groups.first) + 1;
-                let operations = asked * hashes >> 32;
+                let operations = (asked * hashes) >> 32;
                 loads.push(Load {
                     queue: id,
                     partition,
