@@ -11,4 +11,5 @@ mod queues;
 mod rebuilding;
 mod restart;
 mod speed;
+mod splitting;
 mod support;
