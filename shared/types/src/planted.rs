@@ -137,9 +137,6 @@ bugs! {
     /// A segment goes although a message's body lies in it.
     LiveBodyRemoved = "live-body-removed",
         breaks "a segment with a live body stays";
-    /// A segment goes although a member may still ask for its entries.
-    NeededEntriesRemoved = "needed-entries-removed",
-        breaks "a segment with an entry that a member may still ask for stays";
 
     /// A snapshot is installed as soon as it is here: neither durable in the log nor looked at.
     SnapshotBaseBeforeSync = "snapshot-base-before-sync",

@@ -299,7 +299,7 @@ impl Core {
             .filter(|s| s.closed && s.last_lsn < covered)
             .filter(|s| !self.is_being_sent(s.number) && !self.is_being_received(s.number))
             .filter(|s| !departed.contains(&s.number))
-            .filter(|s| !s.lanes.iter().any(is_needed) || planted(Bug::NeededEntriesRemoved))
+            .filter(|s| !s.lanes.iter().any(is_needed))
             .collect()
     }
 }
