@@ -41,7 +41,7 @@ pub struct ManagerConfig {
     /// Seconds after which what nobody consumes from a sealed partition is to be sent on; 1 to 604,800.
     pub drain_patience_s: u32,
     /// Queues are moved, split and merged by themselves, and off clusters that are drained. If not, what
-    /// would be done is planned and shown only.
+    /// would be done is planned and shown only, and moved is what an operator orders.
     pub move_queues: bool,
     /// Milliseconds between rounds of planning, which is also how long a window of measures is; 100 to
     /// 60,000.
@@ -80,7 +80,7 @@ impl Default for ManagerConfig {
             replace_after_s: (rules.replace_after / SECOND) as u32,
             drain_patience_s: (rules.drain_patience / SECOND) as u32,
             // Until hosts tell successors what they inherit, a move does not come to its end.
-            move_queues: false,
+            move_queues: true,
             round_ms: (WINDOW / MILLISECOND) as u32,
             target_operations: targets.operations,
             target_bytes: targets.bytes,

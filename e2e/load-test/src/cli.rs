@@ -16,7 +16,7 @@ use crate::service::Service;
 ///
 /// Makes queues of its own, sends, receives and acknowledges, and says at the end how fast that went
 /// and whether every promise was kept: nothing lost, nothing delivered after its acknowledged delete,
-/// no gap in the numbers. Exits with 1 if a promise was broken.
+/// no gap in the numbers, message groups in order. Exits with 1 if a promise was broken.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The frontend.
@@ -34,6 +34,9 @@ pub struct Args {
     /// Queues to make and use.
     #[arg(long, default_value_t = Plan::default().queues)]
     queues: usize,
+    /// Message groups of each queue, which is a FIFO queue then; 0 makes standard queues.
+    #[arg(long, default_value_t = Plan::default().groups)]
+    groups: usize,
     /// Messages per second, all producers together. Without it each producer sends as soon as its
     /// last send was answered.
     #[arg(long, value_name = "MSG/S")]
@@ -114,6 +117,7 @@ impl Args {
         };
         let plan = Plan {
             queues: self.queues,
+            groups: self.groups,
             producers: self.producers,
             consumers: self.consumers,
             rate: self.rate,

@@ -37,6 +37,7 @@ async fn receive<S: Service>(
     let plan = &shared.plan;
     let name = &shared.queues[queue];
     let began = shared.timeline.now();
+    let receive = shared.ledger.begin_receive(began);
     let answer = shared
         .service
         .receive(name, plan.receive_batch, plan.wait)
@@ -54,7 +55,7 @@ async fn receive<S: Service>(
         .meter
         .succeeded(Operation::Receive, queue, messages.len(), began, ended);
     let enter = |message: Received| {
-        let delivered = shared.ledger.delivered(queue, &message, began, ended)?;
+        let delivered = shared.ledger.delivered(queue, &message, receive, ended)?;
         if let Some(intended) = delivered.first_since {
             shared.meter.arrived(intended, ended);
             backlog.leave(1);
@@ -68,6 +69,7 @@ async fn acknowledge<S: Service>(shared: &Shared<S>, queue: usize, messages: Vec
     let (indices, receipts): (Vec<u32>, Vec<String>) = messages.into_iter().unzip();
     let name = &shared.queues[queue];
     let began = shared.timeline.now();
+    shared.ledger.begin_delete(queue, &indices);
     let answer = shared.service.acknowledge(name, receipts).await;
     let ended = shared.timeline.now();
     let deleted = shared.ledger.end_delete(queue, &indices, &answer, ended) as usize;

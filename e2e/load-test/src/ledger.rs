@@ -1,14 +1,16 @@
 //! Every message of a load: was it accepted, how often delivered, deleted when? What cannot be right
 //! is noted the moment it shows; what only the end can tell is judged in [`Ledger::verdict`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shoal_types::Applied;
+use shoal_types::{Applied, Sequence};
 
 use crate::body::{self, Name, Read};
+use crate::groups::Groups;
 use crate::limits;
-use crate::service::{Failure, Received, SendAnswer};
+use crate::service::{Failure, Outgoing, Received, SendAnswer};
 use crate::timeline::{Micros, micros};
 use crate::verdict::{Kind, Verdict, Violations};
 
@@ -18,6 +20,7 @@ pub(crate) struct Ledger {
     run: u32,
     /// A lease lasts at least so long.
     lease: Micros,
+    receives: AtomicU64,
     queues: Vec<Mutex<Page>>,
 }
 
@@ -29,6 +32,8 @@ struct Page {
     floor: u64,
     redelivered: u64,
     violations: Violations,
+    /// `None`: a standard queue.
+    groups: Option<Groups>,
 }
 
 /// One message.
@@ -73,6 +78,14 @@ pub(crate) struct Sending {
     floor: u64,
 }
 
+/// A receive under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receiving {
+    /// Tells it from all others.
+    number: u64,
+    began: Micros,
+}
+
 /// A message that was delivered and is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Delivered {
@@ -82,11 +95,16 @@ pub(crate) struct Delivered {
 }
 
 impl Ledger {
-    pub(crate) fn new(run: u32, queues: usize, visibility: Duration) -> Self {
+    pub(crate) fn new(run: u32, queues: usize, visibility: Duration, groups: usize) -> Self {
+        let page = |_| Page {
+            groups: (groups > 0).then(|| Groups::new(groups)),
+            ..Page::default()
+        };
         Self {
             run,
             lease: micros(visibility.saturating_sub(limits::LEASE_TOLERANCE)),
-            queues: (0..queues).map(|_| Mutex::default()).collect(),
+            receives: AtomicU64::new(0),
+            queues: (0..queues).map(page).map(Mutex::new).collect(),
         }
     }
 
@@ -111,12 +129,17 @@ impl Ledger {
         }
     }
 
-    /// The bodies of a send, in order.
-    pub(crate) fn bodies(&self, sending: Sending, bytes: usize) -> Vec<bytes::Bytes> {
+    /// The messages of a send, in order.
+    pub(crate) fn messages(&self, sending: Sending, bytes: usize) -> Vec<Outgoing> {
+        let page = self.page(sending.queue);
+        let group = |index| page.groups.as_ref().map(|groups| groups.name(index));
+        let message = |index| Outgoing {
+            body: body::write(self.name(sending.queue, index), bytes),
+            group: group(index),
+            key: page.groups.is_some().then(|| index.to_string()),
+        };
         let indices = sending.first..sending.first + sending.count;
-        indices
-            .map(|index| body::write(self.name(sending.queue, index), bytes))
-            .collect()
+        indices.map(message).collect()
     }
 
     /// Enters the answer to a send; returns how many of its messages were accepted.
@@ -164,14 +187,23 @@ impl Ledger {
         accepted
     }
 
-    /// Enters a message that a receive delivered, which began and ended then. `None`: not ours.
+    /// A receive begins now.
+    pub(crate) fn begin_receive(&self, now: Micros) -> Receiving {
+        Receiving {
+            number: self.receives.fetch_add(1, Ordering::Relaxed),
+            began: now,
+        }
+    }
+
+    /// Enters a message that a receive delivered, which ended then. `None`: not ours.
     pub(crate) fn delivered(
         &self,
         queue: usize,
         message: &Received,
-        began: Micros,
+        receive: Receiving,
         ended: Micros,
     ) -> Option<Delivered> {
+        let began = receive.began;
         let mut page = self.page(queue);
         let page = &mut *page;
         let sequence = message.sequence;
@@ -224,12 +256,26 @@ impl Ledger {
         }
         let is_first = record.deliveries == 0;
         page.redelivered += u64::from(!is_first);
+        let groups = page.groups.as_mut();
+        let wrong = groups.and_then(|all| all.delivered(index, sequence, receive.number, is_first));
+        if let Some(wrong) = wrong {
+            violations.add(Kind::GroupOrder, || wrong);
+        }
         record.deliveries = record.deliveries.saturating_add(1);
         record.leased_from = began;
         Some(Delivered {
             index,
             first_since: is_first.then_some(record.intended),
         })
+    }
+
+    /// Messages are about to be deleted.
+    pub(crate) fn begin_delete(&self, queue: usize, indices: &[u32]) {
+        if let Some(groups) = &mut self.page(queue).groups {
+            for index in indices {
+                groups.begin_delete(*index);
+            }
+        }
     }
 
     /// Enters the answer to a delete, which came then; returns how many messages were deleted.
@@ -241,6 +287,7 @@ impl Ledger {
         ended: Micros,
     ) -> u32 {
         let mut page = self.page(queue);
+        let page = &mut *page;
         let mut deleted = 0;
         for (at, index) in indices.iter().enumerate() {
             let record = &mut page.records[*index as usize];
@@ -257,6 +304,12 @@ impl Ledger {
                     record.deleted = Deleted::Unknown;
                 }
                 _ => {}
+            }
+            if let Some(groups) = &mut page.groups {
+                match record.deleted {
+                    Deleted::No => groups.not_deleted(*index),
+                    Deleted::At(_) | Deleted::Unknown => groups.deleted(*index),
+                }
             }
         }
         deleted
@@ -344,7 +397,7 @@ impl Page {
         for number in numbers {
             if number == before {
                 violations.add(Kind::NumberTwice, || format!("number {number}"));
-            } else if number != before + 1 {
+            } else if !is_next(before, number) {
                 violations.add(Kind::NumberMissing, || {
                     format!("between {before} and {number}")
                 });
@@ -358,6 +411,16 @@ impl Record {
     /// Accepted or delivered, and nobody deleted it.
     fn is_open(&self) -> bool {
         (self.sent == Sent::Accepted || self.deliveries > 0) && self.deleted == Deleted::No
+    }
+}
+
+/// Each partition that a queue had begins again with 1, in a higher epoch.
+fn is_next(before: u64, number: u64) -> bool {
+    let (before, number) = (Sequence(before), Sequence(number));
+    if number.epoch() == before.epoch() {
+        number.number() == before.number() + 1
+    } else {
+        number.number() == 1
     }
 }
 
@@ -388,256 +451,4 @@ impl std::fmt::Display for Clock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEASE: Duration = Duration::from_secs(30);
-    const BYTES: usize = 64;
-
-    /// A ledger of one queue and the answers of an honest service, to be tampered with.
-    struct Desk(Ledger);
-
-    impl Desk {
-        fn new() -> Self {
-            Self(Ledger::new(7, 1, LEASE))
-        }
-
-        fn send(&self, numbers: &[u64]) -> Sending {
-            let sending = self.0.begin_send(0, numbers.len() as u32, 0);
-            self.answer(sending, numbers);
-            sending
-        }
-
-        fn answer(&self, sending: Sending, numbers: &[u64]) {
-            let answers = numbers.iter().map(|n| SendAnswer::Accepted(*n)).collect();
-            self.0.end_send(sending, &Ok(answers));
-        }
-
-        fn message(&self, index: u32, sequence: u64) -> Received {
-            Received {
-                sequence,
-                receipt: String::new(),
-                body: body::write(self.0.name(0, index), BYTES),
-            }
-        }
-
-        fn deliver(&self, index: u32, sequence: u64, began: Micros, ended: Micros) {
-            self.0
-                .delivered(0, &self.message(index, sequence), began, ended);
-        }
-
-        fn delete(&self, index: u32, at: Micros) {
-            assert_eq!(self.0.end_delete(0, &[index], &Ok(vec![true]), at), 1);
-        }
-
-        /// Received and deleted as it should be.
-        fn consume(&self, index: u32, sequence: u64) {
-            self.deliver(index, sequence, 10, 20);
-            self.delete(index, 30);
-        }
-
-        fn broken(&self) -> Vec<Kind> {
-            self.0.verdict(true).violations.kinds().collect()
-        }
-    }
-
-    fn failure(applied: Applied) -> Failure {
-        Failure {
-            code: "busy".to_owned(),
-            detail: String::new(),
-            applied,
-        }
-    }
-
-    #[test]
-    fn an_honest_run_is_found_honest() {
-        let desk = Desk::new();
-        desk.send(&[1, 2]);
-        desk.send(&[3]);
-        for index in 0..3 {
-            desk.consume(index, u64::from(index) + 1);
-        }
-        let verdict = desk.0.verdict(true);
-        assert!(verdict.ok, "{}", verdict.violations);
-        assert_eq!(
-            (verdict.accepted, verdict.received, verdict.deleted),
-            (3, 3, 3)
-        );
-        assert_eq!((verdict.open, verdict.redelivered), (0, 0));
-    }
-
-    #[test]
-    fn a_lost_message_is_found() {
-        let desk = Desk::new();
-        desk.send(&[1, 2]);
-        desk.consume(0, 1);
-        assert_eq!(desk.broken(), [Kind::Lost]);
-    }
-
-    #[test]
-    fn a_message_that_vanished_after_its_receive_is_found() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        desk.deliver(0, 1, 10, 20);
-        assert_eq!(desk.broken(), [Kind::Vanished]);
-    }
-
-    #[test]
-    fn a_delete_of_unknown_outcome_explains_why_a_message_is_gone() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        desk.deliver(0, 1, 10, 20);
-        desk.0
-            .end_delete(0, &[0], &Err(failure(Applied::Unknown)), 30);
-        assert_eq!(desk.broken(), []);
-    }
-
-    #[test]
-    fn a_message_delivered_after_its_delete_is_found() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        desk.consume(0, 1);
-        let later = micros(LEASE) + 100;
-        desk.deliver(0, 1, 29, later);
-        assert_eq!(
-            desk.broken(),
-            [],
-            "that receive began before the delete was answered"
-        );
-        desk.deliver(0, 1, 31, 2 * later);
-        assert_eq!(desk.broken(), [Kind::Returned]);
-    }
-
-    #[test]
-    fn a_message_in_two_hands_is_found() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        desk.deliver(0, 1, 10, 20);
-        let end = 10 + micros(LEASE - limits::LEASE_TOLERANCE);
-        desk.deliver(0, 1, end - 100, end - 1);
-        desk.delete(0, end);
-        assert_eq!(desk.broken(), [Kind::TwoReceivers]);
-    }
-
-    #[test]
-    fn a_message_that_comes_back_after_its_lease_is_no_violation() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        desk.deliver(0, 1, 10, 20);
-        desk.deliver(0, 1, 10, 10 + micros(LEASE));
-        desk.delete(0, micros(LEASE) + 50);
-        let verdict = desk.0.verdict(true);
-        assert!(verdict.ok, "{}", verdict.violations);
-        assert_eq!(verdict.redelivered, 1);
-    }
-
-    #[test]
-    fn a_send_that_was_applied_twice_is_found() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        desk.consume(0, 1);
-        desk.deliver(0, 2, 40, micros(LEASE) + 100);
-        assert!(desk.broken().contains(&Kind::SentTwice));
-    }
-
-    #[test]
-    fn a_gap_and_a_repetition_in_the_numbers_are_found() {
-        let desk = Desk::new();
-        desk.send(&[1, 3]);
-        desk.consume(0, 1);
-        desk.consume(1, 3);
-        assert_eq!(desk.broken(), [Kind::NumberMissing]);
-
-        let desk = Desk::new();
-        let (first, second) = (desk.0.begin_send(0, 1, 0), desk.0.begin_send(0, 1, 0));
-        desk.answer(first, &[1]);
-        desk.answer(second, &[1]);
-        desk.consume(0, 1);
-        desk.consume(1, 1);
-        assert_eq!(desk.broken(), [Kind::NumberTwice]);
-    }
-
-    #[test]
-    fn a_number_of_a_send_with_unknown_outcome_is_no_gap() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        let unknown = desk.0.begin_send(0, 1, 0);
-        desk.0.end_send(unknown, &Err(failure(Applied::Unknown)));
-        desk.send(&[3]);
-        for index in 0..3 {
-            desk.consume(index, u64::from(index) + 1);
-        }
-        let verdict = desk.0.verdict(true);
-        assert!(verdict.ok, "{}", verdict.violations);
-        assert_eq!(
-            (verdict.accepted, verdict.unknown, verdict.received),
-            (2, 1, 3)
-        );
-    }
-
-    #[test]
-    fn a_smaller_number_after_a_larger_one_is_found() {
-        let desk = Desk::new();
-        let early = desk.0.begin_send(0, 1, 0);
-        desk.send(&[2]);
-        desk.answer(early, &[1]);
-        desk.consume(0, 1);
-        desk.consume(1, 2);
-        assert_eq!(desk.broken(), [], "they were on their way at the same time");
-
-        let desk = Desk::new();
-        desk.send(&[2]);
-        desk.send(&[1]);
-        desk.consume(0, 2);
-        desk.consume(1, 1);
-        assert_eq!(desk.broken(), [Kind::OutOfOrder]);
-    }
-
-    #[test]
-    fn an_altered_body_is_found() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        let mut message = desk.message(0, 1);
-        let mut bytes = message.body.to_vec();
-        bytes[BYTES - 1] ^= 1;
-        message.body = bytes.into();
-        desk.0.delivered(0, &message, 10, 20);
-        desk.delete(0, 30);
-        assert_eq!(desk.broken(), [Kind::Altered]);
-    }
-
-    #[test]
-    fn a_refused_send_that_is_delivered_is_found() {
-        let desk = Desk::new();
-        let sending = desk.0.begin_send(0, 1, 0);
-        desk.0.end_send(sending, &Err(failure(Applied::No)));
-        assert_eq!(desk.broken(), []);
-        desk.consume(0, 1);
-        assert_eq!(desk.broken(), [Kind::RefusedButDelivered]);
-    }
-
-    #[test]
-    fn a_message_of_someone_else_is_found() {
-        let desk = Desk::new();
-        let message = Received {
-            sequence: 1,
-            receipt: String::new(),
-            body: "hello".into(),
-        };
-        assert_eq!(desk.0.delivered(0, &message, 10, 20), None);
-        assert_eq!(desk.broken(), [Kind::Foreign]);
-    }
-
-    #[test]
-    fn a_run_that_was_not_drained_is_not_ok() {
-        let desk = Desk::new();
-        desk.send(&[1]);
-        let verdict = desk.0.verdict(false);
-        assert_eq!(verdict.violations.count(Kind::NotDrained), 1);
-        assert_eq!(
-            verdict.violations.count(Kind::Lost),
-            0,
-            "it may be there yet"
-        );
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@ pub const WORKERS_MAX: usize = 10_000;
 pub const BACKLOG_MAX: u32 = MESSAGES_MAX as u32;
 /// Queues of one load; each is created before and deleted afterwards, one after the other.
 pub const QUEUES_MAX: usize = 10_000;
+/// Message groups of a queue: the ledger follows each of them.
+pub const GROUPS_MAX: usize = 100_000;
 /// Smallest body: what names the message takes 40 bytes (see `body`).
 pub const BODY_BYTES_MIN: usize = 40;
 /// Longest load. Longer ones are not measurements but operation.

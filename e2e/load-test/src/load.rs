@@ -91,13 +91,14 @@ impl<S: Service> Load<S> {
     pub async fn prepare(plan: Plan, service: S) -> anyhow::Result<Self> {
         plan.validate()?;
         let run: u32 = rand::random();
-        let name = |n| format!("{}-{run:08x}-{n}", plan.queue_prefix);
+        let suffix = if plan.groups > 0 { ".fifo" } else { "" };
+        let name = |n| format!("{}-{run:08x}-{n}{suffix}", plan.queue_prefix);
         let queues: Vec<String> = (0..plan.queues).map(name).collect();
         for queue in &queues {
             let made = service.create_queue(queue, plan.visibility).await;
             made.map_err(|e| anyhow::anyhow!("cannot create queue {queue}: {e}"))?;
         }
-        let ledger = Ledger::new(run, plan.queues, plan.visibility);
+        let ledger = Ledger::new(run, plan.queues, plan.visibility, plan.groups);
         let meter = Meter::new(plan.queues);
         Ok(Self {
             shared: Arc::new(Shared {

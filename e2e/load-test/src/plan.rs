@@ -13,6 +13,9 @@ pub struct Plan {
     pub queue_prefix: String,
     /// How many queues; producers and consumers spread over them evenly.
     pub queues: usize,
+    /// Message groups of each queue, which is a FIFO queue then: every message has a group and a
+    /// deduplication id. 0: standard queues.
+    pub groups: usize,
     /// Sends under way at once, at most.
     pub producers: usize,
     /// Receives under way at once. 0: messages are only sent.
@@ -73,6 +76,7 @@ impl Default for Plan {
         Self {
             queue_prefix: "load".to_owned(),
             queues: 2,
+            groups: 0,
             producers: 8,
             consumers: 8,
             rate: Some(500.0),
@@ -120,6 +124,7 @@ impl Plan {
             )
         };
         within("queues", self.queues, 1, limits::QUEUES_MAX)?;
+        within("groups", self.groups, 0, limits::GROUPS_MAX)?;
         within("producers", self.producers, 1, limits::WORKERS_MAX)?;
         within("consumers", self.consumers, 0, limits::WORKERS_MAX)?;
         check(

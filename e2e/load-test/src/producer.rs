@@ -24,8 +24,8 @@ pub(crate) async fn produce<S: Service>(
     {
         let queue = (arrival.index % shared.queues.len() as u64) as usize;
         let sending = shared.ledger.begin_send(queue, batch, arrival.intended);
-        let bodies = shared.ledger.bodies(sending, shared.plan.body_bytes);
-        let answer = shared.service.send(&shared.queues[queue], bodies).await;
+        let messages = shared.ledger.messages(sending, shared.plan.body_bytes);
+        let answer = shared.service.send(&shared.queues[queue], messages).await;
         let ended = shared.timeline.now();
         let accepted = shared.ledger.end_send(sending, &answer) as usize;
         backlog.leave(shared.plan.batch - accepted);

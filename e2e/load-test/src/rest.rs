@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use shoal_api::{Field, QueueBody, Whole};
 use shoal_client::{
     Client, ClientError, Message, Receive, ReceivedExt as _, ReceivedMessage, SendItemAnswer,
 };
 use shoal_types::Applied;
 
-use crate::service::{Failure, Received, SendAnswer, Service};
+use crate::service::{Failure, Outgoing, Received, SendAnswer, Service};
 
 /// A frontend. Several loads may share one.
 #[derive(Clone, Debug)]
@@ -44,9 +43,13 @@ impl Service for Rest {
         Ok(self.client.queue(queue).delete().await?)
     }
 
-    async fn send(&self, queue: &str, bodies: Vec<Bytes>) -> Result<Vec<SendAnswer>, Failure> {
-        let message = |body: Bytes| Message::of_bytes(body.into());
-        let messages: Vec<Message> = bodies.into_iter().map(message).collect();
+    async fn send(&self, queue: &str, messages: Vec<Outgoing>) -> Result<Vec<SendAnswer>, Failure> {
+        let message = |outgoing: Outgoing| {
+            let message = Message::of_bytes(outgoing.body.into());
+            let message = outgoing.group.into_iter().fold(message, Message::group);
+            outgoing.key.into_iter().fold(message, Message::dedup_id)
+        };
+        let messages: Vec<Message> = messages.into_iter().map(message).collect();
         let answer = self.client.queue(queue).send_batch(&messages).await?;
         let outcome = |item| match item {
             SendItemAnswer::Sent { sequence, .. } => SendAnswer::Accepted(sequence.0),

@@ -11,7 +11,7 @@ use shoal_types::Applied;
 ///
 /// No operation retries by itself: what fails for a user must fail here.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// Makes a queue that is not there yet.
+    /// Makes a queue that is not there yet; a FIFO queue if its name says so.
     fn create_queue(
         &self,
         queue: &str,
@@ -21,11 +21,11 @@ pub trait Service: Clone + Send + Sync + 'static {
     /// Drops a queue with what is in it.
     fn delete_queue(&self, queue: &str) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Sends a batch; one answer per body, in order.
+    /// Sends a batch; one answer per message, in order.
     fn send(
         &self,
         queue: &str,
-        bodies: Vec<Bytes>,
+        messages: Vec<Outgoing>,
     ) -> impl Future<Output = Result<Vec<SendAnswer>, Failure>> + Send;
 
     /// Leases up to `max` messages, waiting up to `wait` for the first.
@@ -45,6 +45,17 @@ pub trait Service: Clone + Send + Sync + 'static {
 
     /// How many messages are there, ready, leased or delayed.
     fn waiting(&self, queue: &str) -> impl Future<Output = Result<u64, Failure>> + Send;
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// What it says.
+    pub body: Bytes,
+    /// Its group; messages to FIFO queues have one.
+    pub group: Option<String>,
+    /// Says that two sends are the same; with a group only.
+    pub key: Option<String>,
 }
 
 /// What became of one message of a send.

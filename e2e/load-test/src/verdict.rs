@@ -26,6 +26,8 @@ pub enum Kind {
     NumberMissing,
     /// A send that began after another was accepted got a smaller number.
     OutOfOrder,
+    /// A group's messages came in another order, or the next before the last was gone.
+    GroupOrder,
     /// A body came back other than it was sent.
     Altered,
     /// A send that was refused as "not applied" was delivered.

@@ -21,13 +21,14 @@ use crate::bodies::{self, BodyReader};
 use crate::catch_up;
 use crate::checkpointer;
 use crate::core::{
-    Answer, BodiesRead, CheckpointDone, Core, Effect, OperationId, Scrubbed, SnapshotDone,
+    Answer, BodiesRead, CheckpointDone, Core, Effect, OperationId, Scrubbed, SnapshotDone, Told,
 };
 use crate::disk_thread::DiskThread;
 use crate::frames;
 use crate::limits;
 use crate::load::LoadWatch;
 use crate::metric_names::Observed;
+use crate::other_clusters::OtherClusters;
 use crate::recovery::Recovery;
 use crate::scrubber;
 use crate::snapshots::{self, Teller};
@@ -73,6 +74,8 @@ pub(crate) enum Input {
     EntriesRead(HostId, Message),
     /// The log does not hold the entries of this view that a peer asked for.
     NotInLog(HostId, ViewNumber),
+    /// A host of another cluster was told something, or could not be.
+    Told(Told),
     /// The manager answered a heartbeat.
     Manager(HeartbeatReply),
     /// The process is about to stop.
@@ -121,6 +124,7 @@ pub(crate) struct Driver {
     pub(crate) dialled: Option<u64>,
     /// Where hosts listen by now, as the manager told.
     pub(crate) listed: Vec<ClusterMember>,
+    pub(crate) other_clusters: OtherClusters,
     pub(crate) pusher: Pusher,
     pub(crate) inputs: mpsc::Receiver<Input>,
     /// For what the loop starts and hears of later.
@@ -216,6 +220,10 @@ impl Driver {
             Input::Snapshot(came) => self.core.on_snapshot_job(came?),
             Input::EntriesRead(to, message) => self.send(to, &[message]),
             Input::NotInLog(to, view) => self.core.on_not_in_log(to, view),
+            Input::Told(told) => {
+                self.observed.told(&told);
+                self.core.on_told(told);
+            }
             Input::Manager(reply) => self.take_manager_news(reply),
             Input::Leave => {
                 self.begin_to_leave();
@@ -353,6 +361,7 @@ impl Driver {
                         &self.later,
                     );
                 }
+                Effect::Tell(telling) => self.other_clusters.tell(*telling, &self.later),
                 Effect::Checkpoint(pending) => {
                     checkpointer::write(*pending, &self.checkpoints, &self.jobs, &self.later);
                 }

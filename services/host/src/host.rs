@@ -25,6 +25,7 @@ use crate::disk_thread::DiskThread;
 use crate::driver::{Driver, Input};
 use crate::load::LoadWatch;
 use crate::metric_names::{self, Observed};
+use crate::other_clusters::OtherClusters;
 use crate::recovery::Recovery;
 use crate::service::Service;
 use crate::{heartbeat, limits};
@@ -101,6 +102,7 @@ impl Host {
             dialled: None,
             listed: Vec::new(),
             identity: identity.clone(),
+            other_clusters: OtherClusters::new(),
             pusher: listener.pusher(),
             inputs,
             later: inputs_sender.clone(),

@@ -24,6 +24,7 @@ mod kept_body;
 mod limits;
 mod load;
 pub mod metric_names;
+mod other_clusters;
 mod recent_bodies;
 mod recovery;
 mod restart;

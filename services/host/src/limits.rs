@@ -148,3 +148,30 @@ pub(crate) const CHECKPOINT_AFTER_LENDING: Duration = Duration::from_millis(100)
 pub(crate) const DEPARTED_MAX: usize = 16_384;
 /// How long they are remembered: a repair gives up before.
 pub(crate) const DEPARTED_KEPT: Duration = Duration::from_secs(5);
+/// Between two looks through the sealed partitions for what their successors do not know yet: what a group
+/// of a queue that is being moved waits at most after its last old message, besides the call itself.
+pub(crate) const SUCCESSORS_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Sealed partitions in a look: each costs well under a microsecond if nothing is to be told.
+pub(crate) const SUCCESSORS_LOOK_PARTITIONS: usize = 256;
+/// Message groups of sealed FIFO partitions after which a look ends; those of one more partition may be
+/// looked at. Hashing the names of so many takes about half a millisecond.
+pub(crate) const SUCCESSORS_LOOK_GROUPS: usize = 10_000;
+/// Calls to successors at once. With 200 KB each they are 3 MB at most.
+pub(crate) const TELLINGS_MAX: usize = 16;
+/// Sends with deduplication keys told in a call: the successor is at it for about a millisecond.
+pub(crate) const KEYED_SENDS_AT_ONCE: usize = 5_000;
+/// Groups told in a call to be gone.
+pub(crate) const GROUPS_GONE_AT_ONCE: usize = 1_000;
+/// Before a successor that could not be told is tried again; doubled with each failure, up to the most.
+pub(crate) const TELLING_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The most.
+pub(crate) const TELLING_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// So many failures, one after the other, are worth a warning: about six seconds.
+pub(crate) const TELLINGS_FAILED_WORTH_A_WARNING: u32 = 7;
+/// That all is told was proposed and not executed: it is proposed again after so long.
+pub(crate) const TOLD_DRAINED_AGAIN: Duration = Duration::from_secs(1);
+/// How long a host of another cluster may take to answer, before another one is asked.
+pub(crate) const TELLING_TIMEOUT: Duration = Duration::from_secs(1);
+/// Connections to hosts of other clusters. With more hosts than that to tell, some are made anew now and
+/// then.
+pub(crate) const OTHER_CLUSTERS_CLIENTS_MAX: usize = 64;

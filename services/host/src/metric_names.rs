@@ -4,7 +4,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use shoal_runtime::telemetry::{Metric, MetricKind};
 use shoal_types::{HostId, HostState};
 
-use crate::core::{Core, SnapshotEvent};
+use crate::core::{Core, SnapshotEvent, Told};
 
 /// 1 if the host acts in its cluster's current view, else 0. Alert if 0 for a minute.
 pub const ACTING: &str = "shoal_host_acting";
@@ -61,6 +61,11 @@ pub const CHECKPOINT_DAMAGE: &str = "shoal_host_checkpoint_damage_total";
 pub const CHECKPOINTS_MENDED: &str = "shoal_host_checkpoints_mended_total";
 /// Rounds of the scrub over all that is kept.
 pub const SCRUBS: &str = "shoal_host_scrubs_total";
+/// Calls with which successors of sealed partitions were told what they have to know.
+pub const SUCCESSORS_TOLD: &str = "shoal_host_successors_told_total";
+/// Such calls that failed; each is made again. Alert if it goes on growing: a queue is being moved, and the
+/// cluster that it moves to cannot be reached.
+pub const SUCCESSORS_NOT_TOLD: &str = "shoal_host_successors_not_told_total";
 /// Turns of the driver's loop.
 pub const TURNS: &str = "shoal_host_turns_total";
 
@@ -184,6 +189,16 @@ pub const ALL: &[Metric] = &[
         MetricKind::Counter,
         "Rounds of the scrub over all that is kept",
     ),
+    describe(
+        SUCCESSORS_TOLD,
+        MetricKind::Counter,
+        "Calls that told successors of sealed partitions what they have to know",
+    ),
+    describe(
+        SUCCESSORS_NOT_TOLD,
+        MetricKind::Counter,
+        "Such calls that failed and are made again",
+    ),
     describe(TURNS, MetricKind::Counter, "Turns of the driver's loop"),
 ];
 
@@ -224,6 +239,8 @@ pub(crate) struct Observed {
     checkpoint_damage: Counter,
     checkpoints_mended: Counter,
     scrubs: Counter,
+    successors_told: Counter,
+    successors_not_told: Counter,
     turns: Counter,
 }
 
@@ -259,6 +276,8 @@ impl Observed {
             checkpoint_damage: counter(CHECKPOINT_DAMAGE),
             checkpoints_mended: counter(CHECKPOINTS_MENDED),
             scrubs: counter(SCRUBS),
+            successors_told: counter(SUCCESSORS_TOLD),
+            successors_not_told: counter(SUCCESSORS_NOT_TOLD),
             turns: counter(TURNS),
         }
     }
@@ -300,6 +319,16 @@ impl Observed {
         self.checkpoints_mended.absolute(care.checkpoints_mended);
         self.scrubs.absolute(care.scrubs);
         self.turns.increment(1);
+    }
+
+    /// A successor was told something, or could not be.
+    pub(crate) fn told(&self, told: &Told) {
+        let counter = if told.is_known() {
+            &self.successors_told
+        } else {
+            &self.successors_not_told
+        };
+        counter.increment(1);
     }
 
     /// Something became of a snapshot.

@@ -11,6 +11,8 @@ mod old_and_damaged_logs;
 mod rig;
 #[path = "in_memory/snapshots.rs"]
 mod snapshots;
+#[path = "in_memory/succession.rs"]
+mod succession;
 #[path = "in_memory/versions.rs"]
 mod versions;
 

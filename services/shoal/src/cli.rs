@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use shoal_types::{ClusterId, HostId};
+use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
 
 /// A distributed message queue that you can run yourself and lose any host of without noticing.
 #[derive(Parser)]
@@ -42,7 +42,7 @@ pub(crate) enum Command {
     /// List, form and change the clusters
     #[command(subcommand)]
     Cluster(ClusterCommand),
-    /// List the moves, splits and merges of queues that are under way
+    /// List the moves, splits and merges of queues that are under way, or start one
     #[command(subcommand)]
     Move(MoveCommand),
     /// Look into the data folder of a host that does not run: is everything there and sound?
@@ -343,6 +343,20 @@ pub(crate) struct AckArgs {
 pub(crate) enum MoveCommand {
     /// List what is under way, how far it is and what it waits for
     List(OperatorArgs),
+    /// Move a queue to another cluster. Messages stay where they are until they are consumed; new ones go
+    /// to the new place, in order
+    Start {
+        #[command(flatten)]
+        operator: OperatorArgs,
+        /// The queue
+        queue: QueueName,
+        /// Where to, as in c2
+        #[arg(long)]
+        to: ClusterId,
+        /// Which of its partitions, if several take sends
+        #[arg(long)]
+        partition: Option<PartitionId>,
+    },
 }
 
 #[derive(Subcommand)]

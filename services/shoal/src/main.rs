@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
+use shoal_api::plan::MoveRequest;
 use shoal_runtime::shutdown::{Shutdown, signals};
 use shoal_runtime::telemetry::{self, LogFormat};
 
@@ -66,6 +67,19 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ack(args) => return commands::acknowledge(args).await,
         Command::Cluster(command) => operate::cluster(command).await?,
         Command::Move(cli::MoveCommand::List(operator)) => explain::moves(operator).await?,
+        Command::Move(cli::MoveCommand::Start {
+            operator,
+            queue,
+            to,
+            partition,
+        }) => {
+            let asked = MoveRequest {
+                queue,
+                to,
+                partition,
+            };
+            operate::start_move(operator, &asked).await?
+        }
         Command::Doctor(args) => return doctor::run(&args),
         Command::LoadTest(args) => return shoal_load_test::run(args).await,
     }

@@ -12,7 +12,7 @@ use shoal_api::manager::{
     ActiveRequest, CLUSTERS_PATH, ChangeRequest, ChangeStep, ClusterInfo, ClusterState,
     DrainRequest, FormRequest, HOSTS_PATH, HostInfo,
 };
-use shoal_api::plan::EventQuery;
+use shoal_api::plan::{EventQuery, MOVES_PATH, MoveInfo, MoveRequest};
 use shoal_types::{ClusterId, HostId};
 use tokio::time::Instant;
 
@@ -119,6 +119,13 @@ pub(crate) async fn replace(args: ReplaceArgs) -> anyhow::Result<()> {
         ..ChangeRequest::default()
     };
     manager.change(cluster.cluster, &change).await
+}
+
+/// `shoal move start`
+pub(crate) async fn start_move(operator: OperatorArgs, asked: &MoveRequest) -> anyhow::Result<()> {
+    let output = operator.output;
+    let begun: MoveInfo = Manager::new(operator)?.post(MOVES_PATH, asked).await?;
+    print(output, &begun, |begun| format!("begun: {}\n", begun.text))
 }
 
 /// The member that alone is to take commands, if one is.

@@ -5,6 +5,7 @@
 //! | `GET /v1/plan` | 200 [`PlanInfo`] |
 //! | `GET /v1/events?after&limit` ([`EventQuery`]) | 200 [`EventPage`] |
 //! | `GET /v1/moves` | 200 `[`[`MoveInfo`]`]` |
+//! | `POST /v1/moves` ([`MoveRequest`]) | 202 [`MoveInfo`], 409 `busy`: not now, and why |
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{ClusterId, PartitionId, QueueName, Ts};
@@ -124,6 +125,24 @@ pub struct CapacityInfo {
     pub clusters: usize,
     /// Dead members that they would replace.
     pub replacements: usize,
+}
+
+/// A partition is to move to another cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveRequest {
+    /// The queue.
+    pub queue: QueueName,
+    /// Where to.
+    #[serde(with = "text")]
+    pub to: ClusterId,
+    /// Which of its partitions; the one that takes sends, if it has only one such.
+    #[serde(
+        default,
+        with = "text::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub partition: Option<PartitionId>,
 }
 
 /// A move, split or merge that is under way.

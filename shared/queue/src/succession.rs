@@ -125,6 +125,14 @@ impl Machine {
         self.sealed.iter().copied()
     }
 
+    /// The seal of a partition, and the successors that have been told that it is drained, ascending.
+    /// `None` if there is no such partition or it is not sealed.
+    #[must_use]
+    pub fn seal_of(&self, partition: PartitionId) -> Option<(&Seal, &[PartitionId])> {
+        let sealed = self.partitions.get(&partition)?.sealed()?;
+        Some((&sealed.seal, &sealed.told_drained))
+    }
+
     /// True if a sealed partition has no message left, and nothing it follows has either: what its
     /// successors are told as [`Inherited::Drained`]. It stays so. Never of one that has an heir: what is
     /// left of it is the heir's to tell, which shows the same seal.

@@ -60,7 +60,7 @@ pub(crate) fn router(api: Api) -> Router {
         )
         .route(PLAN_PATH, get(plan::plan))
         .route(EVENTS_PATH, get(plan::events))
-        .route(MOVES_PATH, get(plan::moves))
+        .route(MOVES_PATH, get(plan::moves).post(plan::start_move))
         .route(QUEUES_PATH, get(queues::list))
         .route(&format!("{QUEUES_PATH}/{{queue}}"), one_queue)
         .route(FEED_PATH, get(feed::page))

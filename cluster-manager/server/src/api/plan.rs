@@ -1,13 +1,14 @@
 //! `/v1/plan`, `/v1/events` and `/v1/moves`.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, Uri};
-use shoal_api::plan::EventQuery;
+use shoal_api::plan::{EventQuery, MoveRequest};
 
 use super::Api;
 use super::answer::{answer, json};
-use super::request::parameters;
+use super::request::{body, parameters};
 
 pub(super) async fn plan(State(api): State<Api>) -> Response {
     answer("show_plan", async {
@@ -27,6 +28,15 @@ pub(super) async fn events(State(api): State<Api>, uri: Uri) -> Response {
 pub(super) async fn moves(State(api): State<Api>) -> Response {
     answer("list_moves", async {
         Ok(json(StatusCode::OK, &api.queues.moves()))
+    })
+    .await
+}
+
+pub(super) async fn start_move(State(api): State<Api>, sent: Body) -> Response {
+    answer("start_move", async {
+        let asked: MoveRequest = body(sent).await?;
+        let begun = api.queues.order_move(asked).await?;
+        Ok(json(StatusCode::ACCEPTED, &begun))
     })
     .await
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use shoal_load_test::{Failure, Received, SendAnswer, Service};
+use shoal_load_test::{Failure, Outgoing, Received, SendAnswer, Service};
 use shoal_types::Applied;
 use tokio::sync::Notify;
 
@@ -164,7 +164,7 @@ impl Service for Shelf {
         Ok(())
     }
 
-    async fn send(&self, queue: &str, bodies: Vec<Bytes>) -> Result<Vec<SendAnswer>, Failure> {
+    async fn send(&self, queue: &str, messages: Vec<Outgoing>) -> Result<Vec<SendAnswer>, Failure> {
         let fault = self.0.fault;
         let mut pause = None;
         let mut answers = Vec::new();
@@ -177,7 +177,7 @@ impl Service for Shelf {
                     applied: Applied::No,
                 });
             }
-            for body in bodies {
+            for Outgoing { body, .. } in messages {
                 let is_time = fault.is_of_sends() && is_time(&mut state.opportunities);
                 if is_time && fault == Fault::SkipNumber {
                     *state.last_number.entry(queue.to_owned()).or_default() += 1;

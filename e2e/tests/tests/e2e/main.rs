@@ -6,5 +6,6 @@ mod dev;
 mod host_loss;
 mod manager_loss;
 mod members;
+mod moves;
 mod restart;
 mod support;

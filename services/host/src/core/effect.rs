@@ -4,7 +4,7 @@ use shoal_replication::Message;
 use shoal_storage::{Batch, Removal, Upkeep};
 use shoal_types::{ClusterId, HostId, ViewNumber, ViewSummary};
 
-use super::{Answer, BodyReads, OperationId, PendingCheckpoint, ScrubLook, SnapshotJob};
+use super::{Answer, BodyReads, OperationId, PendingCheckpoint, ScrubLook, SnapshotJob, Telling};
 
 /// What the driver is to do, in this order.
 pub enum Effect {
@@ -43,6 +43,8 @@ pub enum Effect {
     ReadBodies(BodyReads),
     /// Look whether what is kept is still sound; then call [`Core::on_scrubbed`](super::Core::on_scrubbed).
     Scrub(ScrubLook),
+    /// Call another cluster; then call [`Core::on_told`](super::Core::on_told), whatever came of it.
+    Tell(Box<Telling>),
     /// Write a checkpoint; then call [`Core::on_checkpoint`](super::Core::on_checkpoint).
     Checkpoint(Box<PendingCheckpoint>),
     /// Background work of the log; it can go on without it.

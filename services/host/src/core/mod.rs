@@ -23,9 +23,11 @@ mod operations;
 mod outputs;
 mod recovery;
 mod release;
+mod rendezvous;
 mod repair;
 mod scrub;
 mod snapshot;
+mod succession;
 mod tick;
 mod witness;
 
@@ -57,6 +59,7 @@ pub use scrub::{ScrubLook, Scrubbed};
 pub use snapshot::{
     SnapshotDone, SnapshotEvent, SnapshotJob, SnapshotJobKind, SnapshotPace, SnapshotProgress,
 };
+pub use succession::{Telling, Told};
 pub use witness::Witness;
 
 use crate::limits;
@@ -72,6 +75,7 @@ use outputs::Deferred;
 use repair::Repairs;
 use scrub::Scrub;
 use snapshot::{Receiving, Sending};
+use succession::Tellings;
 
 /// See the module.
 pub struct Core {
@@ -121,6 +125,7 @@ pub struct Core {
     compaction: Compaction,
     repairs: Repairs,
     departed: Departed,
+    tellings: Tellings,
     /// Log segments of which some part cannot be read.
     damaged: BTreeSet<u32>,
     care: Care,
@@ -188,6 +193,7 @@ impl Core {
             compaction: Compaction::default(),
             repairs: Repairs::default(),
             departed: Departed::default(),
+            tellings: Tellings::default(),
             damaged: BTreeSet::new(),
             care: Care::default(),
             scrub,
@@ -322,6 +328,7 @@ impl Core {
         self.note_suspension();
         self.look_at_disk();
         self.propose_tick();
+        self.tell_successors();
         self.send_off_intake();
         self.compact();
         self.go_on_repairing();
@@ -368,6 +375,7 @@ impl Core {
         let times = [
             self.engine.next_timeout(),
             self.next_tick(),
+            self.next_telling(),
             self.next_raise(),
             self.hold_ends(),
             self.checkpoint_due(),

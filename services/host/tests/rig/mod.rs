@@ -3,13 +3,14 @@
 
 //!
 //! - `lives`: hosts begin and end; `turns`: time passes and effects are carried out;
-//! - `asking`: what clients, the manager and other hosts say;
+//! - `asking`: what clients, the manager and other hosts say; `tellings`: what hosts tell successors;
 //! - `disks`, `snapshots`: what is made to go wrong.
 
 mod asking;
 mod disks;
 mod lives;
 mod snapshots;
+mod tellings;
 mod turns;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_host::core::{CheckpointPace, Core, OperationId, SnapshotEvent, SnapshotPace};
+use shoal_queue::MACHINE_VERSION_MAX;
 use shoal_replication::Message;
 use shoal_storage::{Checkpoints, LogReader, MemDisk};
 use shoal_types::{
@@ -95,6 +97,7 @@ pub(crate) struct Rig {
     snapshot_messages: u64,
     /// The second one does not hear the first.
     cut: Option<(HostId, HostId)>,
+    tellings: tellings::Tellings,
 }
 
 impl Rig {
@@ -135,6 +138,19 @@ impl Rig {
         Self::build(None, newest, QueueSettings::default(), Default::default())
     }
 
+    /// The same, with partitions that may follow one another.
+    pub(crate) fn with_movable_queue(hosts: usize, settings: QueueSettings) -> Self {
+        let newest = MACHINE_VERSION_MAX.0;
+        let mut rig = Self::build(None, &vec![newest; hosts], settings, Default::default());
+        rig.run_until(|rig| {
+            let version = |host: &HostId| rig.core(*host).machine().version();
+            rig.hosts()
+                .iter()
+                .all(|host| version(host) == MACHINE_VERSION_MAX)
+        });
+        rig
+    }
+
     fn build(
         log_bytes_max: Option<u64>,
         newest: &[u16],
@@ -158,6 +174,7 @@ impl Rig {
             disturbed: None,
             snapshot_messages: 0,
             cut: None,
+            tellings: Default::default(),
         };
         for (n, newest) in (1..).zip(newest) {
             rig.add_host_of_release(HostId(n), *newest);

@@ -39,6 +39,7 @@ impl Rig {
                 self.turn(host);
             }
             self.deliver_all();
+            self.deliver_tellings();
         }
     }
 
@@ -133,6 +134,7 @@ impl Rig {
                 running.core.on_scrubbed(scrubbed);
             }
             Effect::PushView(..) => {}
+            Effect::Tell(telling) => self.tellings.made.push((host, *telling)),
             Effect::Checkpoint(pending) => {
                 let fills = slot.checkpoints_without_room > 0;
                 if fills {

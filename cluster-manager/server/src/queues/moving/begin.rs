@@ -35,8 +35,8 @@ pub(crate) struct Wanted {
 }
 
 impl Queues {
-    /// Begins a move, split or merge. From here on it is carried out, or undone if a target cannot be
-    /// reached.
+    /// Begins a move, split or merge that was planned. From here on it is carried out, or undone if a
+    /// target cannot be reached.
     ///
     /// # Errors
     /// If it is out of date, cannot be done now, or the store fails. Nothing was begun then.
@@ -45,20 +45,25 @@ impl Queues {
         name: &QueueName,
         wanted: Wanted,
     ) -> Result<(), Problem> {
+        let now = self.clock.now().wall;
+        if let Some(why) = self.moves.undone_lately(wanted.queue, now) {
+            return Err(refused(format!("its last move was undone: {why}")));
+        }
         self.alone(name, |this, name, _| async move {
-            this.begin_move_alone(&name, wanted).await
+            this.begin_move_alone(&name, wanted).await.map(drop)
         })
         .await
     }
 
-    async fn begin_move_alone(&self, name: &QueueName, wanted: Wanted) -> Result<(), Problem> {
+    /// Begins a move, split or merge; gives its id.
+    pub(super) async fn begin_move_alone(
+        &self,
+        name: &QueueName,
+        wanted: Wanted,
+    ) -> Result<PartitionId, Problem> {
         let now = self.clock.now().wall;
-        let refused = |why: String| Problem::new(ErrorCode::Busy, why);
         if !self.moves.has_room() {
             return Err(refused("as many moves are under way as may be".to_owned()));
-        }
-        if let Some(why) = self.moves.undone_lately(wanted.queue, now) {
-            return Err(refused(format!("its last move was undone: {why}")));
         }
         let at = self.read(name).await?;
         let at = at.filter(|at| at.record.queue == wanted.queue);
@@ -78,7 +83,9 @@ impl Queues {
             });
         }
         let (record, moving) = begun(&before.record, &wanted, opens, now);
-        self.write_begun(&before, &targets, record, moving).await
+        let id = moving.id;
+        self.write_begun(&before, &targets, record, moving).await?;
+        Ok(id)
     }
 
     /// The records of the clusters that are given something. They must take queues, and still do when the
@@ -132,6 +139,10 @@ impl Queues {
             Err(CommitError::Store(error)) => Err(store_problem(&error)),
         }
     }
+}
+
+fn refused(why: String) -> Problem {
+    Problem::new(ErrorCode::Busy, why)
 }
 
 /// The records once a move is decided.

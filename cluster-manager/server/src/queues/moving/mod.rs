@@ -8,6 +8,7 @@
 mod begin;
 mod clear;
 mod open;
+mod order;
 mod pursue;
 mod table;
 

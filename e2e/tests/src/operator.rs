@@ -1,0 +1,156 @@
+//! What an operator asks of the manager of a `shoal dev`.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use reqwest::{Client, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use shoal_api::Problem;
+use shoal_api::manager::{CLUSTERS_PATH, ClusterInfo, ClusterState, DrainRequest, FormRequest};
+use shoal_api::plan::{EVENTS_PATH, Event, EventPage, MOVES_PATH, MoveInfo, MoveRequest};
+use shoal_harness::{Dev, wait};
+use shoal_types::ClusterId;
+
+/// The manager's API.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    url: String,
+    http: Client,
+}
+
+/// The manager's answer if it refuses.
+pub type Refused = Problem;
+
+impl Operator {
+    /// Of a system whose roles are processes.
+    ///
+    /// # Errors
+    /// If it has no manager of its own.
+    pub fn of(dev: &Dev) -> Result<Self> {
+        Ok(Self::at(format!(
+            "http://{}",
+            dev.role("manager")?.listen()?
+        )))
+    }
+
+    /// Of the manager at this URL.
+    #[must_use]
+    pub fn at(url: String) -> Self {
+        Self {
+            url,
+            http: Client::new(),
+        }
+    }
+
+    /// All clusters.
+    ///
+    /// # Errors
+    /// If the manager does not answer.
+    pub async fn clusters(&self) -> Result<Vec<ClusterInfo>> {
+        self.get(CLUSTERS_PATH).await
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// If the manager does not answer, or knows none of this name.
+    pub async fn cluster(&self, cluster: ClusterId) -> Result<ClusterInfo> {
+        let clusters = self.clusters().await?;
+        let found = clusters.into_iter().find(|info| info.cluster == cluster);
+        found.with_context(|| format!("no {cluster}"))
+    }
+
+    /// Moves that are under way.
+    ///
+    /// # Errors
+    /// If the manager does not answer.
+    pub async fn moves(&self) -> Result<Vec<MoveInfo>> {
+        self.get(MOVES_PATH).await
+    }
+
+    /// The newest events.
+    ///
+    /// # Errors
+    /// If the manager does not answer.
+    pub async fn events(&self) -> Result<Vec<Event>> {
+        let page: EventPage = self.get(&format!("{EVENTS_PATH}?limit=1000")).await?;
+        Ok(page.events)
+    }
+
+    /// Begins a move, unless the manager says that it cannot be now.
+    ///
+    /// # Errors
+    /// If the manager does not answer.
+    pub async fn start_move(&self, asked: &MoveRequest) -> Result<Result<MoveInfo, Refused>> {
+        self.post(MOVES_PATH, asked).await
+    }
+
+    /// Has a cluster emptied.
+    ///
+    /// # Errors
+    /// If the manager refuses.
+    pub async fn drain(&self, cluster: ClusterId) -> Result<()> {
+        let path = format!("{CLUSTERS_PATH}/{cluster}/drain");
+        let drained: Result<ClusterInfo, Refused> =
+            self.post(&path, &DrainRequest { drain: true }).await?;
+        drained.map(drop).map_err(|refused| refused.into())
+    }
+
+    /// Has one more cluster formed of free hosts.
+    ///
+    /// # Errors
+    /// If the manager refuses.
+    pub async fn form(&self) -> Result<ClusterId> {
+        let any = FormRequest {
+            hosts: None,
+            confirm: false,
+        };
+        let formed: Result<ClusterInfo, Refused> = self.post(CLUSTERS_PATH, &any).await?;
+        Ok(formed?.cluster)
+    }
+
+    /// Waits until a cluster is as said.
+    ///
+    /// # Errors
+    /// If it is not within so long.
+    pub async fn until(
+        &self,
+        cluster: ClusterId,
+        state: ClusterState,
+        within: Duration,
+    ) -> Result<()> {
+        let what = format!("{cluster} to be {state:?}");
+        wait::until(&what, within, async || {
+            let info = self.cluster(cluster).await?;
+            ensure!(info.state == state, "{info:?}; {:?}", self.moves().await?);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await?;
+        let (status, body) = (answer.status(), answer.text().await?);
+        ensure!(status == StatusCode::OK, "{path}: {status} {body}");
+        serde_json::from_str(&body).with_context(|| format!("{path}: {body}"))
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        asked: &impl serde::Serialize,
+    ) -> Result<Result<T, Refused>> {
+        let request = self
+            .http
+            .request(Method::POST, format!("{}{path}", self.url));
+        let answer = request.json(asked).send().await?;
+        let (status, body) = (answer.status(), answer.text().await?);
+        if status.is_success() {
+            return Ok(Ok(serde_json::from_str(&body)?));
+        }
+        match serde_json::from_str(&body) {
+            Ok(problem) => Ok(Err(problem)),
+            Err(_) => bail!("{path}: {status} {body}"),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Who of several hosts does what any of them could do: all of them come to the same, without asking.
+
+use shoal_types::{HostId, PartitionId};
+
+/// The host that looks after a partition: the one with the largest weight for it. When a host goes only
+/// what it looked after passes to others. `None` without hosts.
+pub(super) fn chosen(partition: PartitionId, hosts: &[HostId]) -> Option<HostId> {
+    let weight = |host: &&HostId| (mixed(partition.0 ^ mixed(host.0)), **host);
+    hosts.iter().max_by_key(weight).copied()
+}
+
+/// The finalizer of SplitMix64: every bit of the result depends on all of the number's.
+fn mixed(number: u64) -> u64 {
+    let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTS: [HostId; 3] = [HostId(1), HostId(2), HostId(3)];
+
+    #[test]
+    fn each_host_looks_after_about_as_many_and_a_loss_moves_no_others() {
+        let mut counts = [0; 3];
+        for partition in (0..3_000).map(PartitionId) {
+            let host = chosen(partition, &HOSTS).expect("there are hosts");
+            counts[host.0 as usize - 1] += 1;
+            let without_third = chosen(partition, &HOSTS[..2]).expect("there are hosts");
+            assert!(host == without_third || host == HostId(3));
+        }
+        assert!(
+            counts.iter().all(|count| (800..1_200).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn the_order_of_the_hosts_does_not_matter_and_nobody_is_chosen_of_none() {
+        let backwards = [HostId(3), HostId(2), HostId(1)];
+        for partition in (0..100).map(PartitionId) {
+            assert_eq!(chosen(partition, &HOSTS), chosen(partition, &backwards));
+        }
+        assert_eq!(chosen(PartitionId(1), &[]), None);
+    }
+}

@@ -1,0 +1,323 @@
+//! Tells the successors of sealed partitions what they have to know, on whatever cluster they are: the
+//! seal, the sends with deduplication keys, which groups are gone, and at last that nothing is left.
+//!
+//! For each sealed partition one host of the view does it. Any other would do as well, and two at a time
+//! do no harm, since what is told may be repeated. What was told is remembered here alone: who takes over
+//! begins at the beginning, and the successor passes over what it knows. Replicated is only the end of it,
+//! by [`Command::ToldDrained`]. Choosing what to tell is all that happens here; the calls are the driver's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use shoal_types::{
+    ClusterId, ClusterMember, Command, GroupHash, HeldGroups, HostRequest, Inherited, KeyedSend,
+    Mono, Outcome, PartitionId, Request, RequestId, Seal, Successor, Ts,
+};
+
+use super::rendezvous::chosen;
+use super::{Core, Effect};
+use crate::limits;
+
+/// Something to be told to a successor by a call of one of its cluster's hosts.
+#[derive(Debug)]
+pub struct Telling {
+    /// Where the successor is.
+    pub cluster: ClusterId,
+    /// The hosts there, as far as is known; any of them will do.
+    pub members: Vec<ClusterMember>,
+    /// What to call it with. May be repeated.
+    pub request: HostRequest,
+    about: About,
+}
+
+/// What became of a [`Telling`].
+#[derive(Debug)]
+pub struct Told {
+    about: About,
+    answer: Result<Outcome, String>,
+}
+
+#[derive(Clone, Debug)]
+struct About {
+    sealed: PartitionId,
+    successor: PartitionId,
+    piece: Piece,
+}
+
+/// What of [`Inherited`] was told.
+#[derive(Clone, Debug)]
+enum Piece {
+    Seal,
+    KeyedSends { up_to: u32 },
+    GroupsGone(Vec<GroupHash>),
+    Drained,
+}
+
+impl Telling {
+    /// To be given to [`Core::on_told`]: the answer, or why there is none.
+    #[must_use]
+    pub fn told(&self, answer: Result<Outcome, String>) -> Told {
+        Told {
+            about: self.about.clone(),
+            answer,
+        }
+    }
+}
+
+impl Told {
+    /// True if the successor knows it now.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self.answer, Ok(Outcome::Done | Outcome::Closed { .. }))
+    }
+}
+
+/// What this host has told. Of partitions that are sealed, and that it looks after.
+#[derive(Default)]
+pub(super) struct Tellings {
+    by_sealed: BTreeMap<PartitionId, Followed>,
+    next_look: Mono,
+    /// The partition looked at last: the next look begins behind it.
+    looked_at: PartitionId,
+}
+
+impl Tellings {
+    fn under_way(&self) -> usize {
+        let successors = self
+            .by_sealed
+            .values()
+            .flat_map(|one| one.successors.values());
+        successors.filter(|progress| progress.under_way).count()
+    }
+}
+
+/// A sealed partition.
+#[derive(Default)]
+struct Followed {
+    successors: BTreeMap<PartitionId, Progress>,
+    /// When the replicated state was to take note of who has been told all.
+    noted_at: Option<Mono>,
+}
+
+/// What one successor knows.
+#[derive(Default)]
+struct Progress {
+    under_way: bool,
+    /// So many have failed, one after the other.
+    failures: u32,
+    not_before: Mono,
+    has_seal: bool,
+    /// So many sends with keys, from the first on.
+    keyed_sends: u32,
+    groups: BTreeSet<GroupHash>,
+    is_drained: bool,
+}
+
+impl Core {
+    /// Looks through some of the sealed partitions for what their successors do not know yet.
+    pub(super) fn tell_successors(&mut self) {
+        if self.machine.sealed().next().is_none() {
+            self.tellings.by_sealed.clear();
+            return;
+        }
+        if !self.serves() || self.now.mono < self.tellings.next_look {
+            return;
+        }
+        self.tellings.next_look = self.now.mono + limits::SUCCESSORS_LOOK_INTERVAL;
+        let sealed: BTreeSet<_> = self.machine.sealed().collect();
+        self.tellings.by_sealed.retain(|id, _| sealed.contains(id));
+        let last = self.tellings.looked_at;
+        let behind = sealed.range((Bound::Excluded(last), Bound::Unbounded));
+        let in_turn = behind.chain(sealed.range(..=last)).copied();
+        let mut room = limits::TELLINGS_MAX.saturating_sub(self.tellings.under_way());
+        let mut groups_left = limits::SUCCESSORS_LOOK_GROUPS;
+        for id in in_turn.take(limits::SUCCESSORS_LOOK_PARTITIONS) {
+            if room == 0 || groups_left == 0 {
+                break;
+            }
+            self.tellings.looked_at = id;
+            let groups = self.tell_successors_of(id, &mut room);
+            groups_left = groups_left.saturating_sub(groups);
+        }
+    }
+
+    /// When the next look is due.
+    pub(super) fn next_telling(&self) -> Option<Mono> {
+        let is_anything = self.serves() && self.machine.sealed().next().is_some();
+        is_anything.then_some(self.tellings.next_look)
+    }
+
+    /// A successor was told something, or could not be.
+    pub fn on_told(&mut self, told: Told) {
+        let is_known = told.is_known();
+        let Told { about, answer } = told;
+        let followed = self.tellings.by_sealed.get_mut(&about.sealed);
+        let Some(progress) = followed.and_then(|one| one.successors.get_mut(&about.successor))
+        else {
+            // Another host looks after it by now, or it is gone.
+            return;
+        };
+        progress.under_way = false;
+        if is_known {
+            progress.note(&about, &answer);
+            // The next piece at once, not at the next look.
+            self.tellings.next_look = self.now.mono;
+        } else {
+            progress.fail(self.now.mono, answer.is_ok());
+            if progress.failures == limits::TELLINGS_FAILED_WORTH_A_WARNING {
+                tracing::warn!(
+                    sealed = %about.sealed, successor = %about.successor, ?answer,
+                    "a successor cannot be told what it follows; it is tried again"
+                );
+            }
+        }
+    }
+
+    /// Gives the number of groups that it took to find out. `room`: how many may be told something.
+    fn tell_successors_of(&mut self, id: PartitionId, room: &mut usize) -> usize {
+        let Some((seal, told_drained)) = self.machine.seal_of(id) else {
+            return 0;
+        };
+        let active = &self.engine.view().active;
+        let knows_all = |one: &Successor| told_drained.contains(&one.partition);
+        if chosen(id, active) != Some(self.origin.host) || seal.successors.iter().all(knows_all) {
+            self.tellings.by_sealed.remove(&id);
+            return 0;
+        }
+        let is_drained = self.machine.is_drained(id);
+        let (groups, gone) = match &seal.held {
+            HeldGroups::These(named) if !is_drained => (
+                named.len(),
+                self.machine.groups_gone(id).unwrap_or_default(),
+            ),
+            _ => (0, Vec::new()),
+        };
+        let followed = self.tellings.by_sealed.entry(id).or_default();
+        let mut all_told = Vec::new();
+        for successor in seal.successors.iter().filter(|one| !knows_all(one)) {
+            let progress = followed.successors.entry(successor.partition).or_default();
+            if progress.is_drained {
+                all_told.push(successor.partition);
+                continue;
+            }
+            let is_free = !progress.under_way && self.now.mono >= progress.not_before;
+            if !is_free || *room == 0 {
+                continue;
+            }
+            let keyed_sends = |first, max| self.machine.keyed_sends_at_seal(id, first, max);
+            let news = progress.next_news(seal, successor, &gone, is_drained, keyed_sends);
+            if let Some(news) = news {
+                progress.under_way = true;
+                *room -= 1;
+                let telling = Box::new(telling(seal, successor, news));
+                self.effects.push(Effect::Tell(telling));
+            }
+        }
+        let again = followed.noted_at.map(|at| at + limits::TOLD_DRAINED_AGAIN);
+        if !all_told.is_empty() && again.is_none_or(|at| self.now.mono >= at) {
+            followed.noted_at = Some(self.now.mono);
+            let note = Command::ToldDrained {
+                partition: id,
+                successors: all_told,
+            };
+            self.intake.push_own(self.origin, note);
+        }
+        groups
+    }
+}
+
+impl Progress {
+    /// What this successor is to be told next, if there is anything: first what it needs to open.
+    fn next_news(
+        &self,
+        seal: &Seal,
+        successor: &Successor,
+        gone: &[GroupHash],
+        is_drained: bool,
+        keyed_sends: impl Fn(u32, usize) -> Option<Vec<KeyedSend>>,
+    ) -> Option<Inherited> {
+        if self.keyed_sends < seal.keyed_sends {
+            let first = self.keyed_sends;
+            let sends = keyed_sends(first, limits::KEYED_SENDS_AT_ONCE)?;
+            return Some(Inherited::KeyedSends { first, sends });
+        }
+        if !self.has_seal {
+            return Some(Inherited::Seal);
+        }
+        if is_drained {
+            return Some(Inherited::Drained);
+        }
+        let news = gone
+            .iter()
+            .filter(|group| successor.groups.contains(**group) && !self.groups.contains(group));
+        let news: Vec<_> = news.copied().take(limits::GROUPS_GONE_AT_ONCE).collect();
+        (!news.is_empty()).then_some(Inherited::GroupsGone(news))
+    }
+
+    /// The successor knows this now.
+    fn note(&mut self, about: &About, answer: &Result<Outcome, String>) {
+        (self.failures, self.has_seal) = (0, true);
+        match &about.piece {
+            Piece::Seal => {}
+            Piece::KeyedSends { up_to } => self.keyed_sends = self.keyed_sends.max(*up_to),
+            Piece::GroupsGone(groups) => self.groups.extend(groups),
+            Piece::Drained => self.is_drained = true,
+        }
+        let waits = |waits_for: &Vec<PartitionId>| waits_for.contains(&about.sealed);
+        let has_all = match answer {
+            Ok(Outcome::Closed { waits_for }) => !waits(waits_for),
+            _ => true,
+        };
+        if has_all {
+            // Somebody else told them before.
+            self.keyed_sends = u32::MAX;
+        }
+    }
+
+    /// It was not told. If it refused, what it knows is found out anew.
+    fn fail(&mut self, now: Mono, refused: bool) {
+        let pause = limits::TELLING_PAUSE_MIN * 2_u32.saturating_pow(self.failures.min(16));
+        let failures = self.failures + 1;
+        if refused {
+            *self = Self::default();
+        }
+        self.failures = failures;
+        self.not_before = now + pause.min(limits::TELLING_PAUSE_MAX);
+    }
+}
+
+fn telling(seal: &Seal, successor: &Successor, news: Inherited) -> Telling {
+    let piece = match &news {
+        Inherited::Seal => Piece::Seal,
+        Inherited::KeyedSends { first, sends } => Piece::KeyedSends {
+            up_to: first + sends.len() as u32,
+        },
+        Inherited::GroupsGone(groups) => Piece::GroupsGone(groups.clone()),
+        Inherited::Drained => Piece::Drained,
+    };
+    let command = Command::Succeed {
+        partition: successor.partition,
+        seal: Box::new(seal.clone()),
+        news,
+    };
+    // Idempotent: as good late as in time, and not remembered.
+    let request = Request {
+        id: RequestId(0),
+        deadline: Ts::MAX,
+        origin: Default::default(),
+        command,
+    };
+    Telling {
+        cluster: successor.cluster,
+        members: successor.members.clone(),
+        request: HostRequest::Execute {
+            cluster: successor.cluster,
+            request,
+        },
+        about: About {
+            sealed: seal.partition,
+            successor: successor.partition,
+            piece,
+        },
+    }
+}

@@ -1,0 +1,106 @@
+//! Calls to hosts of other clusters (or of the own one), beside the driver's loop. What is to be said is
+//! decided in the core.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shoal_transport::{ClientOptions, HostClient, Identity, Role};
+use shoal_types::{ClusterId, ClusterMember, ErrorCode, HostId, HostReply, Outcome, Refusal};
+use tokio::sync::mpsc;
+
+use crate::core::Telling;
+use crate::driver::Input;
+use crate::limits::{OTHER_CLUSTERS_CLIENTS_MAX, TELLING_TIMEOUT};
+
+/// The connections. Clones share them.
+#[derive(Clone)]
+pub(crate) struct OtherClusters {
+    me: Identity,
+    clients: Arc<Mutex<BTreeMap<String, HostClient>>>,
+}
+
+/// What a host made of it.
+enum Answered {
+    With(Outcome),
+    /// Another host may be able to.
+    AskAnother(String),
+}
+
+impl OtherClusters {
+    pub(crate) fn new() -> Self {
+        Self {
+            me: Identity::caller(Role::Client),
+            clients: Arc::default(),
+        }
+    }
+
+    /// Tells one host of the cluster after the other until one has taken it; what came of it is reported
+    /// as an input. Takes at most [`TELLING_TIMEOUT`] for each host.
+    pub(crate) fn tell(&self, telling: Telling, done: &mpsc::Sender<Input>) {
+        let (others, done) = (self.clone(), done.clone());
+        tokio::spawn(async move {
+            let mut answer = Err("its cluster has no hosts".to_owned());
+            for member in in_any_order(&telling.members) {
+                answer = match others.ask(member, &telling).await {
+                    Answered::With(outcome) => Ok(outcome),
+                    Answered::AskAnother(why) => Err(why),
+                };
+                if answer.is_ok() {
+                    break;
+                }
+            }
+            // If the loop has ended, nobody needs to know.
+            let _ = done.send(Input::Told(telling.told(answer))).await;
+        });
+    }
+
+    async fn ask(&self, member: &ClusterMember, telling: &Telling) -> Answered {
+        let client = self.client(member, telling.cluster);
+        let host = member.host;
+        let answer = client.call(&telling.request, &[], TELLING_TIMEOUT).await;
+        match answer.map(|answer| answer.result) {
+            Ok(Ok(HostReply::Outcome(Outcome::Refused(refusal))) | Err(refusal)) => {
+                judge(host, refusal)
+            }
+            Ok(Ok(HostReply::Outcome(outcome))) => Answered::With(outcome),
+            Ok(Ok(other)) => Answered::AskAnother(format!("{host} answered {other:?}")),
+            Err(error) => Answered::AskAnother(format!("{host}: {error}")),
+        }
+    }
+
+    /// The client of a host at this address.
+    fn client(&self, member: &ClusterMember, cluster: ClusterId) -> HostClient {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&member.address) {
+            return client.clone();
+        }
+        if clients.len() >= OTHER_CLUSTERS_CLIENTS_MAX {
+            // Calls under way keep theirs.
+            clients.pop_first();
+        }
+        let options = ClientOptions {
+            identity: self.me.clone(),
+            host: Some(member.host),
+            cluster: Some(cluster),
+            ..Default::default()
+        };
+        let client = HostClient::new(member.address.clone(), options);
+        clients.insert(member.address.clone(), client.clone());
+        client
+    }
+}
+
+/// What a host refuses is final if all others would refuse it too.
+fn judge(host: HostId, refusal: Refusal) -> Answered {
+    match refusal.code {
+        ErrorCode::InvalidRequest | ErrorCode::Fenced => Answered::With(Outcome::Refused(refusal)),
+        _ => Answered::AskAnother(format!("{host}: {refusal}")),
+    }
+}
+
+/// All of them, beginning anywhere: the hosts share the work.
+fn in_any_order(members: &[ClusterMember]) -> impl Iterator<Item = &ClusterMember> {
+    let first = rand::random_range(0..=members.len());
+    let (before, from) = members.split_at(first);
+    from.iter().chain(before)
+}
