@@ -175,7 +175,7 @@ impl World {
                     );
                 }
             }
-            Effect::Tell(_) => unreachable!("no partition is sealed here"),
+            Effect::Tell(_) | Effect::Carry(_) => unreachable!("no partition is sealed here"),
             Effect::Checkpoint(pending) => self.start_job(id, Job::Checkpoint(pending)),
             Effect::Upkeep(upkeep) => self.start_job(id, Job::Upkeep(upkeep)),
             Effect::Remove(removal) => self.start_job(id, Job::Remove(removal)),
