@@ -91,8 +91,15 @@ impl Operator {
     /// If the manager refuses.
     pub async fn drain(&self, cluster: ClusterId) -> Result<()> {
         let path = format!("{CLUSTERS_PATH}/{cluster}/drain");
-        let drained: Result<ClusterInfo, Refused> =
-            self.post(&path, &DrainRequest { drain: true }).await?;
+        let drained: Result<ClusterInfo, Refused> = self
+            .post(
+                &path,
+                &DrainRequest {
+                    drain: true,
+                    forward: false,
+                },
+            )
+            .await?;
         drained.map(drop).map_err(|refused| refused.into())
     }
 

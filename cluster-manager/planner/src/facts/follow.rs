@@ -25,6 +25,8 @@ pub struct Change {
     pub sealed: Option<Ts>,
     /// What is left in the old partition is being forwarded.
     pub forwarding: bool,
+    /// The old partition took over what was left in another one before.
+    pub is_heir: bool,
 }
 
 impl Change {
@@ -182,6 +184,7 @@ impl Facts {
             opens: Vec::new(),
             sealed: None,
             forwarding: false,
+            is_heir: false,
         };
         Some((*partition, *epoch, change))
     }
