@@ -79,7 +79,6 @@ impl Default for ManagerConfig {
             silence_ms: (rules.silence / MILLISECOND) as u32,
             replace_after_s: (rules.replace_after / SECOND) as u32,
             drain_patience_s: (rules.drain_patience / SECOND) as u32,
-            // Until hosts tell successors what they inherit, a move does not come to its end.
             move_queues: true,
             round_ms: (WINDOW / MILLISECOND) as u32,
             target_operations: targets.operations,

@@ -29,5 +29,6 @@ pub use cluster::{
     Cluster, End, Fault, Fleet, LinkFault, Links, LoopDisk, Processes, ProcessesOptions, skipped,
 };
 pub use dev::{Dev, DevOptions};
+pub use port::free_address;
 pub use process::{Process, Signal};
 pub use role::{Restarted, Role};

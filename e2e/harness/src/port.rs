@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 const PORTS: Range<u16> = 11_000..32_000;
 
 /// A port that is free now, and that no process of the same test is given again.
-pub(crate) fn free_address() -> Result<SocketAddr> {
+pub fn free_address() -> Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let count = PORTS.end - PORTS.start;
     // Tests begin at different places, as ports of a test that just ended rest for a while.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use forwarding::{Forwards, Inherits};
 use shoal_types::limits::{
     DEDUPLICATION_WINDOW, DUE_ITEMS_PER_ENTRY, LEASED_MAX, LEASES_PER_MESSAGE_MAX,
-    RECEIVE_BYTES_MAX, WAITERS_MAX,
+    RECEIVE_BYTES_MAX, SEALED_WAIT_MAX, WAITERS_MAX,
 };
 use shoal_types::{
     AttemptKey, BodyRef, Command, DedupKey, Delivery, ErrorCode, GroupName, LeaseChange, Micros,
@@ -455,6 +455,17 @@ impl Model {
         }
     }
 
+    /// Nobody waits at a partition any more.
+    fn end_all_waits(&mut self, id: PartitionId, effects: &mut Vec<Given>) {
+        let waiters = self.waiters.iter().enumerate();
+        let here = waiters.filter(|(_, w)| w.partition == id);
+        let mut here: Vec<_> = here.map(|(age, w)| (w.until, age, w.id)).collect();
+        here.sort_unstable();
+        for (_, _, waiter) in here {
+            self.end_wait(waiter, Vec::new(), effects);
+        }
+    }
+
     fn end_wait(&mut self, id: RequestId, deliveries: Vec<Delivery>, effects: &mut Vec<Given>) {
         let age = self.waiters.iter().position(|w| w.id == id).unwrap();
         let waiter = self.waiters.remove(age);
@@ -708,7 +719,7 @@ impl Model {
             Command::CreateSuccessor { .. }
             | Command::Seal { .. }
             | Command::Succeed { .. }
-            | Command::ToldDrained { .. } => self.succession_command(&request.command)?,
+            | Command::ToldDrained { .. } => self.succession_command(&request.command, effects)?,
             Command::CreateHeir { .. }
             | Command::Forward { .. }
             | Command::NextPiece { .. }
@@ -755,7 +766,10 @@ impl Model {
             self.seen
                 .insert(request.id, (request.deadline, Answer::Waiting));
         }
-        let until = wait_until.map_or(Ts::ZERO, |until| until.min(request.deadline));
+        let mut until = wait_until.map_or(Ts::ZERO, |until| until.min(request.deadline));
+        if self.partitions[&id].sealed.is_some() {
+            until = until.min(now.after(SEALED_WAIT_MAX));
+        }
         let waiting = self.waiters.iter().filter(|w| w.partition == id).count();
         if deliveries.is_empty()
             && until > now
@@ -805,13 +819,7 @@ impl Model {
             if p.revision > revision {
                 return Err(ErrorCode::Fenced);
             }
-            let waiters = self.waiters.iter().enumerate();
-            let here = waiters.filter(|(_, w)| w.partition == id);
-            let mut here: Vec<_> = here.map(|(age, w)| (w.until, age, w.id)).collect();
-            here.sort_unstable();
-            for (_, _, waiter) in here {
-                self.end_wait(waiter, Vec::new(), effects);
-            }
+            self.end_all_waits(id, effects);
             self.partitions.remove(&id);
         }
         let deleted = self.deleted.entry(id).or_insert(revision);

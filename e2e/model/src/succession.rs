@@ -14,7 +14,7 @@ use shoal_types::{
 };
 
 use crate::forwarding::Inherits;
-use crate::{Message, Model, Partition};
+use crate::{Given, Message, Model, Partition};
 
 /// What a successor knows of a partition that it follows.
 #[derive(Default)]
@@ -325,7 +325,11 @@ fn is_well_formed(command: &Command) -> bool {
 }
 
 impl Model {
-    pub(crate) fn succession_command(&mut self, command: &Command) -> Result<Outcome, ErrorCode> {
+    pub(crate) fn succession_command(
+        &mut self,
+        command: &Command,
+        effects: &mut Vec<Given>,
+    ) -> Result<Outcome, ErrorCode> {
         let now = self.now;
         if self.version < 2 {
             return Err(ErrorCode::NotReady);
@@ -346,7 +350,9 @@ impl Model {
                 revision,
             } => {
                 let p = self.known(*partition)?;
-                p.seal(*partition, successors, *revision, now)
+                let sealed = p.seal(*partition, successors, *revision, now)?;
+                self.end_all_waits(*partition, effects);
+                Ok(sealed)
             }
             Command::Succeed {
                 partition,

@@ -85,19 +85,19 @@ impl Mover {
             to: self.clusters[next],
             partition: None,
         };
-        while let Err(refused) = self.operator.start_move(&asked).await? {
-            ensure!(
-                refused.retryable && begun.elapsed() < MOVE_WITHIN,
-                "{asked:?}: {refused}"
-            );
+        // An order whose answer is lost with the manager may have been carried out.
+        while self.place().await? == Some(from) {
+            ensure!(begun.elapsed() < MOVE_WITHIN, "{asked:?} is not begun");
+            match self.operator.start_move(&asked).await {
+                Ok(Ok(_)) => break,
+                Ok(Err(refused)) => ensure!(refused.retryable, "{asked:?}: {refused}"),
+                Err(_no_manager) => {}
+            }
             sleep(LOOK_AGAIN).await;
         }
         while self.place().await? != Some(asked.to) {
-            ensure!(
-                begun.elapsed() < MOVE_WITHIN,
-                "not over: {:?}",
-                self.operator.moves().await?
-            );
+            let moves = self.operator.moves().await;
+            ensure!(begun.elapsed() < MOVE_WITHIN, "not over: {moves:?}");
             sleep(LOOK_AGAIN).await;
         }
         Ok(())

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use shoal_api::Problem;
-use shoal_api::manager::{CLUSTERS_PATH, ClusterInfo, ClusterState, DrainRequest, FormRequest};
+use shoal_api::manager::{CLUSTERS_PATH, ClusterInfo, ClusterState, DrainRequest};
 use shoal_api::plan::{EVENTS_PATH, Event, EventPage, MOVES_PATH, MoveInfo, MoveRequest};
 use shoal_harness::{Dev, wait};
 use shoal_types::ClusterId;
@@ -101,19 +101,6 @@ impl Operator {
             )
             .await?;
         drained.map(drop).map_err(|refused| refused.into())
-    }
-
-    /// Has one more cluster formed of free hosts.
-    ///
-    /// # Errors
-    /// If the manager refuses.
-    pub async fn form(&self) -> Result<ClusterId> {
-        let any = FormRequest {
-            hosts: None,
-            confirm: false,
-        };
-        let formed: Result<ClusterInfo, Refused> = self.post(CLUSTERS_PATH, &any).await?;
-        Ok(formed?.cluster)
     }
 
     /// Waits until a cluster is as said.

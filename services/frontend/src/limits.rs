@@ -56,6 +56,11 @@ pub const RETRY_SHARE_PERCENT: usize = 20;
 /// Of a queue with several partitions: how long a receive waits at one of them before it looks at the
 /// others again. A message whose lease runs out comes back within a second, wherever it is.
 pub const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// A wait that ends so long before its time ended for another reason: clusters' clocks are known to within
+/// much less.
+pub const CUT_SHORT_BY: Duration = Duration::from_millis(250);
+/// Between questions where a wait ended at once, since too many wait there.
+pub const NO_PLACE_TO_WAIT: Duration = Duration::from_millis(100);
 /// For the answer of a partition that is one of several: longer than a host is waited for before another
 /// one is asked, so that a lost host is no reason to pass a partition over, and short enough that a
 /// lost cluster does not hold up what the others have.

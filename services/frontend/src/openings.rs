@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use shoal_api::Problem;
 use shoal_types::{
     Command, ErrorCode, Inherited, Outcome, PartitionId, PartitionRoute, Query, QueryReply,
     QueueRoute, Refusal, Seal, SuccessionStage,
 };
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::dispatch::{Deadline, Pause};
@@ -145,6 +147,25 @@ impl App {
         match self.stage(place, deadline).await? {
             SuccessionStage::Sealed { seal, .. } => Some(Arc::from(seal)),
             _ => None,
+        }
+    }
+
+    /// Whether a partition of this route takes no sends any more, so that messages come to others. What its
+    /// cluster tells of them is made known here.
+    pub(crate) async fn is_sealed(&self, route: &QueueRoute, place: &PartitionRoute) -> bool {
+        if self.routes.news(route).is_some() {
+            return true;
+        }
+        let soon = Deadline {
+            at: Instant::now() + LOOK_WITHIN,
+            wait: Duration::ZERO,
+        };
+        match self.stage(place, soon).await {
+            Some(SuccessionStage::Sealed { seal, .. }) => {
+                self.routes.seal(route, &Arc::from(seal));
+                true
+            }
+            _ => false,
         }
     }
 

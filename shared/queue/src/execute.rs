@@ -315,12 +315,7 @@ impl Machine {
                 return Ok(Outcome::Done);
             }
         }
-        self.on_partition(id, effects, |partition, step| {
-            let waiting: Vec<u64> = partition.waiters.positions().collect();
-            for position in waiting {
-                partition.end_wait(position, Vec::new(), step);
-            }
-        });
+        self.on_partition(id, effects, |partition, step| partition.end_all_waits(step));
         let partition = *self.partitions.remove(&id).expect("it is known");
         if let Some(at) = partition.scheduled {
             self.schedule.remove(&(at, id));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shoal_types::limits::{LEASED_MAX, RECEIVE_BYTES_MAX};
+use shoal_types::limits::{LEASED_MAX, RECEIVE_BYTES_MAX, SEALED_WAIT_MAX};
 use shoal_types::{Delivery, Outcome, Request, RequestId, Ts};
 
 use crate::Effect;
@@ -36,6 +36,7 @@ impl Partition {
         };
         if deliveries.is_empty()
             && let Some(until) = wait_until.map(|until| until.min(request.deadline))
+            && let until = self.until_at_most(until, step.now)
             && self.may_wait(request.id, until, step.now)
         {
             self.wait(request, wanted, until, step);
@@ -73,6 +74,14 @@ impl Partition {
         id != RequestId(0) && until > now && self.waiters.has_room()
     }
 
+    /// A sealed partition is not worth a long wait.
+    fn until_at_most(&self, until: Ts, now: Ts) -> Ts {
+        match self.sealed() {
+            Some(_) => until.min(now.after(SEALED_WAIT_MAX)),
+            None => until,
+        }
+    }
+
     fn wait(&mut self, request: &Request, wanted: Wanted, until: Ts, step: &mut Step<'_>) {
         let waiter = Waiter {
             partition: self.id,
@@ -105,6 +114,14 @@ impl Partition {
             }
             self.note_attempt(wanted, &deliveries, step.now);
             self.end_wait(position, deliveries, step);
+        }
+    }
+
+    /// Answers every receive that waits: there was nothing.
+    pub(crate) fn end_all_waits(&mut self, step: &mut Step<'_>) {
+        let waiting: Vec<u64> = self.waiters.positions().collect();
+        for position in waiting {
+            self.end_wait(position, Vec::new(), step);
         }
     }
 

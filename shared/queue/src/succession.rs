@@ -44,6 +44,7 @@ impl Machine {
         Ok(Outcome::Done)
     }
 
+    /// Takes no sends from here on. Who waits there is answered, and so looks elsewhere.
     pub(crate) fn seal(
         &mut self,
         id: PartitionId,
@@ -53,7 +54,9 @@ impl Machine {
     ) -> Executed {
         self.known(id)?;
         let sealed = self.on_partition(id, effects, |partition, step| {
-            partition.seal_for(successors, revision, step.now)
+            let outcome = partition.seal_for(successors, revision, step.now)?;
+            partition.end_all_waits(step);
+            Ok(outcome)
         });
         let outcome = sealed.expect("it is known")?;
         self.sealed.insert(id);

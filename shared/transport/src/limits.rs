@@ -51,10 +51,6 @@ pub const PEER_BACKOFF_MIN: Duration = Duration::from_millis(5);
 pub const PEER_BACKOFF_MAX: Duration = Duration::from_millis(100);
 /// A peer that keeps refusing is reported so often; each report may start a change of view.
 pub const PEER_REFUSED_EVENT_EVERY: Duration = Duration::from_millis(100);
-/// After a call was given up, for an answer that the host wrote before it heard of that: a round trip
-/// and a write that others are before, generously.
-pub const CROSSING_MAX: Duration = Duration::from_secs(1);
-
 /// How often a connection looks whether the other side is still there.
 pub const CLIENT_LIVENESS_TICK: Duration = Duration::from_millis(500);
 /// A client with nothing to ask says so every so often, to learn of a dead host before the next call.

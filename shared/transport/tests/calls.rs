@@ -148,36 +148,6 @@ async fn dropping_a_call_drops_the_future_at_the_host() {
 }
 
 #[tokio::test]
-async fn giving_a_call_up_drops_the_future_at_the_host() {
-    let (service, count, mut drops) = counting();
-    let server = Server::start(service).await;
-    let client = client(server.address);
-    let given_up = arrived(&count, 1);
-    let error = client.call_until(&STATUS, &[], SOON, given_up).await;
-    assert_eq!(error.unwrap_err().kind, CallErrorKind::TimedOut);
-    in_time(drops.recv()).await.unwrap();
-}
-
-#[tokio::test]
-async fn an_answer_that_crosses_with_giving_up_is_still_taken() {
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&count);
-    let service = script(move |bodies, _| {
-        counted.fetch_add(1, Ordering::SeqCst);
-        async move { done(bodies) }
-    });
-    let server = Server::start(service).await;
-    let proxy = Proxy::start(server.address.to_string()).await.unwrap();
-    let client = client(proxy.address());
-    client.call(&STATUS, &[], SOON).await.unwrap();
-    // The host has answered, and the answer is on its way for as long.
-    proxy.set(Fault::Delay(Duration::from_millis(200)));
-    let given_up = arrived(&count, 2);
-    let answer = client.call_until(&STATUS, &[], SOON, given_up).await;
-    assert_eq!(answer, Ok(done(Vec::new())));
-}
-
-#[tokio::test]
 async fn a_client_that_goes_away_drops_all_its_calls_at_the_host() {
     let (service, count, mut drops) = counting();
     let server = Server::start(service).await;

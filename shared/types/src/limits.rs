@@ -52,6 +52,9 @@ pub const DEDUPLICATION_WINDOW: Micros = 300_000_000;
 pub const DEDUPLICATION_IDS_MAX: usize = 1_000_000;
 /// Waiters of a partition at once; each is a client's open request.
 pub const WAITERS_MAX: usize = 10_000;
+/// How long a receive waits at a sealed partition at most, where only what was received before and comes
+/// back can still come; whoever sent it looks at the queue's other partitions then.
+pub const SEALED_WAIT_MAX: Micros = 500_000;
 /// How far ahead a request's deadline may lie: bounds how long its result is remembered.
 pub const DEADLINE_AHEAD_MAX: Micros = 60_000_000;
 /// Remembered requests of a cluster at once: 30,000 a second for the usual 10 s and as much again.

@@ -1,6 +1,8 @@
 //! The promises, asked of real processes: one file for each.
 
 mod bad_input;
+mod by_hand;
+mod clusters;
 mod commands;
 mod dev;
 mod host_loss;

@@ -9,7 +9,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use shoal_transport::{CallError, Response};
 use shoal_types::{ClusterId, HostId, HostReply, HostRequest};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::cluster::{Cluster, HostLink};
@@ -22,8 +21,6 @@ type Attempt = BoxFuture<'static, (Arc<HostLink>, Result<Response, CallError>)>;
 pub(super) struct Attempts {
     running: FuturesUnordered<Attempt>,
     at: Vec<Running>,
-    /// Closes when they are to be called off; there only if that may happen.
-    calls_off: Option<watch::Sender<()>>,
 }
 
 /// A host that is being asked.
@@ -34,14 +31,6 @@ struct Running {
 }
 
 impl Attempts {
-    /// For a request that may be called off.
-    pub(super) fn that_may_be_called_off() -> Self {
-        Self {
-            calls_off: Some(watch::Sender::new(())),
-            ..Self::default()
-        }
-    }
-
     /// Asks a host, which has so much time.
     pub(super) fn start(
         &mut self,
@@ -55,18 +44,8 @@ impl Attempts {
             link: Arc::clone(&link),
             patient_until,
         });
-        let Some(calls_off) = &self.calls_off else {
-            self.running.push(Box::pin(async move {
-                let result = link.client.call(&request, &bodies, time).await;
-                (link, result)
-            }));
-            return;
-        };
-        let mut called_off = calls_off.subscribe();
         self.running.push(Box::pin(async move {
-            let given_up = async { while called_off.changed().await.is_ok() {} };
-            let called = link.client.call_until(&request, &bodies, time, given_up);
-            let result = called.await;
+            let result = link.client.call(&request, &bodies, time).await;
             (link, result)
         }));
     }
@@ -109,36 +88,17 @@ impl Attempts {
 
     /// Lets them end by themselves. How many do is bounded by the retry budget.
     pub(super) fn leave(self) {
-        let Self {
-            mut running,
-            calls_off,
-            ..
-        } = self;
+        let mut running = self.running;
         if !running.is_empty() {
-            tokio::spawn(async move {
-                while running.next().await.is_some() {}
-                // Kept until here: to call them off would take from the winner what it was given.
-                drop(calls_off);
-            });
+            tokio::spawn(async move { while running.next().await.is_some() {} });
         }
-    }
-
-    /// The hosts are told that nobody waits. What they have given by then still comes.
-    pub(super) fn call_off(&mut self) {
-        self.calls_off = None;
     }
 
     /// Lets them end by themselves. What they were given is nobody's and goes back.
     pub(super) fn give_back(self, dispatcher: &Arc<Dispatcher>, cluster: ClusterId) {
-        let Self {
-            running, calls_off, ..
-        } = self;
-        if !running.is_empty() {
+        if !self.running.is_empty() {
             let dispatcher = Arc::clone(dispatcher);
-            tokio::spawn(async move {
-                give_back(&dispatcher, cluster, running).await;
-                drop(calls_off);
-            });
+            tokio::spawn(async move { give_back(&dispatcher, cluster, self.running).await });
         }
     }
 }

@@ -1,7 +1,6 @@
 //! One request on its way through the hosts of its cluster, until one of them answers for good or the
 //! deadline is there.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,14 +30,6 @@ pub(super) struct Patience {
     pub(super) losers_finish: bool,
     /// What attempts are given after the whole has ended without an answer goes back to its partition.
     pub(super) gives_back: bool,
-}
-
-/// How it ended, if not in a failure.
-pub(super) enum End {
-    /// A host answered.
-    Answered(Answer<HostReply>),
-    /// It was called off. Attempts may have taken effect; what they were given goes back.
-    CalledOff,
 }
 
 /// No answer.
@@ -104,25 +95,8 @@ impl<'a> Execution<'a> {
     }
 
     /// Runs to the answer. Dropped before that, it cancels all attempts.
-    pub(super) async fn run(self) -> Result<Answer<HostReply>, Failure> {
-        match self.run_until(std::future::pending()).await? {
-            End::Answered(answer) => Ok(answer),
-            End::CalledOff => unreachable!("nobody calls it off"),
-        }
-    }
-
-    /// As [`Execution::run`], unless `called_off` completes first. An answer that is there by then counts.
-    pub(super) async fn run_unless(
-        mut self,
-        called_off: impl Future<Output = ()>,
-    ) -> Result<End, Failure> {
-        self.running = Attempts::that_may_be_called_off();
-        self.run_until(called_off).await
-    }
-
-    async fn run_until(mut self, called_off: impl Future<Output = ()>) -> Result<End, Failure> {
+    pub(super) async fn run(mut self) -> Result<Answer<HostReply>, Failure> {
         self.budget.earn();
-        let mut called_off = pin!(called_off);
         let mut views = self.cluster.views();
         match self.choose() {
             Some(link) => self.start(link),
@@ -136,7 +110,7 @@ impl<'a> Execution<'a> {
                         if ended.is_ok() {
                             self.leave_losers();
                         }
-                        return ended.map(End::Answered);
+                        return ended;
                     }
                     if let Some(patient_until) = self.running.patient_until(self.cluster) {
                         // Another attempt does well: as long, this one needs no successor.
@@ -146,11 +120,6 @@ impl<'a> Execution<'a> {
                     } else {
                         self.go_on("refused");
                     }
-                }
-                () = &mut called_off => {
-                    self.running.call_off();
-                    self.leave_without_winner();
-                    return Ok(End::CalledOff);
                 }
                 Ok(()) = views.changed() => {
                     if !self.running.any_active(self.cluster) {

@@ -10,7 +10,6 @@ mod execution;
 mod retry_budget;
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ use crate::routes::Routes;
 pub(crate) use deadline::{Deadline, Pause};
 
 use cluster::Cluster;
-use execution::{End, Execution, Failure, Patience};
+use execution::{Execution, Failure, Patience};
 use retry_budget::RetryBudget;
 
 /// Calls the hosts of all clusters.
@@ -81,35 +80,6 @@ impl Dispatcher {
             let run = self.execution(&cluster, &stamp, deadline, bodies, command(stamp.now));
             match run.run().await {
                 Ok(answer) => return outcome(answer),
-                Err(failure) if may_stamp_again && stamp.may_be_tried_anew(&failure, deadline) => {
-                    may_stamp_again = false;
-                }
-                Err(failure) => return Err(failure.refusal),
-            }
-        }
-    }
-
-    /// Executes a receive that may wait, unless `called_off` completes first: then the answer is `None`,
-    /// and messages that were given to it nevertheless go back.
-    ///
-    /// # Errors
-    /// As [`Dispatcher::execute`].
-    pub(crate) async fn wait(
-        self: &Arc<Self>,
-        cluster: ClusterId,
-        deadline: Deadline,
-        called_off: impl Future<Output = ()>,
-        command: impl Fn(Ts) -> Command,
-    ) -> Result<Option<Answer<Outcome>>, Refusal> {
-        let cluster = self.cluster(cluster, deadline).await?;
-        let mut called_off = pin!(called_off);
-        let mut may_stamp_again = true;
-        loop {
-            let stamp = Stamp::new(cluster.clock.now(self.clock.now()), deadline);
-            let run = self.execution(&cluster, &stamp, deadline, &[], command(stamp.now));
-            match run.run_unless(&mut called_off).await {
-                Ok(End::Answered(answer)) => return outcome(answer).map(Some),
-                Ok(End::CalledOff) => return Ok(None),
                 Err(failure) if may_stamp_again && stamp.may_be_tried_anew(&failure, deadline) => {
                     may_stamp_again = false;
                 }

@@ -15,7 +15,6 @@ use shoal_types::{
 use tokio::sync::watch;
 
 use crate::manager_client::ManagerClient;
-use crate::partitions::for_receives;
 use crate::{limits, metric_names};
 
 use lookup::Lookups;
@@ -28,8 +27,6 @@ pub(crate) struct Routes {
     lookups: Lookups,
     /// Grows by one with every page that brought a cluster.
     clusters_changed: watch::Sender<u64>,
-    /// How often a known queue got other partitions.
-    moves: watch::Sender<u64>,
     /// Whether the feed was read to its end once.
     complete: watch::Sender<bool>,
 }
@@ -41,7 +38,6 @@ impl Routes {
             table: RwLock::default(),
             lookups: Lookups::default(),
             clusters_changed: watch::Sender::new(0),
-            moves: watch::Sender::new(0),
             complete: watch::Sender::new(false),
         })
     }
@@ -94,20 +90,6 @@ impl Routes {
     /// The seal of a partition of this route, if it was shown here and is still of use.
     pub(crate) fn seal_of(&self, route: &QueueRoute, partition: PartitionId) -> Option<Arc<Seal>> {
         self.read(|table| table.seal_of(route.queue, partition).cloned())
-    }
-
-    /// Completes when messages come from other partitions of the queue than of this route.
-    pub(crate) async fn moved(&self, route: &QueueRoute) {
-        let mut moves = self.moves.subscribe();
-        fn ids(route: &QueueRoute) -> impl Iterator<Item = PartitionId> {
-            for_receives(route).map(|place| place.partition)
-        }
-        while self
-            .known(&route.name)
-            .is_none_or(|known| ids(&known).eq(ids(route)))
-        {
-            moves.changed().await.expect("self holds the sender");
-        }
     }
 
     /// A cluster's hosts; waits a moment if the feed is about to bring them.
@@ -190,11 +172,6 @@ impl Routes {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut table);
         gauge!(metric_names::ROUTES).set(table.len() as f64);
-        self.moves.send_if_modified(|moves| {
-            let moved = table.moves() != *moves;
-            *moves = table.moves();
-            moved
-        });
         result
     }
 }

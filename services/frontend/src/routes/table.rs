@@ -20,8 +20,6 @@ pub(super) struct RouteTable {
     clusters: HashMap<ClusterId, Arc<ClusterRoute>>,
     revision: Revision,
     seals: Seals,
-    /// Grows by one whenever a known queue has other partitions than before.
-    moves: u64,
 }
 
 /// The revision of a cluster's record that only a seal told of: every one of the manager's is newer.
@@ -35,11 +33,6 @@ impl RouteTable {
 
     pub(super) fn len(&self) -> usize {
         self.queues.len()
-    }
-
-    /// How often a known queue got other partitions.
-    pub(super) fn moves(&self) -> u64 {
-        self.moves
     }
 
     pub(super) fn queue(&self, name: &QueueName) -> Option<&Arc<QueueRoute>> {
@@ -112,7 +105,6 @@ impl RouteTable {
             if known.queue != route.queue {
                 self.seals.forget(known.queue);
             }
-            self.moves += u64::from(known.partitions != route.partitions);
             *known = Arc::clone(&route);
         } else if self.queues.len() < QUEUES_MAX {
             self.queues.insert(route.name.clone(), Arc::clone(&route));
@@ -275,23 +267,21 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_holds_until_the_manager_knows_of_it_and_each_move_is_counted() {
+    fn a_seal_holds_until_the_manager_knows_of_it() {
         let mut table = RouteTable::default();
         let known = table.insert(route_with_a_partition(1));
         let sealed = table.seal(&known, &seal("a:1"));
         assert_eq!(sealed.partitions.len(), 2);
-        assert_eq!(table.moves(), 1);
         // Shown to many, and told by a page that is late: it stays as it is.
         table.seal(&known, &seal("a:1"));
         table.apply(page(2, vec![route_with_a_partition(2)], &[]));
         let later = table.queue(&name("a")).unwrap();
-        assert_eq!((&later.partitions, table.moves()), (&sealed.partitions, 1));
+        assert_eq!(later.partitions, sealed.partitions);
 
         let mut settled = route_with_a_partition(3);
         settled.partitions = sealed.partitions[1..].to_vec();
         table.apply(page(3, vec![settled], &[]));
         assert!(table.seal_of(QueueId(1), PartitionId(1)).is_none());
-        assert_eq!(table.moves(), 2);
     }
 
     #[test]

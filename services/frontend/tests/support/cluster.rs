@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use shoal_queue::{Effect, Machine};
+use shoal_queue::{Effect, MACHINE_VERSION_MAX, Machine};
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{
-    Body, BodyRef, ClusterId, Command, Delivery, ErrorCode, HostId, Incarnation, MessagePayload,
-    Origin, Outcome, PartitionId, Position, Query, QueryReply, QueueRoute, Refusal, Request,
-    RequestId, Revision, SendItem, Succession, Ts, ViewNumber,
+    Body, BodyRef, ClusterId, Command, Delivery, ErrorCode, HostId, Incarnation, Inherited,
+    MessagePayload, Origin, Outcome, PartitionId, Position, Query, QueryReply, QueueRoute, Refusal,
+    Request, RequestId, Revision, Seal, SendItem, Ts, ViewNumber,
 };
 use tokio::sync::oneshot;
-
-use super::succession::Successions;
 
 /// The cluster on which new queues are placed.
 pub const CLUSTER: ClusterId = ClusterId(0xc1);
@@ -32,7 +30,6 @@ struct Inner {
 #[derive(Default)]
 struct State {
     machine: Machine,
-    successions: Successions,
     /// A body's place is its index.
     bodies: Vec<Bytes>,
     /// Answers that come later, by who waits where.
@@ -56,7 +53,10 @@ impl FakeCluster {
             clock_ahead,
             state: Mutex::default(),
         };
-        Self(Arc::new(inner))
+        let cluster = Self(Arc::new(inner));
+        let to = MACHINE_VERSION_MAX;
+        cluster.own(Command::RaiseVersion { to });
+        cluster
     }
 
     pub fn id(&self) -> ClusterId {
@@ -166,6 +166,20 @@ impl FakeCluster {
         assert!(matches!(sent, Ok(Executed::Now(Outcome::Sent(_)))));
     }
 
+    /// What the successors of a partition are to be told, if it is sealed.
+    pub fn news(&self, partition: PartitionId) -> Vec<(Seal, Inherited)> {
+        let state = self.state();
+        let Some((seal, _)) = state.machine.seal_of(partition) else {
+            return Vec::new();
+        };
+        let gone = state.machine.groups_gone(partition).unwrap_or_default();
+        let mut news = vec![(seal.clone(), Inherited::GroupsGone(gone))];
+        if state.machine.is_drained(partition) {
+            news.push((seal.clone(), Inherited::Drained));
+        }
+        news
+    }
+
     /// Does what is due.
     pub fn tick(&self) {
         self.own(Command::Tick);
@@ -200,10 +214,9 @@ impl FakeCluster {
             host,
             incarnation: Incarnation(1),
         };
-        if let Some(outcome) = state.successions.answer(&mut request, now) {
-            return Ok(Executed::Now(outcome));
+        if !matches!(request.command, Command::RaiseVersion { .. }) {
+            state.machine.admit(&request, now)?;
         }
-        state.machine.admit(&request, now)?;
         let executed = state.machine.executed();
         let at = Position {
             view: ViewNumber(1),
@@ -221,7 +234,6 @@ impl FakeCluster {
             .collect();
         state.bodies.extend_from_slice(bodies);
         let outcome = state.machine.apply(&request, &places, &mut effects);
-        state.successions.note(&request, &outcome);
         let executed = match outcome {
             Outcome::Waiting => {
                 let (sender, receiver) = oneshot::channel();
@@ -278,10 +290,7 @@ impl FakeCluster {
                 Ok((QueryReply::Peeked(peeked), bodies))
             }
             Query::Succession { partition } => {
-                let counts = state.machine.counts(partition).ok_or_else(stale)?;
-                let messages = counts.ready + counts.in_flight + counts.delayed;
-                let stage = state.successions.stage(partition);
-                let succession = Succession { stage, messages };
+                let succession = state.machine.succession(partition).ok_or_else(stale)?;
                 Ok((QueryReply::Succession(succession), Vec::new()))
             }
         }

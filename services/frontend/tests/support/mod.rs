@@ -13,7 +13,6 @@ mod cluster;
 mod hosts;
 mod manager;
 mod moves;
-mod succession;
 
 use std::time::Duration;
 

@@ -130,6 +130,22 @@ impl FakeManager {
         new
     }
 
+    /// Tells successors what the hosts of sealed partitions tell them: of which groups nothing is left,
+    /// and that nothing is left at all.
+    pub fn tell_successors(&self, queue: &str) {
+        for place in self.route(queue).partitions {
+            for (seal, news) in self.cluster(place.cluster).news(place.partition) {
+                for successor in &seal.successors {
+                    self.cluster(successor.cluster).own(Command::Succeed {
+                        partition: successor.partition,
+                        seal: Box::new(seal.clone()),
+                        news: news.clone(),
+                    });
+                }
+            }
+        }
+    }
+
     /// Deletes a partition at its cluster, and then from the record if asked.
     pub fn delete_partition(&self, queue: &str, partition: PartitionId, written_down: bool) {
         let route = self.route(queue);

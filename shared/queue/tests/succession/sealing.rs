@@ -1,5 +1,6 @@
 //! What a sealed partition does, and what it refuses.
 
+use shoal_types::limits::SEALED_WAIT_MAX;
 use shoal_types::{
     ClusterId, Command, Deduplication, Epoch, ErrorCode, GroupRange, HeldGroups, Inherited,
     Outcome, PartitionSettings, Revision, SendItem, SendResult, Sequence, SuccessionStage, Ts,
@@ -334,4 +335,22 @@ fn that_successors_know_of_the_end_is_noted_once_it_is_true() {
         desk.send_to(NEXT, vec![grouped(item(1), "a")]),
         closed(&[QUEUE])
     );
+}
+
+/// A wait that its frontend gave up instead could be given a message at the same moment, which then was
+/// leased to nobody.
+#[test]
+fn a_seal_ends_the_waits_at_its_partition_and_later_ones_are_short() {
+    let mut desk = desk(false);
+    let early = [desk.wait_at(QUEUE, 20), desk.wait_at(QUEUE, 10)];
+    desk.seal(QUEUE, NEXT, 1);
+    let mut given = desk.given();
+    given.sort_unstable();
+    assert_eq!(given, [(early[0], vec![]), (early[1], vec![])]);
+
+    let late = desk.wait_at(QUEUE, 20);
+    assert_eq!(desk.given(), []);
+    desk.wait(SEALED_WAIT_MAX);
+    desk.anonymous(Command::Tick);
+    assert_eq!(desk.given(), [(late, vec![])]);
 }

@@ -187,11 +187,6 @@ impl<'a> Live<'a> {
                         self.writer.push(Kind::Cancel, id, Vec::new());
                     }
                 }
-                Order::GiveUp { id } => {
-                    if self.pending.contains_key(&id) {
-                        self.writer.push(Kind::Cancel, id, Vec::new());
-                    }
-                }
             }
         }
         any

@@ -4,7 +4,6 @@ mod connection;
 mod error;
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -77,15 +76,13 @@ enum Order {
     },
     /// Nobody waits for the answer any more.
     Cancel { id: u64 },
-    /// As `Cancel` for the host, but an answer that is on its way already is still taken.
-    GiveUp { id: u64 },
 }
 
 impl Weight for Order {
     fn weight(&self) -> usize {
         match self {
             Self::Call { payload, .. } => HEADER_BYTES + call::payload_bytes(payload),
-            Self::Cancel { .. } | Self::GiveUp { .. } => HEADER_BYTES,
+            Self::Cancel { .. } => HEADER_BYTES,
         }
     }
 }
@@ -136,23 +133,6 @@ impl HostClient {
         bodies: &[Bytes],
         deadline: Duration,
     ) -> Result<Response, CallError> {
-        self.call_until(request, bodies, deadline, std::future::pending())
-            .await
-    }
-
-    /// As [`HostClient::call`], until `given_up` completes: then the call is cancelled at the host, and
-    /// only an answer that was on its way already still comes, which takes at most
-    /// [`limits::CROSSING_MAX`]. So nothing that the host handed out in it gets lost.
-    ///
-    /// # Errors
-    /// As [`HostClient::call`]; a call that was given up in time ends as one that timed out.
-    pub async fn call_until(
-        &self,
-        request: &HostRequest,
-        bodies: &[Bytes],
-        deadline: Duration,
-        given_up: impl Future<Output = ()>,
-    ) -> Result<Response, CallError> {
         let _counted = self.count()?;
         let payload = call::encode_call(request, bodies, deadline);
         if call::payload_bytes(&payload) > FRAME_BYTES_MAX {
@@ -175,16 +155,7 @@ impl HostClient {
             shared: &self.shared,
             id: Some(id),
         };
-        let mut answer = pin!(tokio::time::timeout(deadline, answer));
-        let answered = tokio::select! {
-            biased;
-            answered = &mut answer => answered,
-            () = given_up => {
-                waiting.give_up();
-                let crossing = tokio::time::timeout(limits::CROSSING_MAX, answer).await;
-                crossing.unwrap_or_else(Err)
-            }
-        };
+        let answered = tokio::time::timeout(deadline, answer).await;
         let Ok(answered) = answered else {
             let applied = waiting.withdraw();
             return Err(CallError::new(
@@ -270,16 +241,6 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    /// Has the host stop. At the bound it is not told, and stops when the call is withdrawn.
-    fn give_up(&self) {
-        if let Some(id) = self.id {
-            _ = self
-                .shared
-                .mailbox
-                .push(Order::GiveUp { id }, limits::CLIENT_QUEUE_BYTES_MAX);
-        }
-    }
-
     /// Says whether the host may have got the call.
     fn withdraw(&mut self) -> Applied {
         let Some(id) = self.id.take() else {

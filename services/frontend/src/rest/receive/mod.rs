@@ -21,7 +21,7 @@ use super::{Shared, body, headers, stored, unexpected};
 use crate::admission::{Class, Place};
 use crate::app::{App, QueueOperation};
 use crate::dispatch::{Answer, Deadline};
-use crate::limits::SETTINGS_BODY_BYTES_MAX;
+use crate::limits::{CUT_SHORT_BY, SETTINGS_BODY_BYTES_MAX};
 use crate::partitions::{for_receives, not_there_yet};
 
 pub(crate) use several::Turns;
@@ -110,30 +110,26 @@ impl QueueOperation for Receive {
         }
         let wait = self.deadline.wait;
         let command = |now: Ts| self.command(&from, self.max, now, wait);
-        if wait.is_zero() || self.auto_ack {
-            let received = app
-                .dispatcher
-                .execute(from.cluster, self.deadline, &[], command);
-            let answer = received.await?;
-            self.take(&from, answer)?;
-            return self.answer();
-        }
-        let moved = app.routes.moved(route);
         let received = app
             .dispatcher
-            .wait(from.cluster, self.deadline, moved, command);
-        match received.await? {
-            Some(answer) => {
-                self.take(&from, answer)?;
-                self.answer()
-            }
+            .execute(from.cluster, self.deadline, &[], command);
+        let answer = received.await?;
+        self.take(&from, answer)?;
+        if self.found.is_empty() && self.was_cut_short() && app.is_sealed(route, &from).await {
             // What comes now comes to other partitions.
-            None => Box::pin(self.run_on_several(app, route)).await,
+            return Box::pin(self.run_on_several(app, route)).await;
         }
+        self.answer()
     }
 }
 
 impl Receive {
+    /// True if more of the wait is left than clocks may differ by. So it is if the partition was sealed,
+    /// which ends all waits there, and if there are as many already as there may be.
+    fn was_cut_short(&self) -> bool {
+        Instant::now() + CUT_SHORT_BY < self.wait_until
+    }
+
     /// What a host is asked for.
     fn command(&self, from: &PartitionRoute, max: u16, now: Ts, wait: Duration) -> Command {
         let wait = wait.as_micros() as Micros;

@@ -20,7 +20,7 @@ use super::Receive;
 use super::attempts::Attempts;
 use crate::app::App;
 use crate::dispatch::Deadline;
-use crate::limits::{LOOK_AGAIN_AFTER, LOOK_WITHIN};
+use crate::limits::{LOOK_AGAIN_AFTER, LOOK_WITHIN, NO_PLACE_TO_WAIT};
 use crate::partitions::{in_partition, in_state, is_not_there, not_there_yet};
 
 /// What receives from queues with several partitions have in common.
@@ -108,7 +108,12 @@ impl Receive {
             let route = newest.as_deref().unwrap_or(route);
             let order = Order::new(route, turn);
             let (at, others) = order.wait_at().ok_or_else(|| not_there_yet(route))?;
+            let asked_at = Instant::now();
             missed = self.ask(app, route, at, left.min(LOOK_AGAIN_AFTER)).await?;
+            if self.found.is_empty() {
+                // One that has too many waiters answers at once.
+                tokio::time::sleep_until(asked_at + left.min(NO_PLACE_TO_WAIT)).await;
+            }
             if self.found.is_empty() {
                 missed = missed.or(self.ask_ready(app, route, others).await?);
             }
