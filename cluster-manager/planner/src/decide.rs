@@ -20,7 +20,7 @@ pub fn plan(facts: &Facts, rules: &Rules, now: Ts) -> Plan {
     overheated::relieve(&mut round);
     drain::forward(&mut round);
     drain::empty(&mut round);
-    merge::merge_the_cold(&mut round);
+    merge::merge_what_may_be(&mut round);
     balance::balance(&mut round);
     round.plan
 }

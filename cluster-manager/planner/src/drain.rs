@@ -8,7 +8,7 @@ use crate::facts::{ClusterStage, Load, Queue};
 use crate::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, LOADS_KEPT, NEGLIGIBLE, RECEIVER_MAX};
 use crate::moves::Chosen;
 use crate::round::{Candidate, Round};
-use crate::{Action, Decided, Heat, Reading, Reason, capacity};
+use crate::{Action, Decided, Heat, Reading, Reason, capacity, merge};
 
 /// Forwards what has been sealed for longer than patience lasts; off a cluster that is drained also what
 /// was forwarded there before, and without patience if an operator wants that.
@@ -100,7 +100,9 @@ fn empty_one(round: &mut Round, cluster: ClusterId) {
                 }
             }
             None if queue.active().count() > 1 => {
-                merge_away(round, cluster, queue, candidate, reason);
+                if !merge_away(round, cluster, queue, candidate, reason) {
+                    continue;
+                }
             }
             None => {
                 if !round.helper_is_busy() {
@@ -113,17 +115,18 @@ fn empty_one(round: &mut Round, cluster: ClusterId) {
     }
 }
 
-/// A queue that is split over all the clusters with room can do with one partition less.
+/// A queue that is split over all the clusters with room can do with one partition less. False if no
+/// neighbour can take it at the moment.
 fn merge_away(
     round: &mut Round,
     from: ClusterId,
     queue: &Queue,
     candidate: Candidate,
     reason: Reason,
-) {
-    let mut others = queue.active().filter(|other| other.cluster != from);
-    let Some(with) = others.find(|other| round.able.contains_key(&other.cluster)) else {
-        return;
+) -> bool {
+    let goes = queue.partition(candidate.load.partition);
+    let Some(with) = goes.and_then(|goes| merge::neighbour(round, queue, goes)) else {
+        return false;
     };
     let action = Action::Merge {
         queue: queue.queue,
@@ -135,6 +138,7 @@ fn merge_away(
         carries: candidate.brings,
     };
     round.decide(queue.queue, action, reason, &[with.cluster]);
+    true
 }
 
 /// What is known of the load of a cluster's partitions.

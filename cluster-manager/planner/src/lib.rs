@@ -27,6 +27,7 @@ mod ring;
 mod round;
 mod rules;
 mod split;
+mod words;
 
 pub use decide::plan;
 pub use form::{FormPlan, FormRules, Held, HostFacts, NewCluster, form};

@@ -82,7 +82,7 @@ pub const PARTITION_COOL_DOWN: Micros = 10 * 60 * SECOND;
 /// The same when it is only about balance, where nothing is urgent.
 pub const BALANCE_COOL_DOWN: Micros = 20 * 60 * SECOND;
 
-/// After a split a queue is split again at the earliest after so long: three windows, and the time in
+/// A part of a queue is split again at the earliest after so long: three windows, and the time in
 /// which frontends learn of the new partitions. A flooded queue needs several splits in a row, since a
 /// cluster that is flooded does not show how much more would come.
 pub const SPLIT_COOL_DOWN: Micros = 20 * SECOND;
@@ -116,8 +116,8 @@ pub const SPLIT_AT_ONCE: usize = 32;
 /// price; 512 carry 61 clusters' worth of load.
 pub const PARTITIONS_MAX: usize = 512;
 
-/// Partitions are merged if those that remain would carry at most this each: a quarter of what a split
-/// aims at, so that load must fall to a quarter before a split is taken back.
+/// Two partitions are merged if both together carry at most this: a quarter of what a split aims at, so
+/// that load must fall to less than a quarter before a split is taken back.
 pub const MERGE_BELOW: Heat = Heat::percent(3);
 
 // ---- Balance

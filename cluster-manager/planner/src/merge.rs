@@ -1,78 +1,155 @@
-//! Taking splits back whose load is gone.
+//! Taking splits back: of queues whose load is gone, and of those that are to have one partition.
+//!
+//! Only neighbours can be merged: two active partitions whose groups are one range together.
 
 use std::cmp::Reverse;
 
 use shoal_types::ClusterId;
 
-use crate::facts::{Partition, Queue};
-use crate::limits::{LOADS_KEPT, MERGE_BELOW, MERGE_COOL_DOWN, MERGES_PER_ROUND};
+use crate::facts::{ClusterStage, Partition, Queue};
+use crate::limits::{LOADS_KEPT, MERGE_BELOW, MERGE_COOL_DOWN, MERGES_PER_ROUND, RECEIVER_MAX};
 use crate::round::{Able, Round};
 use crate::{Action, Heat, Reason};
 
-/// Merges one partition each of a few queues that would do with fewer.
-pub(crate) fn merge_the_cold(round: &mut Round) {
+/// Merges two partitions each of a few queues that would do with fewer, or are to.
+pub(crate) fn merge_what_may_be(round: &mut Round) {
     let facts = round.facts;
     let mut merges = 0;
     for queue in facts.queues.split() {
         if merges == MERGES_PER_ROUND || !round.has_room() {
             return;
         }
-        let rests = round.now.since(queue.resized) < MERGE_COOL_DOWN;
+        let rests = queue.auto && round.now.since(queue.resized) < MERGE_COOL_DOWN;
         if rests || !queue.is_settled() || round.decided.contains(&queue.queue) {
             continue;
         }
-        let Some((action, reason)) = merge(round, queue) else {
+        let Some(merge) = coldest_pair(round, queue) else {
             continue;
         };
-        round.decide(queue.queue, action, reason, &[]);
+        let clusters = [merge.goes.cluster, merge.stays.cluster];
+        let (action, reason) = merge.action(queue);
+        round.decide(queue.queue, action, reason, &clusters);
         merges += 1;
     }
 }
 
-/// The merge of the partition on the hottest cluster with the one on the coolest, if the queue is cold.
-fn merge(round: &Round, queue: &Queue) -> Option<(Action, Reason)> {
-    let mut whole = Heat::ZERO;
-    let mut partitions: Vec<(Heat, Heat, &Partition)> = Vec::new();
-    for partition in queue.active() {
-        let able = round.able.get(&partition.cluster)?;
-        let (heat, brings) = load_at_most(round, able, partition)?;
-        whole = whole.plus(brings);
-        partitions.push((heat, brings, partition));
-    }
-    let after = whole.times(1, partitions.len() as u64 - 1);
-    if after > MERGE_BELOW {
+/// The partition that could be merged with this one and lies on a cluster that takes queues, first the one
+/// with the lower groups. Neither is about to be followed by another one.
+pub(crate) fn neighbour<'a>(
+    round: &Round,
+    queue: &'a Queue,
+    of: &Partition,
+) -> Option<&'a Partition> {
+    let waits = |partition: &Partition| round.facts.changes.contains_key(&partition.partition);
+    if waits(of) {
         return None;
     }
-    let idle = |cluster: ClusterId| !round.able[&cluster].busy;
-    let mut settled: Vec<_> = partitions
-        .iter()
-        .filter(|(.., at)| idle(at.cluster))
+    let mut neighbours: Vec<&Partition> = queue
+        .active()
+        .filter(|other| of.groups.joined(other.groups).is_some() && !waits(other))
+        .filter(|other| takes_queues(round, other.cluster))
         .collect();
-    settled.sort_by_key(|(heat, _, partition)| (Reverse(*heat), partition.partition));
-    let ((_, carries, goes), (.., stays)) = (settled.first()?, settled.last()?);
-    if goes.partition == stays.partition {
-        return None;
-    }
-    let action = Action::Merge {
-        queue: queue.queue,
-        partition: goes.partition,
-        epoch: queue.epoch(),
-        from: goes.cluster,
-        with: stays.partition,
-        to: stays.cluster,
-        carries: *carries,
-    };
-    let reason = Reason::Cold {
-        partitions: partitions.len(),
-        after,
-    };
-    Some((action, reason))
+    neighbours.sort_by_key(|neighbour| neighbour.groups.first);
+    neighbours.first().copied()
 }
 
-/// The heat of the cluster, and how much of it the partition brings at most: one that is not among the
+fn takes_queues(round: &Round, cluster: ClusterId) -> bool {
+    let able = round.able.get(&cluster);
+    able.is_some_and(|able| able.cluster.stage == ClusterStage::Serving)
+}
+
+/// Two partitions that can be merged.
+struct Merge<'a> {
+    goes: &'a Partition,
+    stays: &'a Partition,
+    /// What comes to the cluster of the one that stays.
+    brings: Heat,
+    /// What both carry.
+    both: Heat,
+}
+
+/// Of all pairs of neighbours that may be merged now the one that carries least.
+fn coldest_pair<'a>(round: &Round, queue: &'a Queue) -> Option<Merge<'a>> {
+    let mut active: Vec<&Partition> = queue.active().collect();
+    active.sort_by_key(|partition| partition.groups.first);
+    let pairs = active.windows(2).filter_map(|pair| {
+        let [low, high] = pair else {
+            return None;
+        };
+        merge(round, queue, low, high)
+    });
+    pairs.min_by_key(|merge| merge.both)
+}
+
+/// The merge of the one on the hotter cluster into the one on the cooler, if that takes queues and both
+/// clusters were measured. Those of a queue that may be split must be cold.
+fn merge<'a>(
+    round: &Round,
+    queue: &Queue,
+    low: &'a Partition,
+    high: &'a Partition,
+) -> Option<Merge<'a>> {
+    low.groups.joined(high.groups)?;
+    let (low_load, high_load) = (loaded(round, low)?, loaded(round, high)?);
+    let both = low_load.brings.plus(high_load.brings);
+    if queue.auto && both > MERGE_BELOW {
+        return None;
+    }
+    let mut ends = [
+        (low_load, low, high_load, high),
+        (high_load, high, low_load, low),
+    ];
+    ends.sort_by_key(|(.., load, stays)| (load.heat, Reverse(stays.partition)));
+    let fits = |(goes, _, stays, at): &(Loaded, &Partition, Loaded, &Partition)| {
+        let weight = round.able[&at.cluster].weight;
+        let after = stays.heat.plus(goes.brings.times(1, weight.into()));
+        takes_queues(round, at.cluster) && after <= RECEIVER_MAX
+    };
+    let (load, goes, _, stays) = ends.into_iter().find(fits)?;
+    Some(Merge {
+        goes,
+        stays,
+        brings: load.brings,
+        both,
+    })
+}
+
+impl Merge<'_> {
+    fn action(&self, queue: &Queue) -> (Action, Reason) {
+        let action = Action::Merge {
+            queue: queue.queue,
+            partition: self.goes.partition,
+            epoch: queue.epoch(),
+            from: self.goes.cluster,
+            with: self.stays.partition,
+            to: self.stays.cluster,
+            carries: self.brings,
+        };
+        let partitions = queue.active().count();
+        let reason = match queue.auto {
+            true => Reason::Cold {
+                partitions,
+                after: self.both,
+            },
+            false => Reason::Several { partitions },
+        };
+        (action, reason)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Loaded {
+    /// Of its cluster.
+    heat: Heat,
+    /// What it would bring to a cluster of weight 1, at most.
+    brings: Heat,
+}
+
+/// `None` if its cluster was not measured or takes part in something. A partition that is not among the
 /// busiest does less than the least of them.
-fn load_at_most(round: &Round, able: &Able, partition: &Partition) -> Option<(Heat, Heat)> {
-    let reading = able.settled?;
+fn loaded(round: &Round, partition: &Partition) -> Option<Loaded> {
+    let able: &Able = round.able.get(&partition.cluster)?;
+    let reading = able.settled.filter(|_| !able.busy)?;
     let loads = &able.cluster.loads;
     let known = loads
         .iter()
@@ -87,5 +164,8 @@ fn load_at_most(round: &Round, able: &Able, partition: &Partition) -> Option<(He
             all.min().unwrap_or_default()
         }
     };
-    Some((reading.heat, brings))
+    Some(Loaded {
+        heat: reading.heat,
+        brings,
+    })
 }

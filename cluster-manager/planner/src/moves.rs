@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use shoal_types::{ClusterId, Epoch};
 
-use crate::facts::{Queue, Splitting};
+use crate::facts::{Partition, Queue};
 use crate::limits::{PARTITION_COOL_DOWN, RECEIVER_MAX, SPLIT_SHARE_PERCENT, WORTH_MOVING};
 use crate::round::{Candidate, Receiver, Round};
 use crate::{Action, Heat, Reading, Reason, WhyNot};
@@ -102,15 +102,18 @@ fn why_not(round: &Round, reading: Reading, worth: &[&Candidate], none_movable: 
     let Some(largest) = worth.first() else {
         return WhyNot::ManySmall;
     };
-    let queue = largest.load.queue;
-    let whole = round
-        .facts
-        .queues
-        .get(queue)
-        .is_some_and(|queue| queue.splitting == Splitting::Never);
-    if whole && largest.carries >= reading.heat.times(SPLIT_SHARE_PERCENT, 100) {
-        let carries = largest.carries;
-        return WhyNot::OnePartition { queue, carries };
+    let (queue, carries) = (largest.load.queue, largest.carries);
+    if carries >= reading.heat.times(SPLIT_SHARE_PERCENT, 100)
+        && let Some(known) = round.facts.queues.get(queue)
+    {
+        let partition = known.partition(largest.load.partition);
+        let one_hash = |partition: &Partition| partition.groups.first == partition.groups.last;
+        if !known.auto {
+            return WhyNot::OnePartition { queue, carries };
+        }
+        if partition.is_some_and(one_hash) {
+            return WhyNot::OneGroup { queue, carries };
+        }
     }
     if none_movable {
         WhyNot::AllMovedLately

@@ -1,8 +1,8 @@
 //! Splitting a queue that is too much for one cluster.
 
-use shoal_types::{ClusterId, PartitionId};
+use shoal_types::{ClusterId, Epoch, PartitionId};
 
-use crate::facts::{Queue, Splitting};
+use crate::facts::{Partition, Queue};
 use crate::limits::{
     MERGE_BELOW, PARTITIONS_MAX, SPLIT_AT_ONCE, SPLIT_COOL_DOWN, SPLIT_SHARE_PERCENT, SPLIT_TO,
     WORTH_BALANCING, WORTH_SPLITTING,
@@ -45,7 +45,7 @@ pub(crate) fn split_for_balance(
     let large = candidates
         .iter()
         .take_while(|candidate| candidate.carries.times(WORTH_SPLITTING, 1) >= mean)
-        // With one partition more, the queue would be cold: the split would be taken back.
+        // What is smaller would be cold in two pieces: the split would be taken back.
         .filter(|candidate| candidate.brings > MERGE_BELOW);
     let worth = |split: &Split| split.relieves.times(WORTH_BALANCING, 1) >= mean;
     let mut splits = large.filter_map(|candidate| Split::of(round, reading, candidate));
@@ -77,14 +77,14 @@ struct Split<'a> {
 
 impl<'a> Split<'a> {
     fn of(round: &Round<'a>, reading: Reading, largest: &Candidate) -> Option<Self> {
-        let queue = splittable(round, largest)?;
-        let parts = Parts::of(queue, largest.brings);
-        let (receivers, each) = receivers(round, queue, &parts, reading.heat)?;
-        let after = parts.now + receivers.len() as u64;
-        let kept = largest.carries.times(parts.now, after);
+        let (queue, partition) = splittable(round, largest)?;
+        let whole = largest.brings;
+        let more = more_partitions(queue, partition, whole);
+        let (receivers, each) = receivers(round, queue, whole, more, reading.heat)?;
+        let kept = largest.carries.times(1, 1 + receivers.len() as u64);
         Some(Self {
             queue,
-            partition: largest.load.partition,
+            partition: partition.partition,
             carries: largest.carries,
             relieves: largest.carries.minus(kept),
             receivers,
@@ -107,41 +107,26 @@ impl<'a> Split<'a> {
     }
 }
 
-/// The queue, if it may be split now.
-fn splittable<'a>(round: &Round<'a>, largest: &Candidate) -> Option<&'a Queue> {
+/// The queue and the partition, if that may be split now.
+fn splittable<'a>(round: &Round<'a>, largest: &Candidate) -> Option<(&'a Queue, &'a Partition)> {
     let queue = round.movable(largest.load.queue, largest.load.partition)?;
-    let rested = round.now.since(queue.resized) >= SPLIT_COOL_DOWN;
-    let may = queue.splitting != Splitting::Never && queue.active().count() < PARTITIONS_MAX;
-    (may && rested).then_some(queue)
+    let partition = queue.partition(largest.load.partition)?;
+    let first = partition.epoch == Epoch(0);
+    let rested = first || round.now.since(partition.since) >= SPLIT_COOL_DOWN;
+    let divisible = partition.groups.first < partition.groups.last;
+    let may = queue.auto && divisible && queue.active().count() < PARTITIONS_MAX;
+    (may && rested).then_some((queue, partition))
 }
 
-/// What is divided: all of the queue if any message may go to any partition, else this partition.
-struct Parts {
-    /// In units of a cluster of weight 1.
-    whole: Heat,
-    /// Into so many it is divided now.
-    now: u64,
-    /// So many more at most.
-    more: u64,
-}
-
-impl Parts {
-    fn of(queue: &Queue, brings: Heat) -> Self {
-        let active = queue.active().count() as u64;
-        let now = match queue.splitting {
-            Splitting::ByMessage => active,
-            Splitting::Never | Splitting::ByGroup => 1,
-        };
-        let whole = brings.times(now, 1);
-        let wanted = whole.as_millionths().div_ceil(SPLIT_TO.as_millionths());
-        let room = (PARTITIONS_MAX as u64 - active).min(SPLIT_AT_ONCE as u64);
-        let more = wanted.saturating_sub(now).clamp(1, room);
-        Self { whole, now, more }
-    }
-
-    fn carry(&self, more: usize) -> Heat {
-        self.whole.times(1, self.now + more as u64)
-    }
+/// Into how many partitions more than one a partition is to be divided, of which each carries little; at
+/// least one more.
+fn more_partitions(queue: &Queue, partition: &Partition, brings: Heat) -> usize {
+    let wanted = brings.as_millionths().div_ceil(SPLIT_TO.as_millionths());
+    // So many hashes of groups could be given away.
+    let hashes = partition.groups.last - partition.groups.first;
+    let room = (PARTITIONS_MAX - queue.active().count()).min(SPLIT_AT_ONCE);
+    let room = room.min(hashes as usize);
+    usize::try_from(wanted.saturating_sub(1)).map_or(room, |more| more.clamp(1, room))
 }
 
 /// The clusters for the new partitions, coolest first, and what each will carry. With fewer of them each
@@ -149,13 +134,14 @@ impl Parts {
 fn receivers(
     round: &Round,
     queue: &Queue,
-    parts: &Parts,
+    whole: Heat,
+    more: usize,
     source: Heat,
 ) -> Option<(Vec<Receiver>, Heat)> {
     let coolest = round.receivers_for(queue, Heat::ZERO, round.helps_below(), source);
-    let mut receivers: Vec<Receiver> = coolest.take(parts.more as usize).collect();
+    let mut receivers: Vec<Receiver> = coolest.take(more).collect();
     while !receivers.is_empty() {
-        let carries = parts.carry(receivers.len());
+        let carries = whole.times(1, 1 + receivers.len() as u64);
         let stays_below = |receiver: &Receiver| {
             let weight = round.able[&receiver.cluster].weight;
             receiver.before.plus(carries.times(1, weight.into())) < source

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shoal_api::Problem;
-use shoal_api::plan::{EVENTS_PAGE, EVENTS_PAGE_MAX, Event, EventKind, EventPage, EventQuery};
+use shoal_api::plan::{Event, EventKind, EventPage, EventQuery};
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{ClusterId, QueueName, Revision};
 use tracing::info;
@@ -138,11 +138,7 @@ impl EventLog {
     /// # Errors
     /// If the limit is out of range or the store fails.
     pub(crate) async fn page(&self, asked: EventQuery) -> Result<EventPage, Problem> {
-        let limit = asked.limit.unwrap_or(EVENTS_PAGE);
-        if !(1..=EVENTS_PAGE_MAX).contains(&limit) {
-            let why = format!("{limit} is not within 1 to {EVENTS_PAGE_MAX}");
-            return Err(Problem::invalid("limit", why));
-        }
+        let limit = asked.limit()?;
         let complete = self.complete();
         let after = asked
             .after
@@ -186,6 +182,8 @@ impl Drop for Given<'_> {
 
 #[cfg(test)]
 mod tests {
+    use shoal_api::plan::EVENTS_PAGE_MAX;
+
     use super::*;
     use crate::store::MemoryStore;
 

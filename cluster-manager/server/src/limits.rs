@@ -31,6 +31,10 @@ pub const EVENTS_KEPT_MAX: u64 = 10_000;
 /// Reports of one host that count in one window: one comes every second, and no window is longer than a
 /// minute.
 pub const REPORTS_PER_WINDOW_MAX: u64 = 64;
+/// Rounds after which something that was planned or lacking and is not any more is over: a minute of 5 s
+/// rounds. Each change of load is followed by three windows of measuring, in which a plan says nothing of
+/// the clusters that took part.
+pub const ROUNDS_UNTIL_OVER: u64 = 12;
 /// Busiest partitions that operators are shown of a cluster.
 pub const BUSIEST_SHOWN: usize = 5;
 

@@ -37,6 +37,9 @@ struct Cli {
     /// Hosts of each cluster; unless given, each seed draws 3, 4 or 5.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=5))]
     hosts: Option<u64>,
+    /// Let partitions be followed by others, as when queues move.
+    #[arg(long)]
+    moves: bool,
     /// Threads; unless given, one per core.
     #[arg(long)]
     jobs: Option<u64>,
@@ -90,6 +93,7 @@ impl Cli {
         Wanted {
             seconds: self.seconds,
             hosts: self.hosts,
+            moves: self.moves,
         }
     }
 
@@ -112,6 +116,9 @@ impl Cli {
         }
         if let Some(hosts) = self.hosts {
             line += &format!(" --hosts {hosts}");
+        }
+        if self.moves {
+            line += " --moves";
         }
         let names = |checkers: &[Checker]| {
             let names: Vec<String> = checkers.iter().map(ToString::to_string).collect();

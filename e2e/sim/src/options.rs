@@ -9,7 +9,7 @@ use crate::faults::FaultKind;
 use crate::limits::{CLOCK_ERROR_MAX, MS, SECOND};
 use crate::members::MemberOptions;
 use crate::random::Random;
-use crate::releases::ReleaseOptions;
+use crate::releases::{FIRST, ReleaseOptions, SUCCESSION};
 
 /// Everything about a run that does not change while it runs.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Options {
     pub releases: ReleaseOptions,
     /// Who may become a member.
     pub members: MemberOptions,
+    /// Partitions are followed by others, as when queues move.
+    pub moves: bool,
 }
 
 /// Faults: which, and how often.
@@ -116,6 +118,8 @@ pub struct Wanted {
     pub seconds: u64,
     /// Hosts of the cluster.
     pub hosts: Option<u64>,
+    /// Partitions are followed by others, as when queues move.
+    pub moves: bool,
 }
 
 impl Options {
@@ -135,7 +139,9 @@ impl Options {
         let load = wanted.seconds * SECOND;
         Self {
             seed,
-            releases: ReleaseOptions::draw(&mut random.fork("releases"), &hosts, load),
+            releases: ReleaseOptions::draw(&mut random.fork("releases"), &hosts, load)
+                .at_least(if wanted.moves { SUCCESSION } else { FIRST }),
+            moves: wanted.moves,
             load,
             storage,
             members,
@@ -192,6 +198,7 @@ impl Options {
             formation: hosts.iter().map(|host| (*host, 10 * MS)).collect(),
             releases: ReleaseOptions::default(),
             members: MemberOptions::default(),
+            moves: false,
             hosts,
         }
     }

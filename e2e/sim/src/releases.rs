@@ -14,11 +14,13 @@ const VERSION_MAX: u64 = 5;
 const UPGRADES_MAX: u64 = 3;
 
 /// The releases of a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReleaseOptions {
     /// The newest machine version that a host supports when the run begins. If none is listed, all
-    /// hosts run one release, which supports the first version only.
+    /// hosts run one release, which supports this version and those before it.
     pub first: BTreeMap<HostId, MachineVersion>,
+    /// See there.
+    pub of_all: MachineVersion,
     /// In order of time.
     pub upgrades: Vec<Upgrade>,
 }
@@ -34,7 +36,30 @@ pub struct Upgrade {
     pub supports: MachineVersion,
 }
 
+/// The first version.
+pub(crate) const FIRST: MachineVersion = MachineVersion(1);
+/// From this one on partitions may follow others.
+pub(crate) const SUCCESSION: MachineVersion = MachineVersion(2);
+
+impl Default for ReleaseOptions {
+    fn default() -> Self {
+        Self {
+            first: BTreeMap::new(),
+            of_all: FIRST,
+            upgrades: Vec::new(),
+        }
+    }
+}
+
 impl ReleaseOptions {
+    /// A release that all hosts run supports this version too.
+    pub(crate) fn at_least(self, version: MachineVersion) -> Self {
+        Self {
+            of_all: self.of_all.max(version),
+            ..self
+        }
+    }
+
     /// One seed in three has several releases.
     pub(crate) fn draw(random: &mut Random, hosts: &[HostId], load: Micros) -> Self {
         if !random.one_in(3) {
@@ -46,7 +71,7 @@ impl ReleaseOptions {
             .collect();
         let mut options = Self {
             first,
-            upgrades: Vec::new(),
+            ..Self::default()
         };
         for host in hosts {
             options.draw_upgrades(*host, random, load);
@@ -76,14 +101,11 @@ impl ReleaseOptions {
     /// newest release of all.
     pub(crate) fn first_of(&self, host: HostId) -> MachineVersion {
         let unlisted = if self.first.is_empty() {
-            1
+            self.of_all
         } else {
-            VERSION_MAX
+            version(VERSION_MAX)
         };
-        self.first
-            .get(&host)
-            .copied()
-            .unwrap_or_else(|| version(unlisted))
+        self.first.get(&host).copied().unwrap_or(unlisted)
     }
 }
 

@@ -11,6 +11,7 @@ use shoal_sim::world::Ended;
 const SHORT: Wanted = Wanted {
     seconds: 6,
     hosts: None,
+    moves: false,
 };
 
 fn run(seed: u64, with_lines: bool) -> Ended {
@@ -102,4 +103,20 @@ fn every_scenario_is_sound() {
             scenario.name
         );
     }
+}
+
+#[test]
+fn queues_move_and_every_promise_is_kept() {
+    let moving = Wanted {
+        seconds: 15,
+        moves: true,
+        ..SHORT
+    };
+    let mut tellings = 0;
+    for seed in 1..=8 {
+        let ended = runner::run_seed(seed, moving, &CheckerSet::all(), false);
+        assert_sound("--moves", seed, &ended);
+        tellings += ended.summary.tellings;
+    }
+    assert!(tellings > 20, "successors were told {tellings} times");
 }

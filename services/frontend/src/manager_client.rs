@@ -1,5 +1,6 @@
 //! The manager's API from the frontend's side.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use http::Method;
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 use shoal_api::manager::{
     CLUSTERS_PATH, ClusterInfo, FEED_PATH, Feed, FeedQuery, HOSTS_PATH, HostInfo, QUEUES_PATH,
 };
+use shoal_api::plan::{EVENTS_PATH, EventPage, EventQuery, MOVES_PATH, MoveInfo};
 use shoal_api::{Problem, query};
 use shoal_runtime::http_client;
 use shoal_types::{Applied, ErrorCode, QueueName, QueueRoute, QueueSettings};
@@ -80,6 +82,24 @@ impl ManagerClient {
 
     pub(crate) async fn hosts(&self) -> Result<Vec<HostInfo>, Problem> {
         read(self.ask(Method::GET, HOSTS_PATH).await?)
+    }
+
+    pub(crate) async fn moves(&self) -> Result<Vec<MoveInfo>, Problem> {
+        read(self.ask(Method::GET, MOVES_PATH).await?)
+    }
+
+    pub(crate) async fn events(&self, asked: EventQuery) -> Result<EventPage, Problem> {
+        fn given(value: &Option<u64>) -> Option<&dyn Display> {
+            value.as_ref().map(|value| value as _)
+        }
+        let query = query::write([
+            ("after", given(&asked.after)),
+            ("limit", given(&asked.limit)),
+        ]);
+        read(
+            self.ask(Method::GET, &format!("{EVENTS_PATH}{query}"))
+                .await?,
+        )
     }
 
     pub(crate) async fn feed(&self, asked: FeedQuery) -> Result<Feed, Problem> {

@@ -144,7 +144,8 @@ const CASES: &[Bad] = &[
     invalid("PUT", NEW, r#"{"visibility_timeout":1}"#, Some("visibility_timeout")),
     invalid("PUT", NEW, r#"{"max_receive_count":3}"#, Some("max_receive_count")),
     invalid("PUT", NEW, r#"{"dead_letter_queue":"d"}"#, Some("dead_letter_queue")),
-    invalid("PUT", NEW, r#"{"partitions":"auto"}"#, Some("partitions")),
+    invalid("PUT", NEW, r#"{"partitions":2}"#, Some("partitions")),
+    invalid("PUT", NEW, r#"{"partitions":"many"}"#, Some("partitions")),
     invalid("PUT", NEW, r#"{"delay_s":1,"delay_s":1}"#, Some("delay_s")),
     // Numbers that are none, or out of range.
     invalid("PUT", NEW, r#"{"delay_s":-1}"#, Some("delay_s")),
@@ -240,6 +241,11 @@ const CASES: &[Bad] = &[
     plain("GET", "/v1/queues/good/stream", 404, "not_found", None),
     plain("POST", "/v1/queues/good/redrive", 404, "not_found", None),
     plain("GET", "/v1/queues/good/%2e%2e/%2e%2e/etc/passwd", 404, "not_found", None),
+    // Events.
+    plain("GET", "/v1/events?limit=0", 400, "invalid_request", Some("limit")),
+    plain("GET", "/v1/events?limit=1001", 400, "invalid_request", Some("limit")),
+    plain("GET", "/v1/events?after=x", 400, "invalid_request", Some("after")),
+    plain("GET", "/v1/events?before=3", 400, "invalid_request", Some("before")),
     // Methods.
     plain("POST", QUEUE, 405, "method_not_allowed", None),
     plain("PUT", SEND, 405, "method_not_allowed", None),

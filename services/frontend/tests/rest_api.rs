@@ -396,6 +396,51 @@ async fn clusters_and_hosts_are_shown() {
 }
 
 #[tokio::test]
+async fn moves_and_events_are_shown_and_events_page_by_page() {
+    let system = System::start().await;
+    let ask = async |path: &str| system.ask("GET", path, Value::Null).await.expect(200);
+    let moves = ask("/v1/moves").await;
+    assert_eq!(moves[0]["queue"], "orders");
+    assert_eq!(moves[0]["to"], json!(["c2"]));
+    let numbers = |page: &Value| -> Vec<u64> {
+        let events = page["events"].as_array().unwrap().iter();
+        events
+            .map(|event| event["number"].as_u64().unwrap())
+            .collect()
+    };
+    let newest = ask("/v1/events?limit=2").await;
+    assert_eq!((numbers(&newest), &newest["next"]), (vec![4, 5], &json!(5)));
+    let mut after = 0;
+    for expected in [vec![1, 2], vec![3, 4], vec![5], vec![]] {
+        let page = ask(&format!("/v1/events?after={after}&limit=2")).await;
+        assert_eq!(numbers(&page), expected);
+        after = page["next"].as_u64().unwrap();
+    }
+    assert_eq!(after, 5, "what comes next comes after it");
+}
+
+#[tokio::test]
+async fn partitions_are_a_setting_of_a_queue() {
+    let system = System::start().await;
+    let path = "/v1/queues/orders";
+    let body = json!({ "partitions": "auto" });
+    let created = system.ask("PUT", path, body).await.expect(201);
+    assert_eq!(created["settings"]["partitions"], "auto");
+    for (change, after) in [
+        (json!({ "delay_s": 1 }), json!("auto")),
+        (json!({ "partitions": 1 }), json!(1)),
+        (json!({ "partitions": "auto" }), json!("auto")),
+        (json!({ "partitions": null }), json!(1)),
+    ] {
+        let changed = system.ask("PATCH", path, change).await.expect(200);
+        assert_eq!(changed["settings"]["partitions"], after);
+        let shown = system.ask("GET", path, Value::Null).await.expect(200);
+        assert_eq!(shown["settings"]["partitions"], after);
+        assert_eq!(shown["partitions"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn the_router_has_the_routes_of_the_api_and_their_methods_only() {
     let system = System::start().await;
     for route in ROUTES {

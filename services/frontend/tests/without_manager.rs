@@ -34,6 +34,8 @@ async fn known_queues_go_on_and_changes_answer_503() {
         ("DELETE", "/v1/queues/orders"),
         ("GET", "/v1/queues/unknown"),
         ("GET", "/v1/clusters"),
+        ("GET", "/v1/moves"),
+        ("GET", "/v1/events?after=3"),
     ] {
         let refused = system.ask(method, path, Value::Null).await;
         assert_eq!(refused.status, 503, "{method} {path}");

@@ -156,6 +156,10 @@ pub(crate) const SUCCESSORS_LOOK_PARTITIONS: usize = 256;
 /// Message groups of sealed FIFO partitions after which a look ends; those of one more partition may be
 /// looked at. Hashing the names of so many takes about half a millisecond.
 pub(crate) const SUCCESSORS_LOOK_GROUPS: usize = 10_000;
+/// How long a host looks after a sealed partition, in cluster time, before one is drawn anew: so long a
+/// queue that is being moved waits for a host that cannot tell, now and then twice or three times. Who
+/// is drawn tells everything again, which is ten calls for ten thousand groups.
+pub(crate) const TELLER_TURN: Micros = 5_000_000;
 /// Calls to successors at once. With 200 KB each they are 3 MB at most.
 pub(crate) const TELLINGS_MAX: usize = 16;
 /// Sends with deduplication keys told in a call: the successor is at it for about a millisecond.

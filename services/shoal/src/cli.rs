@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
+use shoal_types::{ClusterId, HostId, PartitionId, Partitioning, QueueName};
 
 /// A distributed message queue that you can run yourself and lose any host of without noticing.
 #[derive(Parser)]
@@ -278,6 +278,9 @@ pub(crate) struct QueueSettingsArgs {
     /// Refuse sends above so many bytes
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_bytes: Option<u64>,
+    /// `auto`: the queue may be split over several clusters; `1`: it stays in one piece
+    #[arg(long, value_name = "1|auto")]
+    pub(crate) partitions: Option<Partitioning>,
     /// FIFO: equal bodies within five minutes are one message
     #[arg(long)]
     pub(crate) content_deduplication: bool,

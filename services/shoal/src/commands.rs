@@ -217,6 +217,10 @@ fn body(args: QueueSettingsArgs) -> anyhow::Result<shoal_api::QueueBody> {
         ("max_messages", args.max_messages.map(Value::from)),
         ("max_bytes", args.max_bytes.map(Value::from)),
         (
+            "partitions",
+            args.partitions.map(|partitions| json!(partitions)),
+        ),
+        (
             "content_deduplication",
             args.content_deduplication.then_some(Value::Bool(true)),
         ),

@@ -8,7 +8,7 @@ use crate::{Problem, nearest};
 
 /// Fields that the API will have and this version does not take: they deserve a better answer than
 /// "unknown".
-const NOT_YET: &[&str] = &["max_receive_count", "dead_letter_queue", "partitions"];
+const NOT_YET: &[&str] = &["max_receive_count", "dead_letter_queue"];
 
 /// Reads a body, which is an object.
 ///
@@ -178,8 +178,8 @@ mod tests {
                 "string \"5\", expected a whole number from 0 to 20",
             ),
             (
-                r#"{"partitions":1}"#,
-                "partitions",
+                r#"{"dead_letter_queue":"d"}"#,
+                "dead_letter_queue",
                 "not supported by this version",
             ),
             (r#"{"items":{}}"#, "items", "expected a sequence"),

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use shoal_types::{ClusterId, PartitionId, QueueName, Ts};
 
-use crate::text;
+use crate::{Problem, text};
 
 /// The last round of planning.
 pub const PLAN_PATH: &str = "/v1/plan";
@@ -191,6 +191,21 @@ pub struct EventQuery {
     pub limit: Option<u64>,
 }
 
+impl EventQuery {
+    /// How many events are asked for.
+    ///
+    /// # Errors
+    /// If there are to be none, or too many at once.
+    pub fn limit(&self) -> Result<u64, Problem> {
+        let limit = self.limit.unwrap_or(EVENTS_PAGE);
+        if (1..=EVENTS_PAGE_MAX).contains(&limit) {
+            return Ok(limit);
+        }
+        let why = format!("{limit} is not within 1 to {EVENTS_PAGE_MAX}");
+        Err(Problem::invalid("limit", why))
+    }
+}
+
 /// Events in the order of their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPage {
@@ -229,13 +244,22 @@ pub enum EventKind {
     Done,
     /// A decision was taken back.
     Undone,
-    /// Something that was planned cannot be carried out.
+    /// Something that was planned cannot be carried out, or that is over.
     NotBegun,
     /// Hosts are missing, or not any more.
     Capacity,
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Decided,
+        Self::Done,
+        Self::Undone,
+        Self::NotBegun,
+        Self::Capacity,
+    ];
+
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{
-    ClusterId, Epoch, PartitionId, PartitionState, QueueName, QueueRoute, QueueSettings, limits,
+    ClusterId, Epoch, PartitionId, PartitionState, Partitioning, QueueName, QueueRoute,
+    QueueSettings, limits,
 };
 
 use crate::{Field, Problem, Timestamp, Whole, text};
@@ -51,6 +52,8 @@ pub struct QueueBody {
     pub max_messages: Field<HoldingBound>,
     #[serde(skip_serializing_if = "Field::is_missing")]
     pub max_bytes: Field<HoldingBound>,
+    #[serde(skip_serializing_if = "Field::is_missing")]
+    pub partitions: Field<Partitioning>,
     #[serde(skip_serializing_if = "Field::is_missing")]
     pub tags: Field<BTreeMap<String, String>>,
 }
@@ -119,6 +122,8 @@ impl QueueBody {
             .apply(&mut to.max_messages, None, |v| Some(v.get()));
         self.max_bytes
             .apply(&mut to.max_bytes, None, |v| Some(v.get()));
+        self.partitions
+            .apply(&mut to.partitions, default.partitions, |v| v);
         self.tags.apply(&mut to.tags, BTreeMap::new(), |v| v);
         match to.validate(name) {
             Ok(()) => Ok(to),
@@ -258,6 +263,38 @@ mod tests {
     }
 
     #[test]
+    fn partitions_are_one_unless_said_and_null_is_one_again() {
+        let fresh = |body: &[u8]| {
+            let body: QueueBody = json::read(body).unwrap();
+            body.create(&name("a")).unwrap()
+        };
+        assert_eq!(fresh(b"{}").partitions, Partitioning::One);
+        assert_eq!(fresh(br#"{"partitions":1}"#).partitions, Partitioning::One);
+        let auto = fresh(br#"{"partitions":"auto"}"#);
+        assert_eq!(auto.partitions, Partitioning::Auto);
+        let back: QueueBody = json::read(br#"{"partitions":null}"#).unwrap();
+        let back = back.change(auto, &name("a")).unwrap();
+        assert_eq!(back.partitions, Partitioning::One);
+    }
+
+    #[test]
+    fn partitions_are_written_as_one_or_auto_and_nothing_else_is_read() {
+        for (text, partitions) in [("1", Partitioning::One), ("\"auto\"", Partitioning::Auto)] {
+            assert_eq!(serde_json::to_string(&partitions).unwrap(), text);
+            let read: Partitioning = serde_json::from_str(text).unwrap();
+            assert_eq!(read, partitions);
+        }
+        for bad in ["0", "2", "-1", "1.0", "true", "\"1\"", "\"Auto\"", "[1]"] {
+            let body = format!("{{\"partitions\":{bad}}}");
+            let problem = json::read::<QueueBody>(body.as_bytes()).unwrap_err();
+            let said = problem.detail.contains("expected 1 or \"auto\"");
+            assert!(said, "{bad}: {}", problem.detail);
+        }
+        let old: QueueSettings = serde_json::from_str(r#"{"delay_s":5}"#).unwrap();
+        assert_eq!(old.partitions, Partitioning::One, "of an earlier build");
+    }
+
+    #[test]
     fn wrong_settings_name_their_field() {
         for (body, field) in [
             (r#"{"delay_s":901}"#, "delay_s"),
@@ -265,6 +302,8 @@ mod tests {
             (r#"{"max_messages":0}"#, "max_messages"),
             (r#"{"max_messages":-1}"#, "max_messages"),
             (r#"{"fifo":"yes"}"#, "fifo"),
+            (r#"{"partitions":2}"#, "partitions"),
+            (r#"{"partitions":"Auto"}"#, "partitions"),
             (r#"{"tags":{"a":1}}"#, "tags.a"),
             (r#"{"max_receive_count":3}"#, "max_receive_count"),
             (r#"{"visibility_timeout":3}"#, "visibility_timeout"),

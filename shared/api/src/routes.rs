@@ -26,6 +26,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/queues/{queue}/purge"),
     route("GET", "/v1/clusters"),
     route("GET", "/v1/hosts"),
+    route("GET", "/v1/moves"),
+    route("GET", "/v1/events"),
     route("GET", "/openapi.json"),
 ];
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use shoal_api::manager::{ClusterInfo, HostInfo};
+use shoal_api::plan::{EventPage, MoveInfo};
 use shoal_api::{PROBLEM_CONTENT_TYPE, Problem, QueueList};
 
 use crate::{ClientError, Queue};
@@ -88,6 +89,25 @@ impl Client {
     /// See [`ClientError`].
     pub async fn hosts(&self) -> Result<Vec<HostInfo>, ClientError> {
         json(self.request(Method::GET, "/v1/hosts")).await
+    }
+
+    /// Moves, splits and merges of queues that are under way.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn moves(&self) -> Result<Vec<MoveInfo>, ClientError> {
+        json(self.request(Method::GET, "/v1/moves")).await
+    }
+
+    /// A page of what was decided about the fleet: at most `limit` events after a number, or the newest.
+    /// Go on after the page's `next`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn events(&self, after: Option<u64>, limit: u64) -> Result<EventPage, ClientError> {
+        let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+        let path = format!("/v1/events?limit={limit}{after}");
+        json(self.request(Method::GET, &path)).await
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use shoal_types::limits::{PIECE_BYTES_MAX, PIECE_DELAYED_SCAN_MAX, PIECE_MESSAGES_MAX};
 use shoal_types::{
     BodyRef, ErrorCode, Forwarded, GroupName, Heir, HeldGroups, Outcome, PartitionId, Passed,
-    Piece, Refusal, Rest, Revision, Ts,
+    Piece, Refusal, Rest, Revision,
 };
 
 use crate::chunk::Hold;
@@ -387,14 +387,5 @@ impl Partition {
         let forwarding = self.forwarding()?;
         let complete = forwarding.piece.is_none() && forwarding.rest == Rest::Nothing;
         Some((&forwarding.heir, forwarding.passed, complete))
-    }
-}
-
-/// When a message on its way would be ready here.
-pub(crate) fn hold_of(ready_at: Ts, now: Ts) -> Hold {
-    if ready_at > now {
-        Hold::Delayed(ready_at)
-    } else {
-        Hold::Free
     }
 }

@@ -7,7 +7,7 @@ use shoal_types::{
 };
 
 use crate::chunk::{Side, Slot};
-use crate::forwarding::hold_of;
+use crate::contents::hold_of;
 use crate::lineage::Inheritance;
 use crate::partition::{Partition, Step};
 

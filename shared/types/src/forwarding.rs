@@ -1,9 +1,9 @@
 //! How messages that nobody consumes go on to another cluster: the only time that bodies move.
 //!
 //! A sealed partition can be given an *heir*: a partition of the same epoch elsewhere, which is sealed as
-//! well and takes over the messages under the numbers that they have. They go in *pieces*, numbered from
-//! 1. The heir remembers the number of the last piece that it took and passes over what comes again, so a
-//! repetition never doubles, however late. The source keeps a piece until it hears that the heir has it.
+//! well and takes over the messages under the numbers that they have. They go in numbered *pieces*. The heir
+//! remembers the number of the last piece that it took and passes over what comes again, so a repetition
+//! never doubles, however late. The source keeps a piece until it hears that the heir has it.
 
 use serde::{Deserialize, Serialize};
 

@@ -43,7 +43,7 @@ pub use protocol::{
 pub use queue_name::{QueueName, QueueNameError};
 pub use receipt::{Receipt, ReceiptError};
 pub use route::{ClusterRoute, PartitionRoute, PartitionState, QueueRoute};
-pub use settings::{PartitionSettings, QueueSettings, SettingsError};
+pub use settings::{PartitionSettings, Partitioning, QueueSettings, SettingsError};
 pub use succession::{
     GroupHash, GroupRange, HeldGroups, Inherited, KeyedSend, Seal, Succession, SuccessionStage,
     Successor, group_hash,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Epoch, Micros, QueueName, limits};
 
@@ -28,6 +28,8 @@ pub struct QueueSettings {
     pub max_messages: Option<u64>,
     /// Sends are refused above so many bytes; `null`: no bound but the disk.
     pub max_bytes: Option<u64>,
+    /// Whether the queue may be split. Its partitions need not know.
+    pub partitions: Partitioning,
     /// Anything a user wants to note down; at most 50.
     pub tags: BTreeMap<String, String>,
 }
@@ -45,7 +47,77 @@ impl Default for QueueSettings {
             content_deduplication: false,
             max_messages: None,
             max_bytes: None,
+            partitions: Partitioning::One,
             tags: BTreeMap::new(),
+        }
+    }
+}
+
+/// Into how many partitions a queue may be split: `1` or `"auto"`, as users write it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Partitioning {
+    /// One that takes sends; it may be moved, as a whole. So a FIFO queue's messages have one order, over
+    /// all groups.
+    #[default]
+    One,
+    /// As many as the load needs, each with a part of the message groups.
+    Auto,
+}
+
+impl Partitioning {
+    const AUTO: &str = "auto";
+    const EXPECTED: &str = "1 or \"auto\"";
+}
+
+impl std::str::FromStr for Partitioning {
+    type Err = String;
+
+    /// Reads it as it is written on a command line.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "1" => Ok(Self::One),
+            Self::AUTO => Ok(Self::Auto),
+            _ => Err(format!("{text:?} is not {}", Self::EXPECTED)),
+        }
+    }
+}
+
+impl Serialize for Partitioning {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::One => s.serialize_u64(1),
+            Self::Auto => s.serialize_str(Self::AUTO),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Partitioning {
+    /// Only of formats that say what a value is, such as JSON.
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(PartitioningVisitor)
+    }
+}
+
+struct PartitioningVisitor;
+
+impl de::Visitor<'_> for PartitioningVisitor {
+    type Value = Partitioning;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(Partitioning::EXPECTED)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        match number {
+            1 => Ok(Partitioning::One),
+            _ => Err(E::invalid_value(de::Unexpected::Unsigned(number), &self)),
+        }
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        match text {
+            Partitioning::AUTO => Ok(Partitioning::Auto),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
         }
     }
 }
@@ -207,6 +279,16 @@ mod tests {
             ..Default::default()
         };
         fifo.validate(&"orders.fifo".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn partitions_are_one_or_auto_and_nothing_else() {
+        assert_eq!("1".parse(), Ok(Partitioning::One));
+        assert_eq!("auto".parse(), Ok(Partitioning::Auto));
+        for bad in ["2", "Auto", ""] {
+            let refused = bad.parse::<Partitioning>().unwrap_err();
+            assert_eq!(refused, format!("{bad:?} is not 1 or \"auto\""));
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use shoal_planner::facts::Splitting;
 use shoal_planner::limits::SECOND;
 use shoal_types::{ClusterId, HostId, QueueId, Ts};
 
@@ -222,12 +221,11 @@ fn any_small_queue(world: &mut World, auto: bool) -> (QueueId, ClusterId) {
         let queue = QueueId(1 + world.random.below(world.facts.queues.len() as u64));
         let known = world.facts.queues.get(queue).expect("ids count from 1");
         let small = world.demand(queue).operations < 0.05 * world.rules.targets.operations as f64;
-        if small && known.splitting == Splitting::Never && known.partitions.len() == 1 {
+        if small && !known.auto && known.partitions.len() == 1 {
             let cluster = known.partitions[0].cluster;
             if auto {
-                let auto = Splitting::ByMessage;
                 let known = shoal_planner::facts::Queue {
-                    splitting: auto,
+                    auto: true,
                     fifo: false,
                     ..known.clone()
                 };

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_planner::facts::{
-    Cluster, ClusterStage, Facts, Host, HostStage, Load, Partition, PartitionStage, Queue,
-    Splitting, Window, Windows,
+    Cluster, ClusterStage, Facts, Host, HostStage, Load, Partition, PartitionStage, Queue, Window,
+    Windows,
 };
 use shoal_planner::limits::{LOADS_KEPT, SECOND, WINDOW};
 use shoal_planner::{Decided, Ring, Rules, bound};
-use shoal_types::{ClusterId, Epoch, HostId, PartitionId, QueueId, QueueName, Ts};
+use shoal_types::{ClusterId, Epoch, GroupRange, HostId, PartitionId, QueueId, QueueName, Ts};
 
 use crate::load::{self, ByRegion, Demand};
 use crate::options::Options;
@@ -199,16 +199,13 @@ impl World {
             epoch: Epoch(0),
             cluster: self.first_choice(id),
             stage: PartitionStage::Active,
+            groups: GroupRange::ALL,
             since: self.now,
         };
         let queue = Queue {
             queue: id,
             fifo: fifo && !auto,
-            splitting: if auto {
-                Splitting::ByMessage
-            } else {
-                Splitting::Never
-            },
+            auto,
             resized: Ts::ZERO,
             partitions: vec![partition],
         };
@@ -265,10 +262,9 @@ impl World {
         let Some(queue) = self.facts.queues.get(queue) else {
             return;
         };
-        let each = sign * demand.operations / queue.active().count() as f64;
         for partition in queue.active() {
             if let Some(asked) = self.asked.get_mut(&partition.cluster) {
-                asked[demand.region] += each;
+                asked[demand.region] += sign * demand.operations * share(partition.groups);
             }
             self.stale.insert(partition.cluster);
         }
@@ -355,11 +351,11 @@ impl World {
             .filter(|(_, queue)| loud(queue))
         {
             let queue = self.facts.queues.get(queue).expect("a queue");
-            let is_active = queue.active().any(|active| active.partition == partition);
-            if is_active {
+            let mut active = queue.active();
+            if let Some(active) = active.find(|active| active.partition == partition) {
                 let demand = self.demand(queue.queue);
-                let each =
-                    demand.operations * day[demand.region] * served / queue.active().count() as f64;
+                let of_queue = demand.operations * share(active.groups);
+                let each = of_queue * day[demand.region] * served;
                 let load = Load {
                     queue: queue.queue,
                     partition,
@@ -377,4 +373,9 @@ impl World {
         }
         loads
     }
+}
+
+/// What comes of a queue to a partition with these groups: they are many and alike.
+fn share(groups: GroupRange) -> f64 {
+    (f64::from(groups.last) - f64::from(groups.first) + 1.0) / 2.0_f64.powi(32)
 }

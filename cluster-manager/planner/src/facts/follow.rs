@@ -1,8 +1,8 @@
 //! How facts change as a plan is carried out: begun, opened, drained.
 
-use shoal_types::{ClusterId, Epoch, PartitionId, QueueId, Ts};
+use shoal_types::{ClusterId, Epoch, GroupRange, PartitionId, QueueId, Ts};
 
-use super::{Facts, Partition, PartitionStage, Queue, Splitting};
+use super::{Facts, Partition, PartitionStage, Queue};
 use crate::limits::{HOUR, NEGLIGIBLE};
 use crate::{Action, Decided, Heat, Reason};
 
@@ -37,36 +37,37 @@ impl Change {
 }
 
 impl Facts {
-    /// Notes that an action on a queue begins; `new_id` gives the ids of new partitions. Other actions
-    /// and those that are out of date change nothing, and `false` comes back.
+    /// Notes that an action on a queue begins; `new_id` gives the ids of new partitions. Other actions,
+    /// those that are out of date and those that cannot be carried out change nothing, and `false` comes
+    /// back.
     pub fn begin(
         &mut self,
         decided: &Decided,
         now: Ts,
         mut new_id: impl FnMut() -> PartitionId,
     ) -> bool {
-        let Some((partition, epoch, mut change)) = self.change(&decided.action) else {
+        let Some((epoch, mut change)) = change(&decided.action) else {
             return self.begin_forwarding(&decided.action);
         };
         let Some(mut queue) = self.queues.get(change.queue).cloned() else {
             return false;
         };
-        if queue.epoch() != epoch || self.changes.contains_key(&partition) {
+        let mut seals = change.seals.iter();
+        let waits = seals.any(|sealed| self.changes.contains_key(sealed));
+        let keeps_order = queue.fifo && !queue.is_settled();
+        if queue.epoch() != epoch || waits || keeps_order {
             return false;
         }
-        let opens_on = match &decided.action {
-            Action::Merge { .. } if queue.splitting == Splitting::ByMessage => Vec::new(),
-            Action::Split { .. } if queue.splitting == Splitting::ByGroup => {
-                [&[change.from], change.to.as_slice()].concat()
-            }
-            _ => change.to.clone(),
+        let Some(successors) = successors(&queue, &decided.action) else {
+            return false;
         };
-        for (above, cluster) in (1..).zip(opens_on) {
+        for (above, (cluster, groups)) in (1..).zip(successors) {
             let held = Partition {
                 partition: new_id(),
                 epoch: Epoch(epoch.0 + above),
                 cluster,
                 stage: PartitionStage::Held,
+                groups,
                 since: now,
             };
             change.opens.push(held.partition);
@@ -74,8 +75,8 @@ impl Facts {
         }
         self.queues.put(queue);
         self.begun(&decided.reason, now);
-        for partition in change.seals.iter().copied().chain([partition]) {
-            self.changes.insert(partition, change.clone());
+        for sealed in change.seals.clone() {
+            self.changes.insert(sealed, change.clone());
         }
         true
     }
@@ -124,73 +125,8 @@ impl Facts {
         change.map(|change| change.forwarding = true).is_some()
     }
 
-    /// What an action on a queue comes to, before its successors exist.
-    fn change(&self, action: &Action) -> Option<(PartitionId, Epoch, Change)> {
-        let splitting = |queue| self.queues.get(queue).map(|queue: &Queue| queue.splitting);
-        let (queue, partition, epoch, from, to, carries, seals) = match action {
-            Action::Move {
-                queue,
-                partition,
-                epoch,
-                from,
-                to,
-                carries,
-            } => (
-                queue,
-                partition,
-                epoch,
-                from,
-                vec![*to],
-                carries,
-                vec![*partition],
-            ),
-            Action::Split {
-                queue,
-                partition,
-                epoch,
-                from,
-                to,
-                carries,
-            } => {
-                let seals = match splitting(*queue)? {
-                    Splitting::ByGroup => vec![*partition],
-                    _ => Vec::new(),
-                };
-                (queue, partition, epoch, from, to.clone(), carries, seals)
-            }
-            Action::Merge {
-                queue,
-                partition,
-                epoch,
-                from,
-                with,
-                to,
-                carries,
-            } => {
-                let seals = match splitting(*queue)? {
-                    Splitting::ByGroup => vec![*partition, *with],
-                    _ => vec![*partition],
-                };
-                (queue, partition, epoch, from, vec![*to], carries, seals)
-            }
-            _ => return None,
-        };
-        let change = Change {
-            queue: *queue,
-            from: *from,
-            to,
-            carries: *carries,
-            seals,
-            opens: Vec::new(),
-            sealed: None,
-            forwarding: false,
-            is_heir: false,
-        };
-        Some((*partition, *epoch, change))
-    }
-
-    /// Notes that the successors of a partition take sends, and that it is sealed if it is to be. Its
-    /// load has gone over.
+    /// Notes that the successors of a partition take sends, and that it is sealed, with all that they
+    /// follow besides. Its load has gone over.
     pub fn opened(&mut self, partition: PartitionId, now: Ts) {
         let Some(change) = self.changes.get(&partition).cloned() else {
             return;
@@ -211,9 +147,6 @@ impl Facts {
         }
         self.queues.put(queue);
         self.went_over(&change, now);
-        if change.seals.is_empty() {
-            self.changes.remove(&partition);
-        }
         for sealed in &change.seals {
             if let Some(change) = self.changes.get_mut(sealed) {
                 change.sealed = Some(now);
@@ -232,5 +165,86 @@ impl Facts {
                 .retain(|known| known.partition != partition);
             self.queues.put(queue);
         }
+    }
+}
+
+/// What an action on a queue comes to, before its successors exist, and the epoch that it names.
+fn change(action: &Action) -> Option<(Epoch, Change)> {
+    let (queue, epoch, from, to, carries, seals) = match action {
+        Action::Move {
+            queue,
+            partition,
+            epoch,
+            from,
+            to,
+            carries,
+        } => (queue, epoch, from, vec![*to], carries, vec![*partition]),
+        Action::Split {
+            queue,
+            partition,
+            epoch,
+            from,
+            to,
+            carries,
+        } => (queue, epoch, from, to.clone(), carries, vec![*partition]),
+        Action::Merge {
+            queue,
+            partition,
+            epoch,
+            from,
+            with,
+            to,
+            carries,
+        } => {
+            let seals = vec![*partition, *with];
+            (queue, epoch, from, vec![*to], carries, seals)
+        }
+        _ => return None,
+    };
+    let change = Change {
+        queue: *queue,
+        from: *from,
+        to,
+        carries: *carries,
+        seals,
+        opens: Vec::new(),
+        sealed: None,
+        forwarding: false,
+        is_heir: false,
+    };
+    Some((*epoch, change))
+}
+
+/// Where the successors are to be, and which groups they are to have. `None`: as the queue is, the action
+/// cannot be carried out.
+fn successors(queue: &Queue, action: &Action) -> Option<Vec<(ClusterId, GroupRange)>> {
+    let groups = |of: PartitionId| {
+        let mut active = queue.active();
+        let found = active.find(|active| active.partition == of);
+        found.map(|active| active.groups)
+    };
+    match action {
+        Action::Move { partition, to, .. } => Some(vec![(*to, groups(*partition)?)]),
+        Action::Split {
+            partition,
+            from,
+            to,
+            ..
+        } => {
+            let clusters = [&[*from], to.as_slice()].concat();
+            let parts = groups(*partition)?.split(clusters.len());
+            let fits = queue.auto && parts.len() == clusters.len();
+            fits.then(|| clusters.into_iter().zip(parts).collect())
+        }
+        Action::Merge {
+            partition,
+            with,
+            to,
+            ..
+        } => {
+            let joined = groups(*partition)?.joined(groups(*with)?)?;
+            Some(vec![(*to, joined)])
+        }
+        _ => None,
     }
 }

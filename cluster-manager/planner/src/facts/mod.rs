@@ -14,7 +14,7 @@ use shoal_types::{ClusterId, HostId, Micros, PartitionId, Ts};
 pub use cluster::{Cluster, ClusterStage, Load, Window, Windows};
 pub use follow::Change;
 pub use host::{Host, HostStage};
-pub use queue::{Partition, PartitionStage, Queue, Splitting};
+pub use queue::{Partition, PartitionStage, Queue};
 pub use queues::Queues;
 
 use crate::ClusterFacts;

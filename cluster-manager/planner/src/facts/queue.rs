@@ -1,6 +1,6 @@
 //! A queue and its partitions, as the planner sees them.
 
-use shoal_types::{ClusterId, Epoch, PartitionId, QueueId, Ts};
+use shoal_types::{ClusterId, Epoch, GroupRange, PartitionId, QueueId, Ts};
 
 /// A queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,23 +9,13 @@ pub struct Queue {
     pub queue: QueueId,
     /// Its groups are kept in order.
     pub fifo: bool,
-    /// Whether and how it may be split.
-    pub splitting: Splitting,
+    /// `partitions: auto`: it may be split, and more than one partition is no reason to merge it. If not,
+    /// it is to have one partition that takes sends.
+    pub auto: bool,
     /// When it was last split or merged.
     pub resized: Ts,
     /// Those that exist, oldest epoch first.
     pub partitions: Vec<Partition>,
-}
-
-/// Whether and how a queue may be split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Splitting {
-    /// One partition, as users set it or as the default has it.
-    Never,
-    /// `partitions: auto`: any message may go to any partition.
-    ByMessage,
-    /// `partitions: auto` of a FIFO queue whose deduplication is by group: each group to one partition.
-    ByGroup,
 }
 
 /// A queue's part on one cluster.
@@ -39,6 +29,8 @@ pub struct Partition {
     pub cluster: ClusterId,
     /// What it takes.
     pub stage: PartitionStage,
+    /// The message groups that are sent there. Those of the active ones are all groups, each once.
+    pub groups: GroupRange,
     /// When it was opened.
     pub since: Ts,
 }

@@ -1,6 +1,6 @@
 //! Clusters that an operator empties, and partitions that nobody consumes.
 
-use shoal_planner::facts::{ClusterStage, Splitting};
+use shoal_planner::facts::ClusterStage;
 use shoal_planner::limits::{DRAIN_AT_ONCE, WINDOW};
 
 use crate::fleet::{Fleet, actions};
@@ -52,7 +52,7 @@ fn nothing_is_moved_to_a_cluster_that_is_drained() {
 #[test]
 fn a_partition_with_no_cluster_left_to_go_to_is_merged_into_another() {
     let mut fleet = Fleet::of(2);
-    fleet.queue_that(1, 1, 120, false, Splitting::ByMessage);
+    fleet.queue_that(1, 1, 120, false, true);
     let plan = fleet.settled_plan();
     assert_eq!(actions(&plan), ["split q1 of c1, new partitions on c2"]);
     fleet.carry_out(&plan);

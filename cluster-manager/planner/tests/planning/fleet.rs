@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use shoal_planner::facts::{
-    Cluster, ClusterStage, Facts, Host, HostStage, Load, Partition, PartitionStage, Queue,
-    Splitting, Window, Windows,
+    Cluster, ClusterStage, Facts, Host, HostStage, Load, Partition, PartitionStage, Queue, Window,
+    Windows,
 };
 use shoal_planner::limits::{LOADS_KEPT, SECOND, WINDOW, WINDOWS_KEPT};
 use shoal_planner::{Action, Plan, Rules, plan};
-use shoal_types::{ClusterId, Epoch, HostId, PartitionId, QueueId, Ts};
+use shoal_types::{ClusterId, Epoch, GroupRange, HostId, PartitionId, QueueId, Ts};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
@@ -73,7 +73,7 @@ impl Fleet {
 
     /// A queue with one partition, which does so many percent of what a cluster is to bear.
     pub(crate) fn queue(&mut self, id: u64, cluster: u64, percent: u64) {
-        self.queue_that(id, cluster, percent, false, Splitting::Never);
+        self.queue_that(id, cluster, percent, false, false);
     }
 
     pub(crate) fn queue_that(
@@ -82,7 +82,7 @@ impl Fleet {
         cluster: u64,
         percent: u64,
         fifo: bool,
-        splitting: Splitting,
+        auto: bool,
     ) {
         self.partitions += 1;
         let partition = Partition {
@@ -90,6 +90,7 @@ impl Fleet {
             epoch: Epoch(0),
             cluster: ClusterId(cluster),
             stage: PartitionStage::Active,
+            groups: GroupRange::ALL,
             since: Ts::ZERO,
         };
         self.percent.insert(QueueId(id), percent);
@@ -98,10 +99,30 @@ impl Fleet {
         self.facts.queues.put(Queue {
             queue,
             fifo,
-            splitting,
+            auto,
             resized,
             partitions: vec![partition],
         });
+    }
+
+    /// Has a queue that was in one piece be in several, of equal parts of its groups, one on each of these
+    /// clusters.
+    pub(crate) fn spread(&mut self, id: u64, clusters: &[u64]) {
+        let mut queue = self.queue_facts(id).clone();
+        let first = queue.partitions[0];
+        let parts = first.groups.split(clusters.len());
+        let spread = clusters.iter().zip(parts).map(|(cluster, groups)| {
+            self.partitions += 1;
+            Partition {
+                partition: PartitionId(self.partitions),
+                epoch: Epoch(queue.epoch().0 + 1),
+                cluster: ClusterId(*cluster),
+                groups,
+                ..first
+            }
+        });
+        queue.partitions = spread.collect();
+        self.facts.queues.put(queue);
     }
 
     pub(crate) fn cluster(&mut self, id: u64) -> &mut Cluster {
@@ -126,9 +147,12 @@ impl Fleet {
         let mut loads = Vec::new();
         for (partition, id) in self.facts.queues.on(cluster) {
             let queue = self.facts.queues.get(id).unwrap();
-            if queue.active().any(|active| active.partition == partition) {
+            let mut active = queue.active();
+            if let Some(active) = active.find(|active| active.partition == partition) {
                 let asked = self.percent[&id] * self.rules.targets.operations / 100;
-                let operations = asked / queue.active().count() as u64;
+                // Groups are many and alike.
+                let hashes = u64::from(active.groups.last - active.groups.first) + 1;
+                let operations = (asked * hashes) >> 32;
                 loads.push(Load {
                     queue: id,
                     partition,
@@ -204,14 +228,18 @@ impl Fleet {
         begun
     }
 
+    /// The change of a partition comes to its end.
+    pub(crate) fn ends(&mut self, partition: PartitionId) {
+        self.facts.opened(partition, self.now);
+        for sealed in self.facts.changes[&partition].seals.clone() {
+            self.facts.drained(sealed);
+        }
+    }
+
     /// Carries out everything in a plan that is about queues, at once and to the end.
     pub(crate) fn carry_out(&mut self, plan: &Plan) {
         for partition in self.begin(plan) {
-            self.facts.opened(partition, self.now);
-            let change = self.facts.changes.get(&partition).cloned();
-            for sealed in change.into_iter().flat_map(|change| change.seals) {
-                self.facts.drained(sealed);
-            }
+            self.ends(partition);
         }
         for decided in &plan.actions {
             if let Action::Retire { cluster } = decided.action {

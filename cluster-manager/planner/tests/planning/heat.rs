@@ -190,15 +190,14 @@ fn a_queue_that_moved_lately_is_left_alone() {
 #[test]
 fn a_fifo_queue_does_not_move_again_before_the_first_move_has_drained() {
     let mut fleet = Fleet::of(3);
-    let never = shoal_planner::facts::Splitting::Never;
-    fleet.queue_that(1, 1, 45, true, never);
+    fleet.queue_that(1, 1, 45, true, false);
     fleet.queue(2, 1, 60);
     let plan = fleet.settled_plan();
     assert_eq!(actions(&plan), ["move q1 from c1 to c2"]);
     let begun = fleet.begin(&plan);
     fleet.facts.opened(begun[0], fleet.now);
     fleet.queue(3, 2, 65);
-    fleet.queue_that(4, 2, 1, true, never);
+    fleet.queue_that(4, 2, 1, true, false);
     fleet.pass(usize::try_from(PARTITION_COOL_DOWN / WINDOW).unwrap());
     assert_eq!(
         fleet.queue_facts(1).partitions[0].stage,

@@ -3,35 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use shoal_planner::facts::{ClusterStage, Splitting};
-use shoal_planner::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, PARTITIONS_MAX};
-use shoal_planner::{Action, Plan, Reason};
-use shoal_types::ClusterId;
+use shoal_planner::facts::ClusterStage;
+use shoal_planner::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, MERGE_COOL_DOWN, PARTITIONS_MAX, WINDOW};
+use shoal_planner::{Action, Decided, Plan, Reason};
+use shoal_types::{ClusterId, GroupRange};
 
 use crate::fleet::Fleet;
 
-/// Up to eight clusters, queues of every kind and size anywhere; some hosts dead, one cluster drained
-/// perhaps. Without troubles there are no queues that are split by group either: these tests spread the
-/// load of a queue evenly, and groups do not.
+/// Up to eight clusters, queues of every kind and size anywhere, some of them split already, also such as
+/// are not to be any more; some hosts dead, one cluster drained perhaps.
 fn any_fleet(troubles: bool) -> impl Strategy<Value = Fleet> {
     let queue = (
         0..8_u64,
         prop_oneof![0..5_u64, 5..40_u64, 40..200_u64],
         0..5_u8,
+        prop_oneof![3 => Just(1), 1 => 2..=8_u64],
     );
     let queues = prop::collection::vec(queue, 0..40);
     let dead = prop::collection::vec(0..24_u64, 0..4);
     (1..=8_u64, queues, dead, any::<bool>(), 0..7_usize).prop_map(
         move |(clusters, queues, dead, drained, spares)| {
             let mut fleet = Fleet::of(clusters);
-            for (id, (cluster, percent, kind)) in (1..).zip(queues) {
-                let (fifo, splitting) = match kind {
-                    0 => (false, Splitting::ByMessage),
-                    1 if troubles => (true, Splitting::ByGroup),
-                    2 => (true, Splitting::Never),
-                    _ => (false, Splitting::Never),
+            for (id, (cluster, percent, kind, parts)) in (1..).zip(queues) {
+                let (fifo, auto) = match kind {
+                    0 => (false, true),
+                    1 => (true, true),
+                    2 => (true, false),
+                    _ => (false, false),
                 };
-                fleet.queue_that(id, cluster % clusters + 1, percent, fifo, splitting);
+                fleet.queue_that(id, cluster % clusters + 1, percent, fifo, auto);
+                let on = (0..parts.min(clusters)).map(|part| (cluster + part) % clusters + 1);
+                if parts > 1 {
+                    fleet.spread(id, &on.collect::<Vec<u64>>());
+                }
             }
             if troubles {
                 fleet.add_spares(&"abcabc"[..spares.min(6)]);
@@ -53,6 +57,10 @@ fn ends(action: &Action) -> Option<(ClusterId, Vec<ClusterId>)> {
         Action::Split { from, to, .. } => Some((*from, to.clone())),
         _ => None,
     }
+}
+
+fn is_merge(decided: &Decided) -> bool {
+    matches!(decided.reason, Reason::Cold { .. } | Reason::Several { .. })
 }
 
 fn check(fleet: &Fleet, plan: &Plan) -> Result<(), TestCaseError> {
@@ -94,8 +102,18 @@ fn check(fleet: &Fleet, plan: &Plan) -> Result<(), TestCaseError> {
             }
             Action::Split { queue, to, .. } => {
                 let queue = fleet.facts.queues.get(*queue).unwrap();
-                prop_assert!(queue.splitting != Splitting::Never);
+                prop_assert!(queue.auto, "{}", decided);
                 prop_assert!(queue.active().count() + to.len() <= PARTITIONS_MAX);
+            }
+            Action::Merge {
+                queue,
+                partition,
+                with,
+                ..
+            } => {
+                let queue = fleet.facts.queues.get(*queue).unwrap();
+                let groups = [partition, with].map(|one| queue.partition(*one).unwrap().groups);
+                prop_assert!(groups[0].joined(groups[1]).is_some(), "{}", decided);
             }
             _ => {}
         }
@@ -111,6 +129,11 @@ fn check(fleet: &Fleet, plan: &Plan) -> Result<(), TestCaseError> {
         plan
     );
     Ok(())
+}
+
+/// Windows that pass until what was split lately is merged again.
+fn merges_wait() -> usize {
+    usize::try_from(MERGE_COOL_DOWN / WINDOW).unwrap()
 }
 
 /// The heats of all clusters, hottest first.
@@ -139,6 +162,53 @@ proptest! {
         }
     }
 
+    /// What cannot be begun would be planned again in every round. (`Fleet::begin` asserts that everything can.)
+    #[test]
+    fn whatever_is_planned_can_be_begun_however_far_earlier_changes_are(
+        mut fleet in any_fleet(true),
+        goes_on in prop::collection::vec(0..3_u8, 64),
+    ) {
+        let mut under_way = Vec::new();
+        let mut goes_on = goes_on.into_iter().cycle();
+        for round in 0..30 {
+            let plan = fleet.settled_plan();
+            check(&fleet, &plan)?;
+            under_way.extend(fleet.begin(&plan));
+            under_way.retain(|partition| match goes_on.next() {
+                Some(0) => true,
+                Some(1) => {
+                    fleet.facts.opened(*partition, fleet.now);
+                    true
+                }
+                _ => {
+                    fleet.ends(*partition);
+                    false
+                }
+            });
+            // Now and then as long as merges wait.
+            fleet.pass(if round % 8 == 7 { merges_wait() } else { 3 });
+        }
+    }
+
+    /// As it has no room elsewhere, or is measured too seldom, a queue may stay in several pieces; but not if
+    /// nothing is in the way.
+    #[test]
+    fn a_queue_that_is_to_have_one_partition_comes_to_have_one(
+        parts in 2..=8_usize, fifo in any::<bool>(), percent in 0..70_u64,
+    ) {
+        let mut fleet = Fleet::of(8);
+        fleet.queue_that(1, 1, percent, fifo, false);
+        fleet.spread(1, &[3, 1, 4, 2, 5, 8, 6, 7][..parts]);
+        for _ in 1..parts {
+            let plan = fleet.settled_plan();
+            prop_assert!(plan.actions.iter().any(is_merge), "{}", plan);
+            fleet.carry_out(&plan);
+        }
+        prop_assert_eq!(fleet.queue_facts(1).active().count(), 1);
+        prop_assert_eq!(fleet.queue_facts(1).active().next().unwrap().groups, GroupRange::ALL);
+        prop_assert!(!fleet.settled_plan().actions.iter().any(is_merge));
+    }
+
     #[test]
     fn whoever_takes_something_stays_cooler_than_the_giver_was(mut fleet in any_fleet(false)) {
         for _ in 0..20 {
@@ -147,7 +217,7 @@ proptest! {
                 fleet.facts.clusters.keys().map(|id| (*id, fleet.operations(*id))).collect();
             fleet.carry_out(&plan);
             for decided in &plan.actions {
-                let (Some((from, to)), false) = (ends(&decided.action), matches!(decided.reason, Reason::Cold { .. })) else {
+                let (Some((from, to)), false) = (ends(&decided.action), is_merge(decided)) else {
                     continue;
                 };
                 for cluster in to {
@@ -162,7 +232,7 @@ proptest! {
         let mut quiet = 0;
         for _ in 0..400 {
             let plan = fleet.settled_plan();
-            let merges = plan.actions.iter().any(|decided| matches!(decided.reason, Reason::Cold { .. }));
+            let merges = plan.actions.iter().any(is_merge);
             let before = heats(&fleet);
             fleet.carry_out(&plan);
             if !plan.actions.is_empty() && !merges {
@@ -194,7 +264,7 @@ fn what_was_split_to_balance_a_fleet_is_not_merged_again() {
     // were too many for its load, two of them were merged, and so on.
     let mut fleet = Fleet::of(8);
     for (queue, percent) in [(1, 150), (2, 1), (3, 9)] {
-        fleet.queue_that(queue, 1, percent, false, Splitting::ByMessage);
+        fleet.queue_that(queue, 1, percent, false, true);
     }
     let mut planned = Vec::new();
     for _ in 0..60 {

@@ -110,7 +110,7 @@ impl Beginner<'_> {
 }
 
 /// What of an action about a queue is to be carried out.
-fn wanted(action: &Action, reason: &str) -> Option<Wanted> {
+pub(super) fn wanted(action: &Action, reason: &str) -> Option<Wanted> {
     let (kind, with, to) = match action {
         Action::Move { to, .. } => (MoveKind::Move, None, vec![*to]),
         Action::Split { to, .. } => (MoveKind::Split, None, to.clone()),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use shoal_planner::Heat;
-use shoal_planner::facts::{Change, Facts, Partition, PartitionStage, Queue, Splitting};
-use shoal_types::{PartitionId, QueueId, QueueName, Ts};
+use shoal_planner::facts::{Change, Facts, Partition, PartitionStage, Queue};
+use shoal_types::{PartitionId, Partitioning, QueueId, QueueName, Ts};
 
 use crate::records::{self, MoveRecord, MoveStage, PartitionRecord, QueueRecord, QueueStage};
 
@@ -134,19 +134,20 @@ fn facts_of(record: &QueueRecord) -> Queue {
         epoch: partition.epoch,
         cluster: partition.cluster,
         stage: match (record.stage, partition.stage) {
-            // What is being created or deleted stays where it is.
-            (QueueStage::Creating | QueueStage::Deleting, _) => PartitionStage::Held,
-            (_, records::PartitionStage::Held) => PartitionStage::Held,
-            (_, records::PartitionStage::Active) => PartitionStage::Active,
+            (QueueStage::Active, records::PartitionStage::Active) => PartitionStage::Active,
+            // What is being created, changed or deleted stays where it is.
+            (_, records::PartitionStage::Held | records::PartitionStage::Active) => {
+                PartitionStage::Held
+            }
             (_, records::PartitionStage::Draining) => PartitionStage::Draining,
         },
+        groups: partition.groups,
         since: partition.since,
     });
     Queue {
         queue: record.queue,
         fifo: record.settings.fifo,
-        // No setting allows it yet.
-        splitting: Splitting::Never,
+        auto: record.settings.partitions == Partitioning::Auto,
         resized: record.resized_at,
         partitions: partitions.collect(),
     }

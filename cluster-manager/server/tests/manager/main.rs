@@ -10,4 +10,5 @@ mod planning;
 mod queues;
 mod restart;
 mod speed;
+mod splitting;
 mod support;

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use shoal_types::{
-    Applied, AttemptKey, Command, Delivery, Micros, Outcome, PartitionId, Receipt, ReceiptResult,
-    RequestId, SendItem, SendResult, Sequence,
+    Applied, AttemptKey, Command, Delivery, Epoch, Micros, Outcome, PartitionId, Receipt,
+    ReceiptResult, RequestId, SendItem, SendResult, Sequence,
 };
 
 pub(super) use partitions::PartitionFacts;
@@ -31,6 +31,8 @@ pub(super) struct Facts<'a> {
     pub(super) partitions: BTreeMap<PartitionId, PartitionFacts>,
     /// When each receive attempt was made first, told or not: what it leased then it gives again.
     pub(super) attempts: BTreeMap<(PartitionId, AttemptKey), SimTime>,
+    /// Which partition each one that follows others goes back to.
+    roots: BTreeMap<PartitionId, PartitionId>,
     /// All that is known of each message that has a number.
     pub(super) stories: BTreeMap<(PartitionId, Sequence), Story>,
 }
@@ -108,9 +110,11 @@ impl<'a> Facts<'a> {
             delivered: Vec::new(),
             shown: Vec::new(),
             partitions: BTreeMap::new(),
+            roots: BTreeMap::new(),
             attempts: BTreeMap::new(),
             stories: BTreeMap::new(),
         };
+        facts.note_roots();
         for number in 0..facts.operations.len() {
             facts.note_sent(number);
             facts.note_shown(number);
@@ -241,6 +245,31 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Partitions that follow one another are one queue, with one row of numbers.
+    pub(super) fn root(&self, partition: PartitionId) -> PartitionId {
+        self.roots.get(&partition).copied().unwrap_or(partition)
+    }
+
+    /// The upper part of a partition's numbers.
+    pub(super) fn epoch(&self, partition: PartitionId) -> Option<Epoch> {
+        self.partitions.get(&partition)?.epoch()
+    }
+
+    /// A successor is always planned after what it follows.
+    fn note_roots(&mut self) {
+        for operation in &self.operations {
+            if let Command::CreateSuccessor {
+                partition,
+                succeeds,
+                ..
+            } = operation.command
+            {
+                let root = self.roots.get(&succeeds[0]).copied().unwrap_or(succeeds[0]);
+                self.roots.insert(*partition, root);
+            }
+        }
+    }
+
     pub(super) fn describe(&self, operation: usize) -> String {
         words::operation(&self.operations[operation])
     }
@@ -272,7 +301,9 @@ fn operations(calls: &[Call]) -> Vec<Operation<'_>> {
         operation.calls.push(call);
         operation.invoked = operation.invoked.min(call.invoked);
         operation.possible |= !is_refused(call);
-        if let Some((at, Told::Outcome(outcome, _))) = &call.returned {
+        if let Some((at, Told::Outcome(outcome, _))) = &call.returned
+            && !is_turned_away(&call.request.command, outcome)
+        {
             let first = operation.answered.is_none_or(|(before, _)| *at < before);
             if first {
                 operation.answered = Some((*at, outcome));
@@ -284,5 +315,15 @@ fn operations(calls: &[Call]) -> Vec<Operation<'_>> {
 
 /// Refused with certainty that nothing was applied by this attempt.
 pub(super) fn is_refused(call: &Call) -> bool {
-    matches!(&call.returned, Some((_, Told::Refused(refusal))) if refusal.applied == Applied::No)
+    match &call.returned {
+        Some((_, Told::Refused(refusal))) => refusal.applied == Applied::No,
+        Some((_, Told::Outcome(outcome, _))) => is_turned_away(&call.request.command, outcome),
+        _ => false,
+    }
+}
+
+/// A send to a partition that takes none, or none yet.
+pub(super) fn is_turned_away(command: &Command, outcome: &Outcome) -> bool {
+    matches!(command, Command::Send { .. })
+        && matches!(outcome, Outcome::Sealed(_) | Outcome::Closed { .. })
 }

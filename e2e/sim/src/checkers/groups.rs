@@ -2,7 +2,8 @@
 //! receive's hands at a time.
 //!
 //! For each lease of a FIFO queue's message, every message of its group with a smaller number must be
-//! given by the same receive, or possibly be gone before that receive returned. Once a later message
+//! given by the same receive, or possibly be gone before that receive returned. Partitions that follow one
+//! another are one queue here. Once a later message
 //! was leased without it, an earlier one is not leased any more. And while a message is surely leased,
 //! no receive that began later is given another one of its group.
 
@@ -63,8 +64,8 @@ fn groups<'a>(facts: &'a Facts<'_>, evidence: &Evidence<'_>) -> BTreeMap<Group, 
             may_be_gone: story.may_be_gone_from(facts, *partition, skew),
             leases: leases.collect(),
         };
-        // By number: that is the order of the stories.
-        let key = (*partition, group.clone());
+        // By number: that is the order of the stories, also of partitions that follow one another.
+        let key = (facts.root(*partition), group.clone());
         groups.entry(key).or_default().push(member);
     }
     groups

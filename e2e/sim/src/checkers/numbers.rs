@@ -35,7 +35,10 @@ pub(super) fn check_gaps(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &
                     });
                 }
             }
-            Some((_, SendResult::Duplicate(sequence))) => {
+            // What it repeats may have been sent to what this partition follows.
+            Some((_, SendResult::Duplicate(sequence)))
+                if facts.epoch(sent.partition) == Some(sequence.epoch()) =>
+            {
                 seen.entry(sent.partition).or_default().insert(sequence);
             }
             None if sent.possible => *unknown.entry(sent.partition).or_default() += 1,
@@ -113,7 +116,7 @@ pub(super) fn check_real_time(facts: &Facts<'_>, _: &Evidence<'_>, findings: &mu
             return None;
         };
         Some(Numbered {
-            partition: operation.command.partition()?,
+            partition: facts.root(operation.command.partition()?),
             invoked: operation.invoked,
             returned,
             least: accepted(results).min()?,

@@ -19,7 +19,7 @@ pub(super) fn check(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &mut F
     let mut by_key: BTreeMap<(PartitionId, DedupKey), Vec<&Sent<'_>>> = BTreeMap::new();
     for sent in &facts.sent {
         if let Some(deduplication) = sent.item.deduplication {
-            let key = (sent.partition, deduplication.key);
+            let key = (facts.root(sent.partition), deduplication.key);
             by_key.entry(key).or_default().push(sent);
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use shoal_types::{Outcome, PartitionId, Sequence};
 
-use super::facts::Facts;
+use super::facts::{Facts, is_turned_away};
 use super::findings::Findings;
 use super::{Checker, Evidence, words};
 use crate::history::Told;
@@ -20,6 +20,7 @@ pub(super) fn check(facts: &Facts<'_>, _: &Evidence<'_>, findings: &mut Findings
         let told = operation.calls.iter().filter_map(|call| {
             let (at, told) = call.returned.as_ref()?;
             match told {
+                Told::Outcome(outcome, _) if is_turned_away(operation.command, outcome) => None,
                 Told::Outcome(outcome, _) => Some((*at, *call, outcome)),
                 _ => None,
             }

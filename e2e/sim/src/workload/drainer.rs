@@ -7,6 +7,7 @@ use super::execution::{End, Errand};
 use super::limits::{
     DRAIN_PATIENCE, DRAIN_PAUSE, DRAIN_VISIBILITY, EMPTY_ROUNDS, OUTSTANDING_MAX, SECOND,
 };
+use super::queues::State;
 use super::role::{Desk, Next, Role};
 use crate::history::SimTime;
 
@@ -79,11 +80,28 @@ impl Role for Drainer {
             };
             return Next::Do(Self::errand(command, None, desk));
         }
+        let queue = desk.queues.get(self.partition);
+        if queue.is_some_and(|queue| queue.state == State::Gone) {
+            return Next::Done;
+        }
+        // What is held back for an older partition comes once that is empty.
+        let before = desk
+            .queues
+            .get(self.partition)
+            .and_then(|queue| queue.follows);
+        let waits = before.and_then(|before| desk.queues.get(before));
+        if waits.is_some_and(|before| !before.drained && before.state != State::Gone) {
+            self.turn = 0;
+            self.counts_from = SimTime(desk.now.0 + OUTSTANDING_MAX);
+        }
         let gone = |host: &HostId| desk.gone.contains(host);
         while self.hosts.get(self.turn).is_some_and(gone) {
             self.turn += 1;
         }
-        if self.turn == self.hosts.len() {
+        if self.turn >= self.hosts.len() {
+            if let Some(queue) = desk.queues.get_mut(self.partition) {
+                queue.drained = true;
+            }
             return Next::Done;
         }
         if std::mem::take(&mut self.rest) {

@@ -50,6 +50,8 @@ pub struct Knobs {
     pub short_retention: bool,
     /// Some queues are full at a few messages.
     pub small_queues: bool,
+    /// Partitions are followed by others.
+    pub moves: bool,
 }
 
 impl Knobs {
@@ -93,7 +95,14 @@ impl Knobs {
             deletions,
             short_retention,
             small_queues,
+            moves: false,
         }
+    }
+
+    /// The same run, in which queues move.
+    #[must_use]
+    pub fn with_moves(self, moves: bool) -> Self {
+        Self { moves, ..self }
     }
 
     /// Behaviour for a new partition, or a new one for an old if `fifo` and `epoch` stay.

@@ -13,6 +13,9 @@ pub(crate) const CLIENTS_MAX: u64 = 40;
 pub(crate) const QUEUES_MAX: u64 = 5;
 /// Partitions made in a run, deleted ones included.
 pub(crate) const PARTITIONS_MAX: u64 = 40;
+/// Partitions that follow one another, at most: each is emptied only after the one before, and a run has
+/// its time.
+pub(crate) const ANCESTORS_MAX: usize = 3;
 /// Messages of a queue that are sent and not yet taken, as far as clients know. Producers rest above:
 /// the reference model looks at every message for every question.
 pub(crate) const BACKLOG_MAX: u64 = 120;

@@ -5,6 +5,7 @@ use shoal_types::{Command, Epoch, Micros, Outcome, PartitionId, Revision};
 
 use super::execution::{End, Errand};
 use super::limits::{MILLISECOND, PARTITIONS_MAX};
+use super::moving;
 use super::queues::{Queue, State};
 use super::role::{Desk, Next, Role};
 
@@ -20,7 +21,7 @@ impl Manager {
         Self { revision: 1 }
     }
 
-    fn next_revision(&mut self) -> u64 {
+    pub(super) fn next_revision(&mut self) -> u64 {
         self.revision += 1;
         self.revision
     }
@@ -39,15 +40,27 @@ impl Manager {
             state: State::Wanted,
             backlog: 0,
             keyed: 0,
+            follows: None,
+            drained: false,
             work,
         });
     }
 
-    fn create(queue: &Queue, desk: &mut Desk<'_>) -> Errand {
-        desk.errand(Command::CreatePartition {
-            partition: queue.partition,
-            settings: queue.settings,
-            revision: Revision(queue.revision),
+    pub(super) fn create(queue: &Queue, desk: &mut Desk<'_>) -> Errand {
+        let (partition, settings) = (queue.partition, queue.settings);
+        let revision = Revision(queue.revision);
+        desk.errand(match queue.follows {
+            None => Command::CreatePartition {
+                partition,
+                settings,
+                revision,
+            },
+            Some(before) => Command::CreateSuccessor {
+                partition,
+                settings,
+                revision,
+                succeeds: vec![before],
+            },
         })
     }
 
@@ -62,14 +75,19 @@ impl Manager {
     fn unfinished(desk: &mut Desk<'_>) -> Option<Errand> {
         let first = |state| desk.queues.in_state(state).next().cloned();
         let (wanted, unwanted) = (first(State::Wanted), first(State::Unwanted));
+        let closed = first(State::Closed);
         match (wanted, unwanted) {
             (Some(queue), _) => Some(Self::create(&queue, desk)),
             (None, Some(queue)) => Some(Self::delete(&queue, desk)),
-            (None, None) => None,
+            (None, None) => closed.map(|queue| moving::seal(&queue, desk)),
         }
     }
 
     fn instruct(&mut self, desk: &mut Desk<'_>) -> Option<Errand> {
+        // Drawn for only where queues move: all other runs stay as they were.
+        if desk.knobs.moves && desk.random.one_in(2) {
+            return self.plan_move(desk);
+        }
         let queue = desk.queues.pick(desk.random)?.clone();
         let partition = queue.partition;
         Some(match desk.random.below(12) {
@@ -111,7 +129,8 @@ impl Manager {
             }
             8 => Self::create(&queue, desk),
             9..11 if desk.knobs.purges => desk.errand(Command::Purge { partition }),
-            11 if desk.knobs.deletions && queue.state == State::Open => {
+            // What follows another one is not deleted alone.
+            11 if desk.knobs.deletions && queue.state == State::Open && queue.follows.is_none() => {
                 if desk.queues.all().len() as u64 >= PARTITIONS_MAX {
                     return None;
                 }
@@ -145,6 +164,7 @@ impl Role for Manager {
     }
 
     fn ended(&mut self, command: &Command, end: &End, desk: &mut Desk<'_>) {
+        moving::ended(command, end, desk.queues);
         if !matches!(end, End::Outcome(Outcome::Done)) {
             return;
         }

@@ -13,6 +13,7 @@ mod ideal;
 mod knobs;
 pub(crate) mod limits;
 mod manager;
+mod moving;
 mod producer;
 mod queues;
 mod role;

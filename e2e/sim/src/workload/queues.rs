@@ -10,8 +10,14 @@ use crate::random::Random;
 pub(super) enum State {
     /// To be created; perhaps it is already.
     Wanted,
-    /// Created.
+    /// Created, to follow another one; that is to be sealed, and perhaps is already.
+    Closed,
+    /// Created, or sends have been taken over from what it follows.
     Open,
+    /// To be sealed; perhaps it is already.
+    Sealing,
+    /// Sealed: only what it has is received.
+    Sealed,
     /// To be deleted; perhaps it is already.
     Unwanted,
     /// Deleted.
@@ -29,6 +35,10 @@ pub(super) struct Queue {
     pub(super) backlog: u64,
     /// Keyed sends so far; from this follow the keys that are in use.
     pub(super) keyed: u64,
+    /// What it follows.
+    pub(super) follows: Option<PartitionId>,
+    /// A drain has found it empty for good.
+    pub(super) drained: bool,
     /// Longest that a client gives a message before it is drawn to forget it, for this queue.
     pub(super) work: Micros,
 }
@@ -58,22 +68,33 @@ impl Queues {
             .find(|queue| queue.partition == partition)
     }
 
-    /// Any open queue; now and then one that is not, or not any more.
+    /// Any queue that may have messages; now and then one that is not, or not any more.
     pub(super) fn pick(&self, random: &mut Random) -> Option<&Queue> {
+        self.pick_of(random, |state| takes_sends(state) || state == State::Sealed)
+    }
+
+    /// A queue that may take sends, with room for more; now and then any other.
+    pub(super) fn pick_for_sending(&self, random: &mut Random) -> Option<&Queue> {
+        self.pick_of(random, takes_sends)
+            .filter(|queue| queue.backlog < BACKLOG_MAX)
+    }
+
+    fn pick_of(&self, random: &mut Random, fits: impl Fn(State) -> bool) -> Option<&Queue> {
         if self.all.is_empty() {
             return None;
         }
         if random.one_in(60) {
             return Some(random.choose(&self.all));
         }
-        let open: Vec<&Queue> = self.in_state(State::Open).collect();
+        let open = self.all.iter().filter(|queue| fits(queue.state));
+        let open: Vec<&Queue> = open.collect();
         (!open.is_empty()).then(|| *random.choose(&open))
     }
 
-    /// An open queue with room for more.
-    pub(super) fn pick_for_sending(&self, random: &mut Random) -> Option<&Queue> {
-        self.pick(random)
-            .filter(|queue| queue.backlog < BACKLOG_MAX)
+    /// How many partitions it follows, one after the other.
+    pub(super) fn ancestors(&self, partition: PartitionId) -> usize {
+        let before = |partition: &PartitionId| self.get(*partition)?.follows;
+        std::iter::successors(before(&partition), before).count()
     }
 
     pub(super) fn in_state(&self, state: State) -> impl Iterator<Item = &Queue> {
@@ -98,4 +119,9 @@ impl Queues {
             queue.backlog = queue.backlog.min(BACKLOG_MAX / 2);
         }
     }
+}
+
+/// As far as its manager knows.
+fn takes_sends(state: State) -> bool {
+    matches!(state, State::Open | State::Closed | State::Sealing)
 }

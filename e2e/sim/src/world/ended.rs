@@ -24,6 +24,8 @@ pub struct Summary {
     pub calls: u64,
     /// Calls that were answered with an outcome.
     pub answered: u64,
+    /// Calls with which hosts told successors what they follow.
+    pub tellings: u64,
     /// Faults by kind.
     pub faults: BTreeMap<FaultKind, u64>,
 }

@@ -7,6 +7,7 @@ use shoal_types::{HostId, HostRequest, ViewSummary};
 
 use super::bodies::ToBeRead;
 use super::process::Wanted;
+use super::tellings::Said;
 use crate::actions::Action;
 use crate::history::{CallId, SimTime, Told};
 
@@ -101,6 +102,12 @@ pub(super) enum Event {
     },
     ViewTold {
         view: Box<ViewSummary>,
+    },
+    TellingArrives(Box<Said>),
+    TellingFails(Box<Said>),
+    Told {
+        said: Box<Said>,
+        told: Box<shoal_host::core::Told>,
     },
     Clients,
     Form {

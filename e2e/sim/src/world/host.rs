@@ -16,6 +16,7 @@ use super::disk::SimDisk;
 use super::jobs::Job;
 use super::members::MemberCall;
 use super::snapshots::Rested;
+use super::tellings::Said;
 use super::told::Told;
 use super::witness::Steps;
 use crate::actions::JobKind;
@@ -197,6 +198,8 @@ pub(super) enum Input {
     EntriesRead(HostId, Message),
     /// The log does not hold the entries of this view that a peer asked for.
     NotInLog(HostId, ViewNumber),
+    /// A successor was told something, or could not be.
+    Told(shoal_host::core::Told),
     /// The process must stop at once.
     Failed(String),
     Leave,
@@ -218,6 +221,8 @@ pub(super) enum Caller {
     Manager { right: bool },
     /// The manager, who orders that the members change.
     Members(MemberCall),
+    /// A host that tells a successor what it follows.
+    Successor(Box<Said>),
 }
 
 /// A process's connection to another host, for sending only.

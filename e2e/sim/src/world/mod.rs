@@ -31,10 +31,11 @@ mod settling;
 mod snapshots;
 mod starting;
 mod stopping;
+mod tellings;
 mod told;
 mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::{ClusterId, HostId};
 
@@ -81,6 +82,8 @@ pub struct World {
     /// Calls whose clients still wait.
     outstanding: BTreeMap<CallId, Outstanding>,
     operations: u64,
+    /// Calls to successors that were neither answered nor given up.
+    tellings: BTreeSet<u64>,
     auditor: Auditor,
     disk_random: Random,
     process_random: Random,
@@ -128,7 +131,7 @@ impl World {
         {
             reached.note(Sometimes::FarClock);
         }
-        let knobs = Knobs::draw(&mut random.fork("knobs"));
+        let knobs = Knobs::draw(&mut random.fork("knobs")).with_moves(options.moves);
         let workload = Workload::new(
             knobs,
             CLUSTER,
@@ -150,6 +153,7 @@ impl World {
                 - CLOCK_ERROR_MAX as i64,
             outstanding: BTreeMap::new(),
             operations: 0,
+            tellings: BTreeSet::new(),
             auditor: Auditor::new(checkers),
             disk_random: random.fork("disks"),
             process_random: random.fork("processes"),
@@ -293,6 +297,9 @@ impl World {
             Event::CallBreaks { call } => self.call_breaks(call),
             Event::ClientsGiveUp { host } => self.clients_give_up(host),
             Event::ViewTold { view } => self.view_told(&view),
+            Event::TellingArrives(said) => self.telling_arrives(*said),
+            Event::TellingFails(said) => self.telling_fails(&said),
+            Event::Told { said, told } => self.successor_told(&said, *told),
             Event::Clients => self.wake_clients(),
             Event::Form { host } => self.form(host),
             Event::ManageMembers => self.manage_members(),

@@ -175,7 +175,8 @@ impl World {
                     );
                 }
             }
-            Effect::Tell(_) | Effect::Carry(_) => unreachable!("no partition is sealed here"),
+            Effect::Tell(telling) => self.tell_successor(id, *telling),
+            Effect::Carry(_) => unreachable!("no partition is given an heir here"),
             Effect::Checkpoint(pending) => self.start_job(id, Job::Checkpoint(pending)),
             Effect::Upkeep(upkeep) => self.start_job(id, Job::Upkeep(upkeep)),
             Effect::Remove(removal) => self.start_job(id, Job::Remove(removal)),
@@ -284,6 +285,7 @@ fn take_turn(process: &mut Process, now: Now, at: SimTime, count: usize) -> Turn
                 messages: vec![message],
             }),
             Input::NotInLog(to, view) => process.core.on_not_in_log(to, view),
+            Input::Told(told) => process.core.on_told(told),
             Input::Failed(why) => return Turned::Failed(why),
             Input::Leave => {
                 process.leave_until = Some(SimTime(at.0 + LEAVE_PATIENCE));

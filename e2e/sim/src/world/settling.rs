@@ -76,9 +76,12 @@ impl World {
             self.start(id);
         }
         self.look_for_refused();
-        let restless = self.restless();
+        let mut restless = self.restless();
         if restless.is_none() && self.workload.drained() {
-            return self.end(true);
+            restless = self.untold(&self.expected());
+            if restless.is_none() {
+                return self.end(true);
+            }
         }
         if self.now.0 > since.0 + SETTLING_MAX {
             let why = restless.unwrap_or_else(|| "the clients did not come to rest".to_owned());

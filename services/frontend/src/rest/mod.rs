@@ -61,6 +61,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/queues/{queue}/purge", post(purge::purge))
         .route("/v1/clusters", get(operation::clusters))
         .route("/v1/hosts", get(operation::hosts))
+        .route("/v1/moves", get(operation::moves))
+        .route("/v1/events", get(operation::events))
         .route("/openapi.json", get(openapi::document))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

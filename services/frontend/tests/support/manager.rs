@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use super::cluster::{CLUSTER, FakeCluster};
 use super::hosts::FakeHost;
+use super::shown;
 
 /// The manager; its store survives its process.
 pub struct FakeManager {
@@ -188,6 +189,8 @@ fn serve(store: &Store, address: SocketAddr) -> (Runtime, SocketAddr) {
         )
         .route("/v1/clusters", get(clusters))
         .route("/v1/hosts", get(hosts))
+        .route("/v1/moves", get(shown::moves))
+        .route("/v1/events", get(shown::events))
         .with_state(store.clone());
     runtime.spawn(async move {
         let listener = loop {

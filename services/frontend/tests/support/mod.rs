@@ -13,6 +13,7 @@ mod cluster;
 mod hosts;
 mod manager;
 mod moves;
+mod shown;
 
 use std::time::Duration;
 

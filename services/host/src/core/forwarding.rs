@@ -1,8 +1,9 @@
 //! Carries what nobody consumes from sealed partitions to their heirs, on whatever cluster they are, one
 //! piece at a time for each.
 //!
-//! For each such partition one host of the view does it. Any other would do as well, and two at a time do
-//! no harm: the heir takes a piece once, and which one is on its way says the replicated state. Nothing is
+//! For each such partition one host of the view does it, for a few seconds, then another one. Any of them
+//! would do, and two at a time do no harm: the heir takes a piece once, and which one is on its way says the
+//! replicated state. Nothing is
 //! remembered here that would be missed. Choosing what to carry is all that happens here; reading bodies
 //! and the calls are the driver's.
 
@@ -132,7 +133,8 @@ impl Core {
         }
         self.carriages.next_look = self.now.mono + limits::FORWARDING_LOOK_INTERVAL;
         let active = &self.engine.view().active;
-        let is_mine = |id: &PartitionId| chosen(*id, active) == Some(self.origin.host);
+        let turn = self.clock().0 / limits::TELLER_TURN;
+        let is_mine = |id: &PartitionId| chosen(*id, turn, active) == Some(self.origin.host);
         let sources = self.machine.sealed();
         let sources = sources.filter(|id| self.machine.heir(*id).is_some() && is_mine(id));
         let sources: BTreeSet<PartitionId> = sources.collect();
@@ -157,10 +159,8 @@ impl Core {
     /// A piece was carried, or could not be.
     pub fn on_carried(&mut self, carried: Carried) {
         let Carried { about, result } = carried;
-        let Some(progress) = self.carriages.by_source.get_mut(&about.source) else {
-            // Another host looks after it by now, or it is gone.
-            return;
-        };
+        // Another host may look after it by now: what was heard is true all the same.
+        let progress = self.carriages.by_source.entry(about.source).or_default();
         progress.under_way = false;
         let is_gone = |code| code == ErrorCode::QueueNotFound;
         match result {

@@ -2,10 +2,12 @@
 
 use shoal_types::{HostId, PartitionId};
 
-/// The host that looks after a partition: the one with the largest weight for it. When a host goes only
-/// what it looked after passes to others. `None` without hosts.
-pub(super) fn chosen(partition: PartitionId, hosts: &[HostId]) -> Option<HostId> {
-    let weight = |host: &&HostId| (mixed(partition.0 ^ mixed(host.0)), **host);
+/// The host that looks after a partition for now: the one with the largest weight for it. When a host goes
+/// only what it looked after passes to others. `turn` grows as time goes, and with each turn another draw is
+/// made: so nothing stays for long with a host that cannot do it, for whatever reason. `None` without hosts.
+pub(super) fn chosen(partition: PartitionId, turn: u64, hosts: &[HostId]) -> Option<HostId> {
+    let drawn = mixed(partition.0 ^ mixed(turn));
+    let weight = |host: &&HostId| (mixed(drawn ^ mixed(host.0)), **host);
     hosts.iter().max_by_key(weight).copied()
 }
 
@@ -27,9 +29,9 @@ mod tests {
     fn each_host_looks_after_about_as_many_and_a_loss_moves_no_others() {
         let mut counts = [0; 3];
         for partition in (0..3_000).map(PartitionId) {
-            let host = chosen(partition, &HOSTS).expect("there are hosts");
+            let host = chosen(partition, 7, &HOSTS).expect("there are hosts");
             counts[host.0 as usize - 1] += 1;
-            let without_third = chosen(partition, &HOSTS[..2]).expect("there are hosts");
+            let without_third = chosen(partition, 7, &HOSTS[..2]).expect("there are hosts");
             assert!(host == without_third || host == HostId(3));
         }
         assert!(
@@ -39,11 +41,25 @@ mod tests {
     }
 
     #[test]
+    fn each_host_has_its_turn_with_each_partition() {
+        for partition in (0..100).map(PartitionId) {
+            let turns = (0..30).filter_map(|turn| chosen(partition, turn, &HOSTS));
+            let mut had: Vec<HostId> = turns.collect();
+            had.sort_unstable();
+            had.dedup();
+            assert_eq!(had, HOSTS, "{partition}");
+        }
+    }
+
+    #[test]
     fn the_order_of_the_hosts_does_not_matter_and_nobody_is_chosen_of_none() {
         let backwards = [HostId(3), HostId(2), HostId(1)];
         for partition in (0..100).map(PartitionId) {
-            assert_eq!(chosen(partition, &HOSTS), chosen(partition, &backwards));
+            assert_eq!(
+                chosen(partition, 1, &HOSTS),
+                chosen(partition, 1, &backwards)
+            );
         }
-        assert_eq!(chosen(PartitionId(1), &[]), None);
+        assert_eq!(chosen(PartitionId(1), 0, &[]), None);
     }
 }

@@ -1,9 +1,10 @@
 //! Tells the successors of sealed partitions what they have to know, on whatever cluster they are: the
 //! seal, the sends with deduplication keys, which groups are gone, and at last that nothing is left.
 //!
-//! For each sealed partition one host of the view does it. Any other would do as well, and two at a time
-//! do no harm, since what is told may be repeated. What was told is remembered here alone: who takes over
-//! begins at the beginning, and the successor passes over what it knows. Replicated is only the end of it,
+//! For each sealed partition one host of the view does it, for a few seconds, then another one: who cannot,
+//! because its clock is off or it does not reach the other cluster, holds nobody up for long. Any of them
+//! would do, and two at a time do no harm, since what is told may be repeated. What was told is remembered
+//! here alone: who takes over begins at the beginning, and the successor passes over what it knows. Replicated is only the end of it,
 //! by [`Command::ToldDrained`]. Choosing what to tell is all that happens here; the calls are the driver's.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +123,7 @@ impl Core {
             self.tellings.by_sealed.clear();
             return;
         }
-        if !self.serves() || self.now.mono < self.tellings.next_look {
+        if !self.may_tell() || self.now.mono < self.tellings.next_look {
             return;
         }
         self.tellings.next_look = self.now.mono + limits::SUCCESSORS_LOOK_INTERVAL;
@@ -143,9 +144,14 @@ impl Core {
         }
     }
 
+    /// What was executed here may be shown. Whether this host takes commands does not matter.
+    fn may_tell(&self) -> bool {
+        !self.is_halted() && !self.lacks_state()
+    }
+
     /// When the next look is due.
     pub(super) fn next_telling(&self) -> Option<Mono> {
-        let is_anything = self.serves() && self.machine.sealed().next().is_some();
+        let is_anything = self.may_tell() && self.machine.sealed().next().is_some();
         is_anything.then_some(self.tellings.next_look)
     }
 
@@ -182,7 +188,10 @@ impl Core {
         };
         let active = &self.engine.view().active;
         let knows_all = |one: &Successor| told_drained.contains(&one.partition);
-        if chosen(id, active) != Some(self.origin.host) || seal.successors.iter().all(knows_all) {
+        let turn = self.clock().0 / limits::TELLER_TURN;
+        if chosen(id, turn, active) != Some(self.origin.host)
+            || seal.successors.iter().all(knows_all)
+        {
             self.tellings.by_sealed.remove(&id);
             return 0;
         }
@@ -194,6 +203,7 @@ impl Core {
             ),
             _ => (0, Vec::new()),
         };
+        let serves = self.serves();
         let followed = self.tellings.by_sealed.entry(id).or_default();
         let mut all_told = Vec::new();
         for successor in seal.successors.iter().filter(|one| !knows_all(one)) {
@@ -216,7 +226,8 @@ impl Core {
             }
         }
         let again = followed.noted_at.map(|at| at + limits::TOLD_DRAINED_AGAIN);
-        if !all_told.is_empty() && again.is_none_or(|at| self.now.mono >= at) {
+        let may_note = serves && again.is_none_or(|at| self.now.mono >= at);
+        if !all_told.is_empty() && may_note {
             followed.noted_at = Some(self.now.mono);
             let note = Command::ToldDrained {
                 partition: id,

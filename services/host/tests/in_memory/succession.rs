@@ -203,6 +203,21 @@ fn a_group_is_handed_out_by_the_successor_as_soon_as_nothing_older_of_it_is_left
     rig.states_agree();
 }
 
+/// Found by the simulator: the host whose turn it always was wrote and took no commands, since its clock
+/// was off, and nobody told the successor anything.
+#[test]
+fn every_host_tells_in_its_turn() {
+    let mut rig = Rig::with_movable_queue(3, fifo());
+    create_next(&mut rig, &fifo());
+    rig.successors_are_unreachable(true);
+    seal(&mut rig);
+    rig.run_for(60_000_000);
+    let mut by = rig.tellings_by().to_vec();
+    by.sort_unstable();
+    by.dedup();
+    assert_eq!(by, [A, B, C]);
+}
+
 #[test]
 fn another_host_goes_on_where_the_one_that_told_dies() {
     let mut rig = sealed_queue(&fifo());
@@ -237,10 +252,10 @@ fn a_successor_that_cannot_be_reached_is_tried_again_ever_more_slowly() {
     rig.successors_are_unreachable(true);
     seal(&mut rig);
     rig.run_for(30_000_000);
+    // Each host in whose turn it falls begins with short pauses again.
     let calls = rig.tellings_by().len();
-    assert!((8..=14).contains(&calls), "{calls} calls in 30 s");
+    assert!((12..=60).contains(&calls), "{calls} calls in 30 s");
     rig.successors_are_unreachable(false);
-    rig.run_for(5_100_000);
     wait_until_told_drained(&mut rig);
 }
 

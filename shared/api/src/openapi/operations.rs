@@ -5,6 +5,7 @@ use shoal_types::limits;
 
 use super::schema::{reference, short_text, text, whole};
 use crate::PROBLEM_CONTENT_TYPE;
+use crate::plan::EVENTS_PAGE_MAX;
 use crate::routes::Route;
 
 /// Describes a route.
@@ -52,6 +53,12 @@ pub(super) fn describe(route: Route) -> Value {
             .answers_list(200, "The clusters.", "Cluster"),
         ("GET", "/v1/hosts") => Operation::new("listHosts", "Show all hosts")
             .answers_list(200, "The hosts.", "Host"),
+        ("GET", "/v1/moves") => Operation::new("listMoves", "Show moves, splits and merges of queues that are under way")
+            .answers_list(200, "What is under way.", "Move"),
+        ("GET", "/v1/events") => Operation::new("listEvents", "Show what was decided about the fleet, why, and what came of it")
+            .query("after", "Only events with a higher number; without it the newest.", whole("", 0, u64::MAX))
+            .query("limit", "Events of a page; 100 if not said.", whole("", 1, EVENTS_PAGE_MAX))
+            .answer(200, "Events in the order of their numbers.", "EventPage"),
         ("GET", "/openapi.json") => Operation::new("getOpenApi", "This document").any_json(),
         _ => unreachable!("a route that nobody described: {route:?}"),
     };

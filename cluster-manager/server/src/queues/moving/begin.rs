@@ -5,7 +5,9 @@ use std::sync::Arc;
 use shoal_api::Problem;
 use shoal_api::plan::EventKind;
 use shoal_types::limits::SUCCESSORS_MAX;
-use shoal_types::{ClusterId, Epoch, ErrorCode, GroupRange, PartitionId, QueueId, QueueName, Ts};
+use shoal_types::{
+    ClusterId, Epoch, ErrorCode, GroupRange, PartitionId, Partitioning, QueueId, QueueName, Ts,
+};
 
 use crate::events::News;
 use crate::problem::{queue_not_found, store_problem};
@@ -32,6 +34,80 @@ pub(crate) struct Wanted {
     pub(crate) carries: u64,
     /// What and why, in words.
     pub(crate) text: String,
+}
+
+impl Wanted {
+    /// What is to be followed.
+    pub(crate) fn seals(&self) -> impl Iterator<Item = PartitionId> {
+        [Some(self.partition), self.with].into_iter().flatten()
+    }
+
+    /// Where the successors are to be and which groups they are to have, or why it cannot be done.
+    pub(crate) fn places(
+        &self,
+        record: &QueueRecord,
+    ) -> Result<Vec<(ClusterId, GroupRange)>, String> {
+        let name = &record.name;
+        if record.newest_epoch() != self.epoch {
+            let now = record.newest_epoch();
+            return Err(format!(
+                "out of date: it was decided at epoch {} of {name}, which is at {now}",
+                self.epoch
+            ));
+        }
+        if record.stage != QueueStage::Active {
+            return Err(format!("{name} is being changed"));
+        }
+        let takes_sends = |partition: &PartitionRecord| partition.stage == PartitionStage::Active;
+        if record.settings.fifo && !record.partitions.iter().all(takes_sends) {
+            return Err(format!(
+                "{name} keeps its order, and its last move is not over"
+            ));
+        }
+        if record.last_epoch.0 + SUCCESSORS_MAX as u32 > Epoch::MAX.0 {
+            return Err(format!("{name} has used up its epochs"));
+        }
+        let active = |partition: PartitionId| {
+            let known = record
+                .partition(partition)
+                .filter(|known| takes_sends(known));
+            known.ok_or_else(|| format!("{partition} of {name} takes no sends"))
+        };
+        let from = active(self.partition)?;
+        let groups = match (self.kind, self.with) {
+            (MoveKind::Move, _) => vec![from.groups],
+            (MoveKind::Split, _) => {
+                let parts = self.to.len() + 1;
+                if record.settings.partitions != Partitioning::Auto {
+                    return Err(format!("{name} is to have one partition"));
+                }
+                if parts > SUCCESSORS_MAX {
+                    return Err(format!("{parts} partitions at a time are too many"));
+                }
+                from.groups.split(parts)
+            }
+            (MoveKind::Merge, with) => {
+                let with = active(with.ok_or("a merge is of two partitions")?)?;
+                let joined = from.groups.joined(with.groups);
+                let apart = || {
+                    format!(
+                        "the groups of {} and {} are no neighbours",
+                        from.partition, with.partition
+                    )
+                };
+                vec![joined.ok_or_else(apart)?]
+            }
+        };
+        let stays = (self.kind == MoveKind::Split).then_some(from.cluster);
+        let clusters: Vec<ClusterId> = stays.into_iter().chain(self.to.iter().copied()).collect();
+        if clusters.len() != groups.len() {
+            return Err(format!(
+                "the groups of {} are too few to split",
+                from.partition
+            ));
+        }
+        Ok(clusters.into_iter().zip(groups).collect())
+    }
 }
 
 impl Queues {
@@ -68,7 +144,11 @@ impl Queues {
         let at = self.read(name).await?;
         let at = at.filter(|at| at.record.queue == wanted.queue);
         let before = at.ok_or_else(|| queue_not_found(name))?;
-        let places = places(&before.record, &wanted).map_err(refused)?;
+        let places = wanted.places(&before.record).map_err(refused)?;
+        if let Some(followed) = self.moves.follows_any(&wanted) {
+            let why = format!("{followed} of {name} is being followed already");
+            return Err(refused(why));
+        }
         let targets = self.targets(&wanted.to).map_err(refused)?;
         let mut opens = Vec::with_capacity(places.len());
         for (above, (cluster, groups)) in (1..).zip(places) {
@@ -156,15 +236,14 @@ fn begun(
     record.partitions.extend(&opens);
     record.partitions.sort_by_key(|partition| partition.epoch);
     record.last_epoch = record.newest_epoch();
-    let sealed = [Some(wanted.partition), wanted.with];
-    let sealed = sealed.into_iter().flatten();
     let moving = MoveRecord {
         id: opens[0].partition,
         name: before.name.clone(),
         queue: before.queue,
         kind: wanted.kind,
         stage: MoveStage::Creating,
-        seals: sealed
+        seals: wanted
+            .seals()
             .filter_map(|sealed| before.partition(sealed).copied())
             .collect(),
         opens,
@@ -177,73 +256,6 @@ fn begun(
         sealed_at: None,
     };
     (record, moving)
-}
-
-/// Where the successors are to be and which groups they are to have, or why it cannot be done.
-fn places(record: &QueueRecord, wanted: &Wanted) -> Result<Vec<(ClusterId, GroupRange)>, String> {
-    let name = &record.name;
-    if record.newest_epoch() != wanted.epoch {
-        let now = record.newest_epoch();
-        return Err(format!(
-            "out of date: it was decided at epoch {} of {name}, which is at {now}",
-            wanted.epoch
-        ));
-    }
-    if record.stage != QueueStage::Active {
-        return Err(format!("{name} is being changed"));
-    }
-    let takes_sends = |partition: &PartitionRecord| partition.stage == PartitionStage::Active;
-    if record.settings.fifo && !record.partitions.iter().all(takes_sends) {
-        return Err(format!(
-            "{name} keeps its order, and its last move is not over"
-        ));
-    }
-    if record.last_epoch.0 + SUCCESSORS_MAX as u32 > Epoch::MAX.0 {
-        return Err(format!("{name} has used up its epochs"));
-    }
-    let active = |partition: PartitionId| {
-        let known = record
-            .partition(partition)
-            .filter(|known| takes_sends(known));
-        known.ok_or_else(|| format!("{partition} of {name} takes no sends"))
-    };
-    let from = active(wanted.partition)?;
-    let groups = match (wanted.kind, wanted.with) {
-        (MoveKind::Move, _) => vec![from.groups],
-        (MoveKind::Split, _) => {
-            let parts = wanted.to.len() + 1;
-            if parts > SUCCESSORS_MAX {
-                return Err(format!("{parts} partitions at a time are too many"));
-            }
-            match record.settings.fifo {
-                true => from.groups.split(parts),
-                false => vec![from.groups; parts],
-            }
-        }
-        (MoveKind::Merge, with) => {
-            let with = active(with.ok_or("a merge is of two partitions")?)?;
-            let joined = match record.settings.fifo {
-                true => from.groups.joined(with.groups),
-                false => Some(from.groups),
-            };
-            let apart = || {
-                format!(
-                    "the groups of {} and {} are no neighbours",
-                    from.partition, with.partition
-                )
-            };
-            vec![joined.ok_or_else(apart)?]
-        }
-    };
-    let stays = (wanted.kind == MoveKind::Split).then_some(from.cluster);
-    let clusters: Vec<ClusterId> = stays.into_iter().chain(wanted.to.iter().copied()).collect();
-    if clusters.len() != groups.len() {
-        return Err(format!(
-            "the groups of {} are too few to split",
-            from.partition
-        ));
-    }
-    Ok(clusters.into_iter().zip(groups).collect())
 }
 
 #[cfg(test)]
@@ -298,56 +310,51 @@ mod tests {
     }
 
     #[test]
-    fn a_split_by_group_leaves_a_part_and_the_parts_are_the_whole() {
-        let fifo = queue("a.fifo", vec![partition(1, 0, GroupRange::ALL)]);
-        let parts = places(&fifo, &wanted(MoveKind::Split, 0, None, &[5, 6])).unwrap();
-        assert_eq!(clusters(&parts), [1, 5, 6]);
-        let whole = parts.iter().map(|part| part.1);
-        let whole = whole.reduce(|one, next| one.joined(next).unwrap());
-        assert_eq!(whole, Some(GroupRange::ALL));
+    fn a_split_leaves_a_part_and_the_parts_are_the_whole() {
+        for name in ["a", "a.fifo"] {
+            let mut split = queue(name, vec![partition(1, 0, GroupRange::ALL)]);
+            let wanted = wanted(MoveKind::Split, 0, None, &[5, 6]);
+            let refused = wanted.places(&split);
+            assert!(refused.unwrap_err().contains("to have one partition"));
+            split.settings.partitions = Partitioning::Auto;
+            let parts = wanted.places(&split).unwrap();
+            assert_eq!(clusters(&parts), [1, 5, 6]);
+            let whole = parts.iter().map(|part| part.1);
+            let whole = whole.reduce(|one, next| one.joined(next).unwrap());
+            assert_eq!(whole, Some(GroupRange::ALL));
+        }
     }
 
     #[test]
-    fn a_split_by_message_gives_every_part_all_groups() {
-        let standard = queue("a", vec![partition(1, 0, GroupRange::ALL)]);
-        let parts = places(&standard, &wanted(MoveKind::Split, 0, None, &[5])).unwrap();
-        assert_eq!(
-            parts,
-            [
-                (ClusterId(1), GroupRange::ALL),
-                (ClusterId(5), GroupRange::ALL)
-            ]
-        );
-    }
-
-    #[test]
-    fn a_merge_by_group_is_of_neighbours_and_joins_their_groups() {
+    fn a_merge_is_of_neighbours_and_joins_their_groups() {
         let parts = GroupRange::ALL.split(3);
         let three = |n: usize| partition(n as u64 + 1, n as u32, parts[n]);
         let fifo = queue("a.fifo", (0..3).map(three).collect());
-        let merged = places(&fifo, &wanted(MoveKind::Merge, 2, Some(2), &[2])).unwrap();
+        let merged = wanted(MoveKind::Merge, 2, Some(2), &[2])
+            .places(&fifo)
+            .unwrap();
         let both = parts[0].joined(parts[1]).unwrap();
         assert_eq!(merged, [(ClusterId(2), both)]);
-        let apart = places(&fifo, &wanted(MoveKind::Merge, 2, Some(3), &[3]));
+        let apart = wanted(MoveKind::Merge, 2, Some(3), &[3]).places(&fifo);
         assert!(apart.unwrap_err().contains("no neighbours"));
     }
 
     #[test]
     fn what_is_out_of_date_or_moving_already_is_refused() {
         let mut fifo = queue("a.fifo", vec![partition(1, 3, GroupRange::ALL)]);
-        let stale = places(&fifo, &wanted(MoveKind::Move, 2, None, &[5]));
+        let stale = wanted(MoveKind::Move, 2, None, &[5]).places(&fifo);
         assert!(stale.unwrap_err().contains("out of date"));
         let mut draining = partition(9, 2, GroupRange::ALL);
         draining.stage = PartitionStage::Draining;
         fifo.partitions.push(draining);
-        let order = places(&fifo, &wanted(MoveKind::Move, 3, None, &[5]));
+        let order = wanted(MoveKind::Move, 3, None, &[5]).places(&fifo);
         assert!(order.unwrap_err().contains("not over"));
         let standard = queue("a", fifo.partitions.clone());
         let standard = QueueRecord {
             stage: QueueStage::Configuring,
             ..standard
         };
-        let changing = places(&standard, &wanted(MoveKind::Move, 3, None, &[5]));
+        let changing = wanted(MoveKind::Move, 3, None, &[5]).places(&standard);
         assert!(changing.unwrap_err().contains("being changed"));
     }
 

@@ -8,6 +8,7 @@ use shoal_runtime::clock::SystemClock;
 use shoal_types::{ClusterId, Micros, PartitionId, QueueId, Ts};
 use tokio::sync::watch;
 
+use super::Wanted;
 use crate::limits::{MOVE_AGAIN_AFTER, MOVES_MAX};
 use crate::records::{At, MoveKind, MoveRecord, MoveStage, PartitionRecord};
 
@@ -82,6 +83,17 @@ impl Table {
 
     pub(super) fn has_room(&self) -> bool {
         self.moves().under_way.len() < MOVES_MAX
+    }
+
+    /// A partition of those that are to be followed which a move follows that is under way.
+    pub(super) fn follows_any(&self, wanted: &Wanted) -> Option<PartitionId> {
+        let moves = self.moves();
+        let followed = |partition: &PartitionId| {
+            let records = moves.under_way.values().map(|known| &known.at.record);
+            let mut seals = records.flat_map(|record| &record.seals);
+            seals.any(|sealed| sealed.partition == *partition)
+        };
+        wanted.seals().find(followed)
     }
 
     /// Says how far a move's step is.

@@ -3,6 +3,7 @@
 mod client;
 mod host;
 mod partitions;
+mod two;
 
 use std::path::Path;
 use std::sync::Once;
@@ -13,6 +14,7 @@ use shoal_runtime::shutdown::Shutdown;
 
 pub(crate) use client::{Client, problem};
 pub(crate) use host::{Fails, Host, World};
+pub(crate) use two::Two;
 
 /// More than anything here takes, even on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shoal_types::{Command, Micros, Outcome, PartitionId, PartitionSettings};
+use shoal_types::{Command, Epoch, Micros, Outcome, PartitionId, PartitionSettings};
 
 use super::{Operation, is_refused};
 use crate::history::{SimTime, Told};
@@ -28,6 +28,11 @@ impl PartitionFacts {
         if self.settings.first().is_none_or(same_kind) {
             self.settings.push(settings);
         }
+    }
+
+    /// It cannot change.
+    pub(in crate::checkers) fn epoch(&self) -> Option<Epoch> {
+        self.settings.first().map(|settings| settings.epoch)
     }
 
     pub(in crate::checkers) fn fifo(&self) -> bool {

@@ -6,7 +6,7 @@ use shoal_types::{Command, HostId, Outcome, RequestId};
 
 use super::{ByRequest, Executed, Execution, Gift};
 use crate::auditor::OrderLog;
-use crate::checkers::facts::{Facts, is_refused};
+use crate::checkers::facts::{Facts, is_refused, is_turned_away};
 use crate::checkers::findings::Findings;
 use crate::checkers::{Checker, words};
 use crate::history::{Call, SimTime, Step, Told};
@@ -38,7 +38,11 @@ fn by_request<'a>(log: &'a OrderLog, findings: &mut Findings<'_>) -> ByRequest<'
             Step::Command(request, ..) => {
                 let own = matches!(
                     request.command,
-                    Command::Tick | Command::CancelWaiter { .. } | Command::RaiseVersion { .. }
+                    Command::Tick
+                        | Command::CancelWaiter { .. }
+                        | Command::RaiseVersion { .. }
+                        | Command::Succeed { .. }
+                        | Command::ToldDrained { .. }
                 );
                 if !own {
                     findings.add(Checker::C0, at, || {
@@ -138,6 +142,7 @@ fn effects_from(executed: &Executed<'_>, host: HostId) -> usize {
     let executions = executed.executions.iter().filter(|execution| {
         execution.request.origin.host == host
             && !matches!(execution.outcome, Outcome::Refused(_) | Outcome::Waiting)
+            && !is_turned_away(&execution.request.command, execution.outcome)
     });
     let gifts = executed.gifts.iter();
     let gifts = gifts.filter(|gift| gift.origin.host == host && !gift.deliveries.is_empty());

@@ -37,6 +37,7 @@ mod tests {
 
     use super::*;
     use crate::manager::{ClusterInfo, HostInfo};
+    use crate::plan::{Event, EventPage, MoveInfo};
     use crate::*;
 
     type Names = BTreeSet<String>;
@@ -139,6 +140,14 @@ mod tests {
             "message_bytes": 1, "disk_used_percent": 1, "executed": "1/1/h1",
             "state_hash": "00", "trouble": "t",
         });
+        let movement = json!({
+            "id": "p1", "queue": "a", "kind": "split", "stage": "opening", "seals": ["p2"],
+            "opens": ["p1"], "from": ["c1"], "to": ["c2"], "text": "t", "progress": "p",
+            "begun_at": 1, "under_way_s": 1,
+        });
+        let event = json!({
+            "number": 1, "at": 1, "kind": "decided", "clusters": ["c1"], "queue": "a", "text": "t",
+        });
         let item = json!({ "receipt": "r", "ok": false, "reason": "gone", "detail": "d" });
         for (schema, written) in [
             (
@@ -181,6 +190,12 @@ mod tests {
             ),
             ("Cluster", written::<ClusterInfo>(cluster)),
             ("Host", written::<HostInfo>(host)),
+            ("Move", written::<MoveInfo>(movement)),
+            (
+                "EventPage",
+                written::<EventPage>(json!({ "events": [event], "next": 1 })),
+            ),
+            ("Event", written::<Event>(event)),
             ("Problem", written::<Problem>(problem)),
         ] {
             assert_eq!(described(schema), written, "{schema}");

@@ -2,11 +2,20 @@
 
 use serde_json::Value;
 
-use super::super::schema::{Properties, boolean, count, list, object, or_null, text, whole, word};
+use super::super::schema::{
+    Properties, boolean, count, list, object, or_null, reference, text, whole, word,
+};
+use crate::plan::EventKind;
 
 /// Every schema by its name.
 pub(super) fn schemas() -> Properties<'static> {
-    vec![("Cluster", cluster()), ("Host", host())]
+    vec![
+        ("Cluster", cluster()),
+        ("Host", host()),
+        ("Move", movement()),
+        ("Event", event()),
+        ("EventPage", event_page()),
+    ]
 }
 
 fn cluster() -> Value {
@@ -112,4 +121,96 @@ fn host() -> Value {
     let always = fields.iter().map(|(name, _)| *name);
     let required: Vec<&str> = always.filter(|name| *name != "trouble").collect();
     object("A host.", &required, fields)
+}
+
+fn movement() -> Value {
+    let ids = |description: &str, item: &str| list(description, text(item));
+    let fields = vec![
+        (
+            "id",
+            text("The first partition that it opens: p and hex digits."),
+        ),
+        ("queue", text("The queue's name.")),
+        ("kind", word("What it is.", &["move", "split", "merge"])),
+        (
+            "stage",
+            word(
+                "How far it is.",
+                &["creating", "sealing", "opening", "draining", "undoing"],
+            ),
+        ),
+        (
+            "seals",
+            ids(
+                "Partitions that are followed and not empty yet.",
+                "p and hex digits.",
+            ),
+        ),
+        ("opens", ids("Partitions that follow.", "p and hex digits.")),
+        (
+            "from",
+            ids("Where those are that are followed.", "c and hex digits."),
+        ),
+        (
+            "to",
+            ids("Where those are that follow.", "c and hex digits."),
+        ),
+        ("text", text("What and why, for people.")),
+        (
+            "progress",
+            text("What it waits for; empty if its step was just begun."),
+        ),
+        (
+            "begun_at",
+            count("When it was decided: microseconds since 1970."),
+        ),
+        ("under_way_s", count("Seconds since then.")),
+    ];
+    let required: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    object(
+        "A move, split or merge of a queue that is under way.",
+        &required,
+        fields,
+    )
+}
+
+fn event() -> Value {
+    object(
+        "Something that was decided, or that came of a decision.",
+        &["number", "at", "kind", "clusters", "text"],
+        vec![
+            (
+                "number",
+                count("Its place among all events, from 1; numbers may be missing."),
+            ),
+            ("at", count("When: microseconds since 1970.")),
+            (
+                "kind",
+                word("What it is about.", &EventKind::ALL.map(EventKind::as_str)),
+            ),
+            (
+                "clusters",
+                list("Clusters that take part.", text("c and hex digits.")),
+            ),
+            ("queue", text("The queue, if it is about one.")),
+            ("text", text("What happened and why, for people.")),
+        ],
+    )
+}
+
+fn event_page() -> Value {
+    object(
+        "A page of events.",
+        &["events", "next"],
+        vec![
+            (
+                "events",
+                list("In the order of their numbers.", reference("Event")),
+            ),
+            (
+                "next",
+                count("What to pass as `after` to get those that come next."),
+            ),
+        ],
+    )
 }

@@ -1,6 +1,6 @@
 //! Queues: settings, counts, places.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shoal_types::limits;
 
 use super::super::schema::{
@@ -107,6 +107,13 @@ fn queue_settings() -> Value {
                     1,
                     u64::MAX,
                 )),
+            ),
+            (
+                "partitions",
+                json!({
+                    "description": "Whether the queue may be split over several clusters when it is too much for one: 1, the default, or \"auto\". Of a FIFO queue that is split, each message group keeps its order.",
+                    "enum": [1, "auto", null],
+                }),
             ),
             (
                 "tags",

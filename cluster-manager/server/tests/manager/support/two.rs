@@ -1,0 +1,140 @@
+//! A manager with two clusters, which moves queues by itself and soon.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use shoal_api::plan::{EventPage, MoveInfo};
+use shoal_types::{PartitionId, PartitionRoute, PartitionState, QueueRoute};
+
+use super::{Client, Host, Running, World, eventually};
+
+/// Two clusters, and a queue on the first.
+pub(crate) struct Two {
+    pub(crate) manager: Running,
+    pub(crate) world: World,
+    _hosts: Vec<Host>,
+    data: tempfile::TempDir,
+    pub(crate) route: QueueRoute,
+}
+
+impl Two {
+    pub(crate) async fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let manager = quick(data.path()).await;
+        let world = World::default();
+        let zones = ["a", "b", "c", "a", "b", "c"];
+        let hosts = world.hosts(&manager.client, &zones).await;
+        manager.client.until_serving(2).await;
+        let route = first_on(&manager.client, "c1").await;
+        Self {
+            manager,
+            world,
+            _hosts: hosts,
+            data,
+            route,
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.manager.client
+    }
+
+    pub(crate) fn old(&self) -> PartitionId {
+        self.route.partitions[0].partition
+    }
+
+    /// Kills the manager and starts another one on what it left.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self {
+            manager,
+            world,
+            _hosts,
+            data,
+            route,
+        } = self;
+        manager.stop().await;
+        let manager = quick(data.path()).await;
+        for host in &_hosts {
+            host.reports_to(&manager.client);
+        }
+        Self {
+            manager,
+            world,
+            _hosts,
+            data,
+            route,
+        }
+    }
+
+    pub(crate) async fn drain(&self) {
+        self.asked_to_drain(json!({ "drain": true })).await;
+    }
+
+    /// Without patience for what nobody consumes.
+    pub(crate) async fn drain_and_forward(&self) {
+        self.asked_to_drain(json!({ "drain": true, "forward": true }))
+            .await;
+    }
+
+    async fn asked_to_drain(&self, body: serde_json::Value) {
+        let asked = self
+            .client()
+            .send_json(Method::POST, "/v1/clusters/c1/drain", &body);
+        assert_eq!(asked.await.status(), StatusCode::OK);
+    }
+
+    pub(crate) async fn partitions(&self) -> Vec<PartitionRoute> {
+        let queue = self.client().queue(self.route.name.as_str()).await;
+        queue.unwrap().partitions
+    }
+
+    /// Waits until the queue has so many partitions, the last one in this state, and gives them.
+    pub(crate) async fn until(&self, count: usize, state: PartitionState) -> Vec<PartitionRoute> {
+        eventually("the queue's partitions", async || {
+            let partitions = self.partitions().await;
+            let last = partitions.last().unwrap();
+            (partitions.len() == count && last.state == state).then_some(partitions)
+        })
+        .await
+    }
+
+    pub(crate) async fn moves(&self) -> Vec<MoveInfo> {
+        self.client().get("/v1/moves").await
+    }
+
+    pub(crate) async fn until_over(&self) {
+        eventually("nothing is under way", async || {
+            self.moves().await.is_empty().then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn told(&self, words: &str) -> String {
+        eventually(words, async || {
+            let page: EventPage = self.client().get("/v1/events?after=0&limit=1000").await;
+            let texts = page.events.into_iter().map(|event| event.text);
+            texts.into_iter().find(|text| text.contains(words))
+        })
+        .await
+    }
+}
+
+async fn quick(data: &std::path::Path) -> Running {
+    Running::with(data, |config| {
+        (config.round_ms, config.move_queues) = (100, true);
+    })
+    .await
+}
+
+async fn first_on(client: &Client, cluster: &str) -> QueueRoute {
+    for n in 0..100 {
+        let route = client.create(&format!("queue-{n}")).await;
+        if route.partitions[0].cluster.to_string() == cluster {
+            return route;
+        }
+        assert_eq!(
+            client.delete(route.name.as_str()).await.status(),
+            StatusCode::NO_CONTENT
+        );
+    }
+    panic!("a hundred names none of which belongs to {cluster}");
+}
