@@ -37,6 +37,9 @@ pub struct Args {
     /// Message groups of each queue, which is a FIFO queue then; 0 makes standard queues.
     #[arg(long, default_value_t = Plan::default().groups)]
     groups: usize,
+    /// Let the queues be split over several clusters (`partitions: auto`).
+    #[arg(long)]
+    auto: bool,
     /// Messages per second, all producers together. Without it each producer sends as soon as its
     /// last send was answered.
     #[arg(long, value_name = "MSG/S")]
@@ -118,6 +121,7 @@ impl Args {
         let plan = Plan {
             queues: self.queues,
             groups: self.groups,
+            auto: self.auto,
             producers: self.producers,
             consumers: self.consumers,
             rate: self.rate,

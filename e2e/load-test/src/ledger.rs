@@ -21,6 +21,8 @@ pub(crate) struct Ledger {
     /// A lease lasts at least so long.
     lease: Micros,
     receives: AtomicU64,
+    /// Queues may have several partitions that take sends.
+    splits: bool,
     queues: Vec<Mutex<Page>>,
 }
 
@@ -104,8 +106,14 @@ impl Ledger {
             run,
             lease: micros(visibility.saturating_sub(limits::LEASE_TOLERANCE)),
             receives: AtomicU64::new(0),
+            splits: false,
             queues: (0..queues).map(page).map(Mutex::new).collect(),
         }
+    }
+
+    /// The same, of queues that may have several partitions that take sends.
+    pub(crate) fn of_split_queues(self, splits: bool) -> Self {
+        Self { splits, ..self }
     }
 
     /// Enters the messages of a send that is about to start.
@@ -176,7 +184,9 @@ impl Ledger {
             accepted += 1;
             record.sent = Sent::Accepted;
             learn_number(record, *sequence, &mut page.violations);
-            if *sequence <= above {
+            // Partitions side by side have a row of numbers each.
+            let same_row = Sequence(*sequence).epoch() == Sequence(above).epoch();
+            if *sequence <= above && (same_row || !self.splits) {
                 page.violations.add(Kind::OutOfOrder, || {
                     format!("number {sequence} was given after {above} had been")
                 });

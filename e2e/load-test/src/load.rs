@@ -95,10 +95,13 @@ impl<S: Service> Load<S> {
         let name = |n| format!("{}-{run:08x}-{n}{suffix}", plan.queue_prefix);
         let queues: Vec<String> = (0..plan.queues).map(name).collect();
         for queue in &queues {
-            let made = service.create_queue(queue, plan.visibility).await;
+            let made = service
+                .create_queue(queue, plan.visibility, plan.auto)
+                .await;
             made.map_err(|e| anyhow::anyhow!("cannot create queue {queue}: {e}"))?;
         }
-        let ledger = Ledger::new(run, plan.queues, plan.visibility, plan.groups);
+        let ledger =
+            Ledger::new(run, plan.queues, plan.visibility, plan.groups).of_split_queues(plan.auto);
         let meter = Meter::new(plan.queues);
         Ok(Self {
             shared: Arc::new(Shared {

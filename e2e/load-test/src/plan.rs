@@ -16,6 +16,8 @@ pub struct Plan {
     /// Message groups of each queue, which is a FIFO queue then: every message has a group and a
     /// deduplication id. 0: standard queues.
     pub groups: usize,
+    /// Queues may be split over several clusters. Numbers grow within each partition only then.
+    pub auto: bool,
     /// Sends under way at once, at most.
     pub producers: usize,
     /// Receives under way at once. 0: messages are only sent.
@@ -77,6 +79,7 @@ impl Default for Plan {
             queue_prefix: "load".to_owned(),
             queues: 2,
             groups: 0,
+            auto: false,
             producers: 8,
             consumers: 8,
             rate: Some(500.0),

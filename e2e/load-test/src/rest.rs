@@ -6,7 +6,7 @@ use shoal_api::{Field, QueueBody, Whole};
 use shoal_client::{
     Client, ClientError, Message, Receive, ReceivedExt as _, ReceivedMessage, SendItemAnswer,
 };
-use shoal_types::Applied;
+use shoal_types::{Applied, Partitioning};
 
 use crate::service::{Failure, Outgoing, Received, SendAnswer, Service};
 
@@ -29,10 +29,20 @@ impl Rest {
 }
 
 impl Service for Rest {
-    async fn create_queue(&self, queue: &str, visibility: Duration) -> Result<(), Failure> {
+    async fn create_queue(
+        &self,
+        queue: &str,
+        visibility: Duration,
+        auto: bool,
+    ) -> Result<(), Failure> {
         let seconds = Whole::new(visibility.as_secs()).expect("a plan's visibility is in range");
         let settings = QueueBody {
             visibility_timeout_s: Field::Value(seconds),
+            partitions: Field::Value(if auto {
+                Partitioning::Auto
+            } else {
+                Partitioning::One
+            }),
             ..QueueBody::default()
         };
         self.client.queue(queue).create(&settings).await?;

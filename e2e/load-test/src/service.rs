@@ -11,11 +11,12 @@ use shoal_types::Applied;
 ///
 /// No operation retries by itself: what fails for a user must fail here.
 pub trait Service: Clone + Send + Sync + 'static {
-    /// Makes a queue that is not there yet; a FIFO queue if its name says so.
+    /// Makes a queue that is not there yet; a FIFO queue if its name says so. With `auto` it may be split.
     fn create_queue(
         &self,
         queue: &str,
         visibility: Duration,
+        auto: bool,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Drops a queue with what is in it.

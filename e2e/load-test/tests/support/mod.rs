@@ -155,7 +155,7 @@ fn in_queue<'a>(
 }
 
 impl Service for Shelf {
-    async fn create_queue(&self, _: &str, visibility: Duration) -> Result<(), Failure> {
+    async fn create_queue(&self, _: &str, visibility: Duration, _: bool) -> Result<(), Failure> {
         self.0.state.lock().unwrap().visibility = visibility;
         Ok(())
     }

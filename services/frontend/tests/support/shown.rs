@@ -26,7 +26,7 @@ pub(super) async fn moves() -> Json<Vec<MoveInfo>> {
 /// Events 1 to 5.
 pub(super) async fn events(Query(asked): Query<EventQuery>) -> Json<EventPage> {
     let limit = asked.limit.unwrap_or(100);
-    let after = asked.after.unwrap_or(5_u64.saturating_sub(limit));
+    let after = asked.after.unwrap_or_else(|| 5_u64.saturating_sub(limit));
     let numbers = (1..=5)
         .filter(|number| *number > after)
         .take(limit as usize);
