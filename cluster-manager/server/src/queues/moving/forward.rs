@@ -139,22 +139,19 @@ impl Queues {
         };
         let until = Instant::now() + MOVE_STEP_TIMEOUT;
         let created = self.instructor.execute(heir.cluster, command, until).await;
-        let failed = match created {
-            Ok(_) => {
-                let created = |moving: &mut MoveRecord, queue: &mut QueueRecord, now| {
-                    let known = moving.forwards.iter_mut();
-                    for known in known.filter(|known| known.heir.partition == heir.partition) {
-                        known.stage = ForwardStage::Passing;
-                        (known.heir.stage, known.heir.since) = (PartitionStage::Draining, now);
-                    }
-                    let known = queue.partitions.iter_mut();
-                    for known in known.filter(|known| known.partition == heir.partition) {
-                        (known.stage, known.since) = (PartitionStage::Draining, now);
-                    }
-                };
-                return self.write_step(at, created, None).await;
-            }
-            Err(failed) => failed,
+        let Err(failed) = created else {
+            let created = |moving: &mut MoveRecord, queue: &mut QueueRecord, now| {
+                let known = moving.forwards.iter_mut();
+                for known in known.filter(|known| known.heir.partition == heir.partition) {
+                    known.stage = ForwardStage::Passing;
+                    (known.heir.stage, known.heir.since) = (PartitionStage::Draining, now);
+                }
+                let known = queue.partitions.iter_mut();
+                for known in known.filter(|known| known.partition == heir.partition) {
+                    (known.stage, known.since) = (PartitionStage::Draining, now);
+                }
+            };
+            return self.write_step(at, created, None).await;
         };
         let tried_for = self.clock.now().wall.since(heir.since);
         let refused = matches!(failed, InstructError::Refused { .. });

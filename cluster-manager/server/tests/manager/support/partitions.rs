@@ -132,7 +132,7 @@ impl Partitions {
         let source = self.following.entry(partition).or_default();
         assert!(source.seal.is_some(), "only what is sealed is forwarded");
         let messages = std::mem::take(&mut source.messages);
-        let (_, passed) = source.heir.take().unwrap_or((Box::new(heir.clone()), 0));
+        let passed = source.heir.take().map_or(0, |(_, passed)| passed);
         let to = heir.partition;
         source.heir = Some((Box::new(heir), passed + messages));
         let heir = self.following.get_mut(&to);
