@@ -10,14 +10,15 @@ use crate::moves::Chosen;
 use crate::round::{Candidate, Round};
 use crate::{Action, Decided, Heat, Reading, Reason, capacity, merge};
 
-/// Forwards what has been sealed for longer than patience lasts.
+/// Forwards what has been sealed for longer than patience lasts; off a cluster that is drained also what
+/// was forwarded there before, and without patience if an operator wants that.
 pub(crate) fn forward(round: &mut Round) {
     for (&partition, change) in &round.facts.changes {
         let Some(sealed) = change.sealed else {
             continue;
         };
         let sealed_for = round.now.since(sealed);
-        if change.forwarding || sealed_for < round.rules.drain_patience {
+        if change.forwarding {
             continue;
         }
         let known = round
@@ -28,6 +29,13 @@ pub(crate) fn forward(round: &mut Round) {
         let Some(cluster) = known.map(|partition| partition.cluster) else {
             continue;
         };
+        let place = round.facts.clusters.get(&cluster);
+        let drained = place.filter(|place| place.stage == ClusterStage::Draining);
+        let at_once = drained.is_some_and(|place| place.forwards_at_once);
+        let is_late = at_once || sealed_for >= round.rules.drain_patience;
+        if !is_late || (change.is_heir && drained.is_none()) {
+            continue;
+        }
         if round.plan.actions.len() >= ACTIONS_MAX {
             return;
         }

@@ -49,7 +49,7 @@ impl Default for Rules {
             silence: 4 * SECOND,
             // Longer than a reboot, shorter than a second loss is likely.
             replace_after: 15 * 60 * SECOND,
-            drain_patience: 10 * 60 * SECOND,
+            drain_patience: 30 * 60 * SECOND,
             targets: Targets::default(),
         }
     }

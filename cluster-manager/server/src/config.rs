@@ -41,7 +41,7 @@ pub struct ManagerConfig {
     pub silence_ms: u32,
     /// Seconds after which a member that was not heard from is replaced by a free host; 1 to 604,800.
     pub replace_after_s: u32,
-    /// Seconds after which what nobody consumes from a sealed partition is to be sent on; 1 to 604,800.
+    /// Seconds after which what nobody consumes from a sealed partition is sent on; 10 to 604,800.
     pub drain_patience_s: u32,
     /// Queues are moved, split and merged by themselves, and off clusters that are drained. If not, what
     /// would be done is planned and shown only, and moved is what an operator orders.

@@ -4,10 +4,12 @@
 //! A reference to hold the real state machine against, in `shared/queue`'s tests and in the simulator.
 //! Shares nothing with `shoal-queue` but the vocabulary of `shoal-types`, and is allowed to be slow.
 
+mod forwarding;
 mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use forwarding::{Forwards, Inherits};
 use shoal_types::limits::{
     DEDUPLICATION_WINDOW, DESCRIPTION_BYTES_MAX, DUE_ITEMS_PER_ENTRY, LEASED_MAX,
     LEASES_PER_MESSAGE_MAX, RECEIVE_BYTES_MAX, SEALED_WAIT_MAX, WAITERS_MAX,
@@ -57,6 +59,8 @@ struct Partition {
     follows: BTreeMap<PartitionId, Followed>,
     sealed: Option<Sealed>,
     description: Option<Description>,
+    forwards: Option<Forwards>,
+    inherits: Option<Inherits>,
 }
 
 type Leases = Vec<(u64, u16)>;
@@ -75,6 +79,8 @@ struct Message {
     receives: u32,
     given_back: bool,
     first_received_at: Option<Ts>,
+    /// On its way to the heir; without one ready from then on.
+    going: Option<Ts>,
 }
 
 enum Answer {
@@ -118,6 +124,7 @@ type RequestIdByAge = (usize, RequestId);
 impl Message {
     fn ready(&self) -> bool {
         self.delayed_until.is_none()
+            && self.going.is_none()
             && self.leased_until.is_none()
             && self.leases < LEASES_PER_MESSAGE_MAX
     }
@@ -139,6 +146,8 @@ impl Partition {
             follows: BTreeMap::new(),
             sealed: None,
             description: None,
+            forwards: None,
+            inherits: None,
         }
     }
 
@@ -170,7 +179,8 @@ impl Partition {
                     same_group.filter(|o| o.number < m.number || o.leased_until.is_some());
                 in_the_way.all(|o| mine.contains(&o.number))
             };
-            m.ready() && (!self.settings.fifo || !self.holds(m) && earlier_ones_are_mine())
+            let waits = self.holds_back(m);
+            m.ready() && (!self.settings.fifo || !waits && earlier_ones_are_mine())
         };
         self.messages.iter().find(may).cloned()
     }
@@ -302,6 +312,7 @@ impl Partition {
             receives: 0,
             given_back: false,
             first_received_at: None,
+            going: None,
         });
         SendResult::Accepted(self.sequence(self.last))
     }
@@ -322,6 +333,9 @@ impl Partition {
         {
             return Err((ReceiptResult::Unknown, false));
         }
+        if self.has_forwarded(number) {
+            return Err((ReceiptResult::Expired, false));
+        }
         let retention = self.settings.retention;
         self.messages
             .retain(|m| m.number != number || !m.expired(now, retention));
@@ -335,7 +349,7 @@ impl Partition {
         } else if m.leased_until.is_some_and(|until| until > now) {
             Ok(())
         } else {
-            Err((ReceiptResult::Expired, !m.given_back))
+            Err((ReceiptResult::Expired, !m.given_back && m.going.is_none()))
         }
     }
 
@@ -632,7 +646,9 @@ impl Model {
                 revision,
             } => self.delete(*partition, *revision, effects)?,
             Command::Purge { partition } => {
-                self.known(*partition)?.messages.clear();
+                let p = self.known(*partition)?;
+                p.messages.clear();
+                p.note_purged();
                 Outcome::Done
             }
             Command::CancelWaiter { waiter, .. } => {
@@ -730,6 +746,11 @@ impl Model {
                 }
                 Outcome::Done
             }
+            Command::CreateHeir { .. }
+            | Command::Forward { .. }
+            | Command::NextPiece { .. }
+            | Command::TakePiece { .. }
+            | Command::EndForwarding { .. } => self.forwarding_command(&request.command)?,
         };
         if let Some(partition) = request.command.partition() {
             self.serve_waiters(partition, effects);

@@ -13,6 +13,7 @@ use shoal_types::{
     Successor, Ts, group_hash,
 };
 
+use crate::forwarding::Inherits;
 use crate::{Given, Message, Model, Partition};
 
 /// What a successor knows of a partition that it follows.
@@ -26,9 +27,20 @@ pub(crate) struct Followed {
 
 /// What a sealed partition shows and tells.
 pub(crate) struct Sealed {
-    seal: Seal,
+    pub(crate) seal: Seal,
     keyed_sends: Vec<KeyedSend>,
     told_drained: BTreeSet<PartitionId>,
+}
+
+impl Sealed {
+    /// As an heir of its partition has it.
+    pub(crate) fn inherited(seal: &Seal) -> Self {
+        Self {
+            seal: seal.clone(),
+            keyed_sends: Vec::new(),
+            told_drained: BTreeSet::new(),
+        }
+    }
 }
 
 impl Followed {
@@ -90,16 +102,19 @@ impl Partition {
         })
     }
 
-    /// Groups that may have messages here or in what it follows.
-    fn groups_left(&self) -> HeldGroups {
+    /// Groups that may have messages here, but for those that go, or in what it follows.
+    pub(crate) fn groups_left(&self, but_for: &BTreeSet<u64>) -> HeldGroups {
         if !self.settings.fifo {
             return HeldGroups::None;
         }
-        let groups = self.messages.iter().filter_map(|m| m.group.as_ref());
+        let stays = |m: &&Message| !but_for.contains(&m.number);
+        let messages = self.messages.iter().filter(stays);
+        let groups = messages.filter_map(|m| m.group.as_ref());
         let names: BTreeSet<_> = groups.collect();
         let mut left: BTreeSet<_> = names.iter().map(|name| group_hash(name)).collect();
-        for followed in self.follows.values() {
-            match followed.held() {
+        let to_come = self.inherits.iter().map(Inherits::to_come);
+        for held in self.follows.values().map(Followed::held).chain(to_come) {
+            match held {
                 None => return HeldGroups::All,
                 Some(held) => left.extend(held),
             }
@@ -114,9 +129,17 @@ impl Partition {
     }
 
     fn is_drained(&self) -> bool {
+        self.sealed.is_some()
+            && !self.is_forwarding()
+            && self.messages.is_empty()
+            && self.waits_for_nothing()
+    }
+
+    /// Neither in what it follows nor where it inherits anything is left.
+    pub(crate) fn waits_for_nothing(&self) -> bool {
         let mut follows = self.follows.values().filter(|_| self.settings.fifo);
         let nothing_held = follows.all(|f| f.held().is_some_and(|held| held.is_empty()));
-        self.sealed.is_some() && self.messages.is_empty() && nothing_held
+        nothing_held && self.inherits.as_ref().is_none_or(Inherits::has_all)
     }
 
     fn seal(
@@ -163,7 +186,7 @@ impl Partition {
             epoch: self.settings.epoch,
             successors: successors.to_vec(),
             keyed_sends: keyed_sends.len() as u32,
-            held: self.groups_left(),
+            held: self.groups_left(&BTreeSet::new()),
             revision,
             sealed_at: now,
         };
@@ -265,6 +288,17 @@ fn are_successors(of: PartitionId, successors: &[Successor]) -> bool {
     each_once(&ids) && successors.iter().all(is_one)
 }
 
+pub(crate) fn is_seal(seal: &Seal) -> bool {
+    let held = match &seal.held {
+        HeldGroups::These(groups) => {
+            groups.len() <= HELD_GROUPS_MAX && groups.windows(2).all(|w| w[0] < w[1])
+        }
+        HeldGroups::None | HeldGroups::All => true,
+    };
+    let few_keys = seal.keyed_sends as usize <= DEDUPLICATION_IDS_MAX;
+    are_successors(seal.partition, &seal.successors) && few_keys && held
+}
+
 fn is_well_formed(command: &Command) -> bool {
     match command {
         Command::CreateSuccessor {
@@ -278,19 +312,12 @@ fn is_well_formed(command: &Command) -> bool {
             ..
         } => are_successors(*partition, successors),
         Command::Succeed { seal, news, .. } => {
-            let held = match &seal.held {
-                HeldGroups::These(groups) => {
-                    groups.len() <= HELD_GROUPS_MAX && groups.windows(2).all(|w| w[0] < w[1])
-                }
-                HeldGroups::None | HeldGroups::All => true,
-            };
             let news = match news {
                 Inherited::KeyedSends { sends, .. } => sends.len() <= KEYED_SENDS_TOLD_MAX,
                 Inherited::GroupsGone(groups) => groups.len() <= HELD_GROUPS_MAX,
                 Inherited::Seal | Inherited::Drained => true,
             };
-            let few_keys = seal.keyed_sends as usize <= DEDUPLICATION_IDS_MAX;
-            are_successors(seal.partition, &seal.successors) && few_keys && held && news
+            is_seal(seal) && news
         }
         Command::ToldDrained { successors, .. } => each_once(successors),
         _ => true,
@@ -392,6 +419,7 @@ impl Model {
         let p = self.partitions.get(&id)?;
         let waits_for = p.waits_for();
         let stage = match &p.sealed {
+            Some(sealed) if p.is_forwarding() => p.forwarding_stage(&sealed.seal),
             Some(sealed) => SuccessionStage::Sealed {
                 seal: Box::new(sealed.seal.clone()),
                 told_drained: sealed.told_drained.iter().copied().collect(),
@@ -415,7 +443,8 @@ impl Model {
     /// the partition is not sealed.
     #[must_use]
     pub fn keyed_sends_at_seal(&self, id: PartitionId) -> Option<Vec<KeyedSend>> {
-        let sealed = self.partitions.get(&id)?.sealed.as_ref()?;
+        let p = self.partitions.get(&id)?;
+        let sealed = p.sealed.as_ref().filter(|_| p.inherits.is_none())?;
         let shown = |send: &KeyedSend| {
             if is_over(send, self.now) {
                 KeyedSend {
@@ -439,9 +468,11 @@ impl Model {
         let HeldGroups::These(named) = &p.sealed.as_ref()?.seal.held else {
             return Some(Vec::new());
         };
-        let left = match p.groups_left() {
+        let left = match p.groups_left(&BTreeSet::new()) {
+            _ if p.is_forwarding() => return Some(Vec::new()),
+            HeldGroups::All => return Some(Vec::new()),
             HeldGroups::These(left) => left,
-            HeldGroups::None | HeldGroups::All => Vec::new(),
+            HeldGroups::None => Vec::new(),
         };
         let gone = named.iter().filter(|hash| !left.contains(hash));
         Some(gone.copied().collect())

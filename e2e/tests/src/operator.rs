@@ -90,9 +90,24 @@ impl Operator {
     /// # Errors
     /// If the manager refuses.
     pub async fn drain(&self, cluster: ClusterId) -> Result<()> {
+        self.ask_to_drain(cluster, false).await
+    }
+
+    /// Has a cluster emptied, without patience for what nobody consumes.
+    ///
+    /// # Errors
+    /// If the manager refuses.
+    pub async fn drain_and_forward(&self, cluster: ClusterId) -> Result<()> {
+        self.ask_to_drain(cluster, true).await
+    }
+
+    async fn ask_to_drain(&self, cluster: ClusterId, forward: bool) -> Result<()> {
         let path = format!("{CLUSTERS_PATH}/{cluster}/drain");
-        let drained: Result<ClusterInfo, Refused> =
-            self.post(&path, &DrainRequest { drain: true }).await?;
+        let asked = DrainRequest {
+            drain: true,
+            forward,
+        };
+        let drained: Result<ClusterInfo, Refused> = self.post(&path, &asked).await?;
         drained.map(drop).map_err(|refused| refused.into())
     }
 

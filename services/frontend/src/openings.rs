@@ -145,7 +145,9 @@ impl App {
             .iter()
             .find(|place| place.partition == sealed)?;
         match self.stage(place, deadline).await? {
-            SuccessionStage::Sealed { seal, .. } => Some(Arc::from(seal)),
+            SuccessionStage::Sealed { seal, .. } | SuccessionStage::Forwarding { seal, .. } => {
+                Some(Arc::from(seal))
+            }
             _ => None,
         }
     }
@@ -161,7 +163,9 @@ impl App {
             wait: Duration::ZERO,
         };
         match self.stage(place, soon).await {
-            Some(SuccessionStage::Sealed { seal, .. }) => {
+            Some(
+                SuccessionStage::Sealed { seal, .. } | SuccessionStage::Forwarding { seal, .. },
+            ) => {
                 self.routes.seal(route, &Arc::from(seal));
                 true
             }

@@ -458,3 +458,36 @@ async fn counts_peek_and_purge_reach_all_partitions() {
     assert_eq!(peek(10).await, [""; 0]);
     assert_eq!(count().await["bytes"], 0);
 }
+
+/// The message that a late receipt is of may have gone on: said to be deleted, it would come again.
+#[tokio::test]
+async fn a_receipt_of_a_partition_that_is_gone_deletes_nothing_of_what_its_heir_took_over() {
+    for written_down in [false, true] {
+        let system = System::start().await;
+        let other = system.add_cluster(0xc2);
+        system.create("orders", Value::Null).await;
+        system
+            .send("orders", json!({ "body": "x" }))
+            .await
+            .expect(201);
+        let received = system.receive("orders", json!({})).await.expect(200);
+        let old = system.manager.partitions("orders")[0];
+        let to = other.cluster.id();
+        system.manager.move_queue("orders", &[(to, ALL)]);
+        system.manager.add_heir("orders", old, to);
+        system.manager.delete_partition("orders", old, written_down);
+        let heirs = |shown: &Value| {
+            let places = shown["partitions"].as_array().unwrap().iter();
+            places.filter(|place| place["epoch"] == 0).count()
+        };
+        let expected = if written_down { 1 } else { 2 };
+        eventually("the feed has told", async || {
+            let shown = system.ask("GET", "/v1/queues/orders", Value::Null).await;
+            heirs(&shown.expect(200)) == expected
+        })
+        .await;
+        let late = system.ack("orders", &receipts(&received)).await;
+        let late = late.expect(207);
+        assert_eq!(late["receipts"][0]["reason"], "expired", "{late}");
+    }
+}

@@ -45,9 +45,20 @@ impl BodyReader {
         read.expect("reading does not panic")
     }
 
+    /// The same bodies, those that can be had from the log at hand.
+    pub(crate) async fn read_all(&self, bodies: Vec<StoredBody>) -> Vec<StoredBody> {
+        let reader = self.clone();
+        let read = tokio::task::spawn_blocking(move || reader.read_each(bodies)).await;
+        read.expect("reading does not panic")
+    }
+
+    fn read_each(&self, bodies: Vec<StoredBody>) -> Vec<StoredBody> {
+        bodies.into_iter().map(|body| self.read_one(body)).collect()
+    }
+
     fn read(&self, answer: Answer) -> Result<Complete, Answer> {
         let Answer { result, bodies } = answer;
-        let bodies: Vec<StoredBody> = bodies.into_iter().map(|body| self.read_one(body)).collect();
+        let bodies = self.read_each(bodies);
         let at_hand = bodies.iter().map(|body| match body {
             StoredBody::Recent(bytes) => Some(bytes.clone()),
             StoredBody::InLog(_) => None,

@@ -17,7 +17,7 @@ use shoal_storage::{
     Loaded, LockError, Log, LogError, LogOptions, LogRecord, Lsn, OverlayDisk, RealDisk, Scan,
     SegmentDamage, Verified,
 };
-use shoal_types::{Command, HostId};
+use shoal_types::HostId;
 
 use crate::core::{has_other_members, read_body};
 use crate::{batch, kept_body, limits};
@@ -416,11 +416,9 @@ fn replay_one(machine: &mut Machine, record: LogRecord) -> Result<(), String> {
     };
     let commands = batch::decode(entry.payload.contiguous()).map_err(|e| e.to_string())?;
     for placed in commands {
-        if let Command::Send { items, .. } = &placed.request.command {
-            let mut bodies = items.iter().zip(&placed.bodies);
-            if !bodies.all(|(item, body)| crc32c::crc32c(body) == item.crc) {
-                return Err("a body in it fails its checksum".to_owned());
-            }
+        let mut bodies = placed.request.command.bodies().zip(&placed.bodies);
+        if !bodies.all(|((_, crc), body)| crc32c::crc32c(body) == crc) {
+            return Err("a body in it fails its checksum".to_owned());
         }
     }
     Ok(())

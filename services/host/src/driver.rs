@@ -21,7 +21,8 @@ use crate::bodies::{self, BodyReader};
 use crate::catch_up;
 use crate::checkpointer;
 use crate::core::{
-    Answer, BodiesRead, CheckpointDone, Core, Effect, OperationId, Scrubbed, SnapshotDone, Told,
+    Answer, BodiesRead, Carried, CheckpointDone, Core, Effect, OperationId, Scrubbed, SnapshotDone,
+    Told,
 };
 use crate::disk_thread::DiskThread;
 use crate::frames;
@@ -76,6 +77,8 @@ pub(crate) enum Input {
     NotInLog(HostId, ViewNumber),
     /// A host of another cluster was told something, or could not be.
     Told(Told),
+    /// A piece of what nobody consumes was carried to an heir, or could not be.
+    Carried(Carried),
     /// The manager answered a heartbeat.
     Manager(HeartbeatReply),
     /// The process is about to stop.
@@ -226,6 +229,10 @@ impl Driver {
                 self.observed.told(&told);
                 self.core.on_told(told);
             }
+            Input::Carried(carried) => {
+                self.observed.carried(&carried);
+                self.core.on_carried(carried);
+            }
             Input::Manager(reply) => self.take_manager_news(reply),
             Input::Leave => {
                 self.begin_to_leave();
@@ -366,6 +373,10 @@ impl Driver {
                     );
                 }
                 Effect::Tell(telling) => self.other_clusters.tell(*telling, &self.later),
+                Effect::Carry(carriage) => {
+                    self.other_clusters
+                        .carry(*carriage, &self.bodies, &self.later);
+                }
                 Effect::Checkpoint(pending) => {
                     checkpointer::write(*pending, &self.checkpoints, &self.jobs, &self.later);
                 }

@@ -179,3 +179,11 @@ pub(crate) const TELLING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections to hosts of other clusters. With more hosts than that to tell, some are made anew now and
 /// then.
 pub(crate) const OTHER_CLUSTERS_CLIENTS_MAX: usize = 64;
+/// Between two looks through the partitions that have heirs, unless one has just taken something.
+pub(crate) const FORWARDING_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Pieces on their way to heirs at once. With their bodies they are 16 MB at most.
+pub(crate) const CARRIAGES_MAX: usize = 4;
+/// The next piece was asked for and nothing came of it: it is asked for again after so long.
+pub(crate) const NEXT_PIECE_AGAIN: Duration = Duration::from_secs(1);
+/// Nothing could go: so long passes before the next look, which may hash the names of 10,000 groups.
+pub(crate) const NEXT_PIECE_LOOK: Duration = Duration::from_millis(250);

@@ -4,7 +4,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use shoal_runtime::telemetry::{Metric, MetricKind};
 use shoal_types::{HostId, HostState};
 
-use crate::core::{Core, SnapshotEvent, Told};
+use crate::core::{Carried, Core, SnapshotEvent, Told};
 
 /// 1 if the host acts in its cluster's current view, else 0. Alert if 0 for a minute.
 pub const ACTING: &str = "shoal_host_acting";
@@ -66,6 +66,13 @@ pub const SUCCESSORS_TOLD: &str = "shoal_host_successors_told_total";
 /// Such calls that failed; each is made again. Alert if it goes on growing: a queue is being moved, and the
 /// cluster that it moves to cannot be reached.
 pub const SUCCESSORS_NOT_TOLD: &str = "shoal_host_successors_not_told_total";
+/// Messages that nobody consumed and that this host brought to heirs of their partitions.
+pub const FORWARDED: &str = "shoal_host_messages_forwarded_total";
+/// Bytes of those messages.
+pub const FORWARDED_BYTES: &str = "shoal_host_message_bytes_forwarded_total";
+/// Pieces of them that could not be brought; each is tried again. Alert if it goes on growing: a cluster is
+/// being drained, and the one that takes its messages over cannot be reached.
+pub const NOT_FORWARDED: &str = "shoal_host_pieces_not_forwarded_total";
 /// Turns of the driver's loop.
 pub const TURNS: &str = "shoal_host_turns_total";
 
@@ -199,6 +206,21 @@ pub const ALL: &[Metric] = &[
         MetricKind::Counter,
         "Such calls that failed and are made again",
     ),
+    describe(
+        FORWARDED,
+        MetricKind::Counter,
+        "Messages that nobody consumed and that were brought to heirs of their partitions",
+    ),
+    describe(
+        FORWARDED_BYTES,
+        MetricKind::Counter,
+        "Bytes of messages that were brought to heirs of their partitions",
+    ),
+    describe(
+        NOT_FORWARDED,
+        MetricKind::Counter,
+        "Pieces of such messages that could not be brought and are tried again",
+    ),
     describe(TURNS, MetricKind::Counter, "Turns of the driver's loop"),
 ];
 
@@ -241,6 +263,9 @@ pub(crate) struct Observed {
     scrubs: Counter,
     successors_told: Counter,
     successors_not_told: Counter,
+    forwarded: Counter,
+    forwarded_bytes: Counter,
+    not_forwarded: Counter,
     turns: Counter,
 }
 
@@ -278,6 +303,9 @@ impl Observed {
             scrubs: counter(SCRUBS),
             successors_told: counter(SUCCESSORS_TOLD),
             successors_not_told: counter(SUCCESSORS_NOT_TOLD),
+            forwarded: counter(FORWARDED),
+            forwarded_bytes: counter(FORWARDED_BYTES),
+            not_forwarded: counter(NOT_FORWARDED),
             turns: counter(TURNS),
         }
     }
@@ -329,6 +357,17 @@ impl Observed {
             &self.successors_not_told
         };
         counter.increment(1);
+    }
+
+    /// A piece was brought to an heir, or could not be.
+    pub(crate) fn carried(&self, carried: &Carried) {
+        match carried.taken() {
+            Some((messages, bytes)) => {
+                self.forwarded.increment(messages);
+                self.forwarded_bytes.increment(bytes);
+            }
+            None => self.not_forwarded.increment(1),
+        }
     }
 
     /// Something became of a snapshot.

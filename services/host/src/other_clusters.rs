@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use shoal_transport::{ClientOptions, HostClient, Identity, Role};
-use shoal_types::{ClusterId, ClusterMember, ErrorCode, HostId, HostReply, Outcome, Refusal};
+use shoal_types::{
+    ClusterId, ClusterMember, ErrorCode, HostId, HostReply, HostRequest, Outcome, Refusal,
+};
 use tokio::sync::mpsc;
 
-use crate::core::Telling;
+use crate::bodies::BodyReader;
+use crate::core::{Carriage, NotCarried, Telling};
 use crate::driver::Input;
 use crate::limits::{OTHER_CLUSTERS_CLIENTS_MAX, TELLING_TIMEOUT};
 
@@ -39,33 +43,52 @@ impl OtherClusters {
     pub(crate) fn tell(&self, telling: Telling, done: &mpsc::Sender<Input>) {
         let (others, done) = (self.clone(), done.clone());
         tokio::spawn(async move {
-            let mut answer = Err("its cluster has no hosts".to_owned());
-            for member in in_any_order(&telling.members) {
-                answer = match others.ask(member, &telling).await {
-                    Answered::With(outcome) => Ok(outcome),
-                    Answered::AskAnother(why) => Err(why),
-                };
-                if answer.is_ok() {
-                    break;
-                }
-            }
+            let place = (telling.cluster, telling.members.as_slice());
+            let answer = others.ask_any(place, &telling.request, &[]).await;
             // If the loop has ended, nobody needs to know.
             let _ = done.send(Input::Told(telling.told(answer))).await;
         });
     }
 
-    async fn ask(&self, member: &ClusterMember, telling: &Telling) -> Answered {
-        let client = self.client(member, telling.cluster);
-        let host = member.host;
-        let answer = client.call(&telling.request, &[], TELLING_TIMEOUT).await;
-        match answer.map(|answer| answer.result) {
-            Ok(Ok(HostReply::Outcome(Outcome::Refused(refusal))) | Err(refusal)) => {
-                judge(host, refusal)
+    /// Reads the bodies of a piece and brings it to one host of the cluster after the other, as
+    /// [`OtherClusters::tell`] does.
+    pub(crate) fn carry(
+        &self,
+        mut carriage: Carriage,
+        reader: &BodyReader,
+        done: &mpsc::Sender<Input>,
+    ) {
+        let (others, reader, done) = (self.clone(), reader.clone(), done.clone());
+        tokio::spawn(async move {
+            let bodies = std::mem::take(&mut carriage.bodies);
+            let result = match Carriage::at_hand(reader.read_all(bodies).await) {
+                Ok(bodies) => {
+                    let place = (carriage.cluster, carriage.members.as_slice());
+                    let answer = others.ask_any(place, &carriage.request, &bodies).await;
+                    answer.map_err(NotCarried::NotTaken)
+                }
+                Err(missing) => Err(NotCarried::Unreadable(missing)),
+            };
+            let _ = done.send(Input::Carried(carriage.carried(result))).await;
+        });
+    }
+
+    /// The first answer of a host that is one, or why there is none.
+    async fn ask_any(
+        &self,
+        (cluster, members): (ClusterId, &[ClusterMember]),
+        request: &HostRequest,
+        bodies: &[Bytes],
+    ) -> Result<Outcome, String> {
+        let mut last = "its cluster has no hosts".to_owned();
+        for member in in_any_order(members) {
+            let client = self.client(member, cluster);
+            match ask(&client, member.host, request, bodies).await {
+                Answered::With(outcome) => return Ok(outcome),
+                Answered::AskAnother(why) => last = why,
             }
-            Ok(Ok(HostReply::Outcome(outcome))) => Answered::With(outcome),
-            Ok(Ok(other)) => Answered::AskAnother(format!("{host} answered {other:?}")),
-            Err(error) => Answered::AskAnother(format!("{host}: {error}")),
         }
+        Err(last)
     }
 
     /// The client of a host at this address.
@@ -90,10 +113,29 @@ impl OtherClusters {
     }
 }
 
+async fn ask(
+    client: &HostClient,
+    host: HostId,
+    request: &HostRequest,
+    bodies: &[Bytes],
+) -> Answered {
+    let answer = client.call(request, bodies, TELLING_TIMEOUT).await;
+    match answer.map(|answer| answer.result) {
+        Ok(Ok(HostReply::Outcome(Outcome::Refused(refusal))) | Err(refusal)) => {
+            judge(host, refusal)
+        }
+        Ok(Ok(HostReply::Outcome(outcome))) => Answered::With(outcome),
+        Ok(Ok(other)) => Answered::AskAnother(format!("{host} answered {other:?}")),
+        Err(error) => Answered::AskAnother(format!("{host}: {error}")),
+    }
+}
+
 /// What a host refuses is final if all others would refuse it too.
 fn judge(host: HostId, refusal: Refusal) -> Answered {
     match refusal.code {
-        ErrorCode::InvalidRequest | ErrorCode::Fenced => Answered::With(Outcome::Refused(refusal)),
+        ErrorCode::InvalidRequest | ErrorCode::Fenced | ErrorCode::QueueNotFound => {
+            Answered::With(Outcome::Refused(refusal))
+        }
         _ => Answered::AskAnother(format!("{host}: {refusal}")),
     }
 }

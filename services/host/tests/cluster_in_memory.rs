@@ -5,6 +5,8 @@
 mod deaf_host;
 #[path = "in_memory/disputes.rs"]
 mod disputes;
+#[path = "in_memory/forwarding.rs"]
+mod forwarding;
 #[path = "in_memory/members.rs"]
 mod members;
 mod old_and_damaged_logs;

@@ -427,8 +427,11 @@ pub(crate) enum ClusterCommand {
         #[command(flatten)]
         operator: OperatorArgs,
         /// Let it keep what it has, and take new queues again
-        #[arg(long)]
+        #[arg(long, conflicts_with = "forward")]
         cancel: bool,
+        /// Send on at once what nobody consumes there; without it only when the manager's patience ends
+        #[arg(long)]
+        forward: bool,
         /// The cluster
         cluster: ClusterId,
     },

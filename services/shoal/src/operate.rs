@@ -60,9 +60,13 @@ pub(crate) async fn cluster(command: ClusterCommand) -> anyhow::Result<()> {
             operator,
             cluster,
             cancel,
+            forward,
         } => {
             let manager = Manager::new(operator)?;
-            let body = DrainRequest { drain: !cancel };
+            let body = DrainRequest {
+                drain: !cancel,
+                forward,
+            };
             let path = format!("{CLUSTERS_PATH}/{cluster}/drain");
             let cluster: ClusterInfo = manager.post(&path, &body).await?;
             manager.show(&cluster)

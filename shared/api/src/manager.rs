@@ -168,6 +168,10 @@ pub struct DrainRequest {
     /// True: no queue is placed there any more, and those that it has are moved away. False: it takes
     /// queues again.
     pub drain: bool,
+    /// Only with `drain`: what nobody consumes there goes on to other clusters at once, not only when the
+    /// manager's patience has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forward: bool,
 }
 
 /// Who takes a cluster's commands. Whoever does, a quorum of the members has every one on disk before it

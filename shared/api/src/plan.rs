@@ -155,7 +155,7 @@ pub struct MoveInfo {
     pub queue: QueueName,
     /// `move`, `split` or `merge`.
     pub kind: String,
-    /// `creating`, `sealing`, `opening`, `draining` or `undoing`.
+    /// `creating`, `sealing`, `opening`, `draining`, `forwarding` or `undoing`.
     pub stage: String,
     /// Partitions that are followed and not empty yet.
     #[serde(with = "text::list")]

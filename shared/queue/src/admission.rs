@@ -100,9 +100,14 @@ impl Machine {
                 Ok(())
             }
             Command::CreateSuccessor { .. } => self.check_succession(&request.command),
+            Command::CreateHeir { .. } => self.check_succession(&request.command),
             Command::Seal { partition, .. }
             | Command::Succeed { partition, .. }
-            | Command::ToldDrained { partition, .. } => {
+            | Command::ToldDrained { partition, .. }
+            | Command::Forward { partition, .. }
+            | Command::NextPiece { partition, .. }
+            | Command::TakePiece { partition, .. }
+            | Command::EndForwarding { partition, .. } => {
                 self.check_succession(&request.command)?;
                 self.known(*partition).map(|_| ())
             }

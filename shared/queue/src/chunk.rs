@@ -52,6 +52,8 @@ pub(crate) enum Hold {
     Leased(Ts),
     /// Held back until then.
     Delayed(Ts),
+    /// On its way to the partition's heir. Without one it would be ready from then on.
+    Going(Ts),
 }
 
 /// A message's place in its group; 0 stands for no neighbour.
@@ -106,12 +108,34 @@ impl Chunk {
         self.live.set(offset, true);
     }
 
-    /// A chunk as a checkpoint knows it: any offsets, ascending. It starts packed.
-    pub(crate) fn packed_from(messages: Vec<(u8, Slot, Option<Link>, Side)>) -> Self {
-        let mut chunk = Self {
+    /// Empty, for any offsets in any order.
+    pub(crate) fn packed() -> Self {
+        Self {
             packed: true,
             ..Self::default()
-        };
+        }
+    }
+
+    /// Adds the message where it belongs; only to a packed chunk.
+    pub(crate) fn insert(&mut self, offset: u8, slot: Slot, link: Option<Link>) {
+        assert!(
+            self.packed && !self.live.contains(offset),
+            "only a packed chunk has places between its messages, and each once"
+        );
+        let at = self.live.rank(offset);
+        if link.is_some() && self.links.is_empty() {
+            self.links.resize(self.slots.len(), None);
+        }
+        if link.is_some() || !self.links.is_empty() {
+            self.links.insert(at, link);
+        }
+        self.slots.insert(at, slot);
+        self.live.set(offset, true);
+    }
+
+    /// A chunk as a checkpoint knows it: any offsets, ascending. It starts packed.
+    pub(crate) fn packed_from(messages: Vec<(u8, Slot, Option<Link>, Side)>) -> Self {
+        let mut chunk = Self::packed();
         chunk.slots.reserve_exact(messages.len());
         for (offset, slot, link, side) in messages {
             chunk.push(offset, slot, link);

@@ -1,8 +1,12 @@
 //! The messages of a partition and every index over them.
 //!
-//! A message is in exactly one of four states: *ready*, *leased*, *delayed*, or *spent* (its lease
-//! counter is used up, it waits for its end). All changes of state happen here, so that slots and
+//! A message is in exactly one of five states: *ready*, *leased*, *delayed*, *going* (on its way to the
+//! partition's heir), or *spent* (its lease counter is used up, it waits for its end). All changes of state happen here, so that slots and
 //! indexes cannot disagree.
+
+mod going;
+
+pub(crate) use going::hold_of;
 
 use std::collections::BTreeSet;
 
@@ -235,7 +239,7 @@ impl Contents {
         let (chunk, offset) = self.slots.find(number).expect("it exists");
         let side = chunk.side(offset);
         match side.hold {
-            Hold::Free => {}
+            Hold::Free | Hold::Going(_) => {}
             Hold::Leased(until) => {
                 self.leases.remove(&(until, number));
             }
@@ -282,7 +286,8 @@ impl Contents {
         Some(link.next).filter(|next| self.slots.is_ready(*next))
     }
 
-    fn group_of(&self, number: u64) -> Option<GroupName> {
+    /// The group's name, if there is such a message and it has one.
+    pub(crate) fn group_of(&self, number: u64) -> Option<GroupName> {
         self.slots
             .link(number)
             .map(|link| GroupName::clone(&link.group))
@@ -327,6 +332,7 @@ impl Contents {
         for (number, hold, spent) in states {
             match hold {
                 Hold::Free if spent => {}
+                Hold::Going(_) => {}
                 Hold::Delayed(until) if !planted(Bug::DelaysNotRestored) => {
                     self.delays.insert((until, number));
                 }

@@ -83,21 +83,38 @@ impl Partition {
     }
 
     fn kept(&self) -> KeptPartition {
-        let standing = match self.seal() {
-            Some(seal) => Standing::Sealed {
-                successors: seal.successors.iter().map(|one| one.partition).collect(),
-            },
-            None if self.is_closed() => Standing::Closed {
-                waits_for: self.waits_for(),
-            },
-            None => Standing::Open,
-        };
         KeptPartition {
             partition: self.id,
             settings: self.settings,
             revision: self.instructed(),
             description: self.description.as_ref().map(|kept| kept.get().clone()),
-            standing,
+            standing: self.stands(),
+        }
+    }
+
+    fn stands(&self) -> Standing {
+        let Some(seal) = self.seal() else {
+            return match self.is_closed() {
+                true => Standing::Closed {
+                    waits_for: self.waits_for(),
+                },
+                false => Standing::Open,
+            };
+        };
+        let successors = seal.successors.iter().map(|one| one.partition).collect();
+        let lineage = self.lineage.as_ref().map(|lineage| lineage.record());
+        let forwarding = lineage.and_then(|record| record.forwarding.as_ref());
+        let inheritance = lineage.and_then(|record| record.inheritance.as_ref());
+        match (forwarding.filter(|to| !to.ended), inheritance) {
+            (Some(to), _) => Standing::Forwarding {
+                successors,
+                heir: to.heir.partition,
+            },
+            (None, Some(from)) => Standing::Heir {
+                of: from.source,
+                successors,
+            },
+            (None, None) => Standing::Sealed { successors },
         }
     }
 }

@@ -177,6 +177,14 @@ impl Machine {
                 partition,
                 description,
             } => self.describe(*partition, description, effects),
+            Command::CreateHeir { .. }
+            | Command::Forward { .. }
+            | Command::NextPiece { .. }
+            | Command::TakePiece { .. }
+            | Command::EndForwarding { .. } => {
+                self.check_succession(&request.command)?;
+                self.pass_on(&request.command, bodies, effects)
+            }
         }
     }
 
@@ -210,7 +218,8 @@ impl Machine {
             | Outcome::Waiting
             | Outcome::Refused(_)
             | Outcome::Sealed(_)
-            | Outcome::Closed { .. } => return,
+            | Outcome::Closed { .. }
+            | Outcome::Taken { .. } => return,
         };
         let now = self.executed.ts;
         self.remembered
@@ -338,7 +347,7 @@ impl Machine {
     /// The partition exists.
     fn purge(&mut self, id: PartitionId, effects: &mut Vec<Effect>) {
         let purged = self.on_partition(id, effects, |partition, _| {
-            partition.purged_through = partition.last;
+            partition.purged_through = partition.purged_now();
             let mut purged = partition.contents.take_all();
             for index in purged.slots.take_dirty() {
                 partition.contents.slots.mark(index);

@@ -32,6 +32,8 @@ struct Group {
     available: bool,
     /// Older messages of it may be left in a partition that this one follows.
     held: bool,
+    /// Older messages of it went on to the partition's heir, and these are to follow.
+    went_on: bool,
 }
 
 impl Group {
@@ -48,7 +50,7 @@ impl Group {
 
     fn is_to_be_available(&self, slots: &Slots) -> bool {
         let unlocked = self.leased == 0 || planted(Bug::GroupUnlockedEarly);
-        unlocked && !self.held && slots.is_ready(self.oldest)
+        unlocked && !self.held && !self.went_on && slots.is_ready(self.oldest)
     }
 }
 
@@ -81,6 +83,29 @@ impl Groups {
         &self.held
     }
 
+    /// The number of the group's first message, if it has any.
+    pub(crate) fn oldest(&self, name: &GroupName) -> Option<u64> {
+        self.groups.get(name).map(|group| group.oldest)
+    }
+
+    /// The number of the message that came last, if it has any.
+    pub(crate) fn newest(&self, name: &GroupName) -> Option<u64> {
+        self.groups.get(name).map(|group| group.newest)
+    }
+
+    /// True if none of the group's messages is in a consumer's hands, and none older can be elsewhere.
+    pub(crate) fn may_go(&self, name: &GroupName) -> bool {
+        let group = self.groups.get(name);
+        group.is_some_and(|group| group.leased == 0 && !group.held)
+    }
+
+    /// Older messages of the group went on, or are back.
+    pub(crate) fn set_went_on(&mut self, name: &GroupName, went_on: bool, slots: &mut Slots) {
+        if self.groups.contains_key(name) {
+            self.change(name, slots, |group| group.went_on = went_on);
+        }
+    }
+
     /// See [`Held::hold`].
     pub(crate) fn hold(&mut self, groups: &HeldGroups) {
         self.held.hold(groups);
@@ -104,6 +129,7 @@ impl Groups {
             leased: 0,
             available: false,
             held: self.held.arrived(name),
+            went_on: false,
         });
         Link {
             group,

@@ -1,9 +1,9 @@
 //! Goal: whatever two hosts know differently of what follows what, their hashes tell.
 
 use shoal_types::{
-    ClusterId, ClusterMember, Command, Epoch, GroupRange, HeldGroups, HostId, Inherited, KeyedSend,
-    MachineVersion, Outcome, PartitionId, PartitionSettings, Revision, Seal, Sequence, Successor,
-    Ts,
+    ClusterId, ClusterMember, Command, Epoch, GroupRange, Heir, HeldGroups, HostId, Inherited,
+    KeyedSend, MachineVersion, Outcome, PartitionId, PartitionSettings, Piece, Rest, Revision,
+    Seal, Sequence, Successor, Ts,
 };
 
 use crate::hash::StateHash;
@@ -57,11 +57,8 @@ pub(crate) fn seals() -> Vec<Seal> {
     all
 }
 
-/// Partitions of FIFO queues, the second of which follows the first.
-fn machine_that_seals() -> Machine {
-    let mut machine = Machine::new();
-    machine.begin_entry(at(100), &mut Vec::new());
-    let settings = |epoch| PartitionSettings {
+fn settings(epoch: u32) -> PartitionSettings {
+    PartitionSettings {
         epoch: Epoch(epoch),
         fifo: true,
         visibility: 30 * SECOND,
@@ -69,7 +66,13 @@ fn machine_that_seals() -> Machine {
         retention: 3_600 * SECOND,
         max_messages: 100,
         max_bytes: 1_000,
-    };
+    }
+}
+
+/// Partitions of FIFO queues, the second of which follows the first.
+fn machine_that_seals() -> Machine {
+    let mut machine = Machine::new();
+    machine.begin_entry(at(100), &mut Vec::new());
     let to = MachineVersion(2);
     let commands = [
         Command::RaiseVersion { to },
@@ -135,6 +138,75 @@ fn each_part_of_a_lineage_counts() {
         vec![tell(HeldGroups::None, 2, sends(vec![send]))],
         vec![tell(HeldGroups::None, 2, sends(vec![send, send]))],
     ];
+    stories_all_differ(&stories);
+}
+
+/// The same of what goes on to an heir, and of what an heir knows.
+#[test]
+fn each_part_of_a_forwarding_counts() {
+    let sealed = Command::Seal {
+        partition: QUEUE,
+        successors: seal().successors,
+        revision: Revision(5),
+    };
+    let forward = |partition, cluster| Command::Forward {
+        partition: QUEUE,
+        heir: Heir {
+            partition: PartitionId(partition),
+            cluster: ClusterId(cluster),
+            members: seal().successors.remove(0).members,
+        },
+        revision: Revision(5),
+    };
+    let next = |taken| Command::NextPiece {
+        partition: QUEUE,
+        heir: PartitionId(9),
+        taken,
+    };
+    let end = Command::EndForwarding {
+        partition: QUEUE,
+        heir: PartitionId(9),
+    };
+    let create = |source| Command::CreateHeir {
+        partition: PartitionId(9),
+        settings: settings(0),
+        revision: Revision(5),
+        source: PartitionId(source),
+        seal: Box::new(seal()),
+    };
+    let take = |number, rest| Command::TakePiece {
+        partition: PartitionId(9),
+        from: PartitionId(7),
+        piece: Piece {
+            number,
+            messages: Vec::new(),
+            rest,
+        },
+    };
+    let more = |groups| Rest::Some { groups };
+    let stories = [
+        vec![sealed.clone()],
+        vec![sealed.clone(), forward(9, 1)],
+        vec![sealed.clone(), forward(10, 1)],
+        vec![sealed.clone(), forward(9, 2)],
+        vec![sealed.clone(), forward(9, 1), next(0)],
+        vec![sealed.clone(), forward(9, 1), next(0), next(1)],
+        vec![sealed, forward(9, 1), next(0), end],
+        vec![create(6)],
+        vec![create(7)],
+        vec![create(7), take(1, Rest::Nothing)],
+        vec![create(7), take(1, more(HeldGroups::None))],
+        vec![create(7), take(1, more(HeldGroups::All))],
+        vec![
+            create(7),
+            take(1, more(HeldGroups::None)),
+            take(2, more(HeldGroups::None)),
+        ],
+    ];
+    stories_all_differ(&stories);
+}
+
+fn stories_all_differ(stories: &[Vec<Command>]) {
     let play = |story: &Vec<Command>| {
         let mut machine = machine_that_seals();
         for (id, command) in (10..).zip(story) {
@@ -144,8 +216,8 @@ fn each_part_of_a_lineage_counts() {
         }
         machine
     };
-    all_differ(&stories, |story| play(story).state_hash());
-    all_differ(&stories, |story| {
+    all_differ(stories, |story| play(story).state_hash());
+    all_differ(stories, |story| {
         let mut machine = play(story);
         // The state alone, whatever brought it about.
         machine.hash = StateHash::default();

@@ -14,6 +14,7 @@
 //! | `contents`, `slots`, `chunk`, `bits`, `groups` | its messages, 32 bytes each, and their indexes |
 //! | `window`, `keyed_window`, `positions`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
 //! | `succession`, `succession_form`, `lineage`, `sealing`, `inheriting`, `held` | how partitions follow one another |
+//! | `forwards`, `forwarding`, `taking`, `numbers` | how what nobody consumes goes on to an heir |
 //! | `deleted`, `remains` | what stays of deleted and purged partitions |
 //! | `description` | what the manager noted down beside partitions |
 //! | `stored`, `checkpoint`, `restore`, `row_bodies` | the state on disk, and on its way to another host |
@@ -37,6 +38,8 @@ mod description;
 mod due;
 mod effect;
 mod execute;
+mod forwarding;
+mod forwards;
 mod full_hash;
 mod groups;
 mod hash;
@@ -52,6 +55,7 @@ mod lineage;
 mod live_bodies;
 mod machine;
 mod memory;
+mod numbers;
 mod partition;
 mod positions;
 mod receipts;
@@ -66,6 +70,7 @@ mod slots;
 mod stored;
 mod succession;
 mod succession_form;
+mod taking;
 mod version;
 mod waiters;
 mod window;

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{Epoch, HeldGroups, PartitionId, Seal, Ts};
+use shoal_types::{Epoch, GroupName, Heir, HeldGroups, PartitionId, Passed, Rest, Seal, Ts};
+
+use crate::numbers::Numbers;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,6 +25,10 @@ pub(crate) struct LineageRecord {
     /// Ascending, at most [`shoal_types::limits::SUCCESSORS_MAX`]; empty: it follows none.
     pub(crate) follows: Vec<Predecessor>,
     pub(crate) sealed: Option<Sealed>,
+    /// Only if it was given an heir.
+    pub(crate) forwarding: Option<Forwarding>,
+    /// Only of an heir.
+    pub(crate) inheritance: Option<Inheritance>,
 }
 
 /// A partition that this one follows.
@@ -54,7 +60,77 @@ pub(crate) struct Sealed {
     pub(crate) told_drained: Vec<PartitionId>,
 }
 
+/// That a sealed partition's messages go on to an heir.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Forwarding {
+    pub(crate) heir: Heir,
+    /// How many pieces were made.
+    pub(crate) pieces: u64,
+    /// The numbers of the messages in the last one, until the heir has it.
+    pub(crate) piece: Option<Vec<u64>>,
+    /// What the last one says is left besides.
+    pub(crate) rest: Rest,
+    /// The group of which a part did not fit into it.
+    pub(crate) unfinished: Option<GroupName>,
+    /// What the heir has.
+    pub(crate) passed: Passed,
+    /// Those among them that had been leased: there may be receipts for them.
+    pub(crate) went: Numbers,
+    /// The heir is gone for good.
+    pub(crate) ended: bool,
+}
+
+/// That a partition takes over another one's messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inheritance {
+    /// Whose.
+    pub(crate) source: PartitionId,
+    /// How many pieces were taken.
+    pub(crate) pieces: u64,
+    /// What was left there besides them.
+    pub(crate) rest: Rest,
+}
+
+impl Forwarding {
+    /// Nothing went yet; `held`: by the seal.
+    pub(crate) fn to(heir: &Heir, held: HeldGroups) -> Self {
+        Self {
+            heir: heir.clone(),
+            pieces: 0,
+            piece: None,
+            rest: Rest::Some { groups: held },
+            unfinished: None,
+            passed: Passed::default(),
+            went: Numbers::default(),
+            ended: false,
+        }
+    }
+
+    /// Whether it is the same heir, wherever its hosts are reached.
+    pub(crate) fn is_to(&self, heir: &Heir) -> bool {
+        (self.heir.partition, self.heir.cluster) == (heir.partition, heir.cluster)
+    }
+}
+
 impl Lineage {
+    /// Of an heir of the source, which shows this seal.
+    pub(crate) fn heir(source: PartitionId, seal: &Seal) -> Self {
+        let mut lineage = Self::first();
+        let record = lineage.change();
+        record.sealed = Some(Sealed {
+            seal: seal.clone(),
+            told_drained: Vec::new(),
+        });
+        record.inheritance = Some(Inheritance {
+            source,
+            pieces: 0,
+            rest: Rest::Some {
+                groups: seal.held.clone(),
+            },
+        });
+        lineage
+    }
+
     /// Of a partition that follows these.
     pub(crate) fn following(partitions: &[PartitionId]) -> Self {
         let mut follows: Vec<_> = partitions
@@ -68,7 +144,7 @@ impl Lineage {
         Self {
             record: Arc::new(LineageRecord {
                 follows,
-                sealed: None,
+                ..LineageRecord::default()
             }),
             dirty: true,
         }
@@ -86,8 +162,13 @@ impl Lineage {
             return Err("what the partition follows is not in order".to_owned());
         }
         let sealed = record.sealed.as_ref().map(|sealed| sealed.seal.partition);
-        if sealed.is_some_and(|sealed| sealed != partition) {
+        // An heir shows the seal of the one whose messages it takes over.
+        let inherits = record.inheritance.is_some();
+        if sealed.is_some_and(|sealed| !inherits && sealed != partition) {
             return Err("the seal is another partition's".to_owned());
+        }
+        if sealed.is_none() && (inherits || record.forwarding.is_some()) {
+            return Err("the partition has or is an heir and is not sealed".to_owned());
         }
         Ok(Self {
             record: Arc::new(record),
@@ -133,8 +214,19 @@ impl Lineage {
             });
             held(&sealed.seal.held) + successors.sum::<usize>()
         });
+        let rest = |rest: &Rest| match rest {
+            Rest::Some { groups } => held(groups),
+            Rest::Nothing => 0,
+        };
+        let forwarding = record.forwarding.as_ref().map_or(0, |one| {
+            let piece = one.piece.as_ref().map_or(0, Vec::capacity) * size_of::<u64>();
+            piece + rest(&one.rest) + one.went.memory()
+        });
+        let inheritance = record.inheritance.as_ref().map_or(0, |one| rest(&one.rest));
         size_of::<Self>()
             + size_of::<LineageRecord>()
+            + forwarding
+            + inheritance
             + record.follows.capacity() * size_of::<Predecessor>()
             + follows
             + seal
@@ -202,6 +294,14 @@ mod tests {
         };
         assert!(Lineage::restore(ME, sealed(ME)).is_ok());
         assert!(Lineage::restore(ME, sealed(PartitionId(6))).is_err());
+        let seal = sealed(PartitionId(6)).sealed.unwrap().seal;
+        let heir = Lineage::heir(PartitionId(6), &seal).record().clone();
+        assert!(Lineage::restore(ME, heir.clone()).is_ok());
+        let open = LineageRecord {
+            sealed: None,
+            ..heir
+        };
+        assert!(Lineage::restore(ME, open).is_err(), "an heir is sealed");
     }
 
     #[test]

@@ -18,6 +18,9 @@ enum Standing {
     RanOut(u64),
     /// Its consumer gave the message back, and it was not leased again.
     GivenBack,
+    /// Its lease ended, and the message went on to the partition's heir or is on its way: whoever has
+    /// this receipt has no say in it any more.
+    Elsewhere,
     /// The message was leased again.
     Superseded,
     /// The message is gone.
@@ -41,7 +44,7 @@ impl Partition {
                 ReceiptResult::Done
             }
             Standing::Gone => ReceiptResult::Done,
-            Standing::GivenBack => ReceiptResult::Expired,
+            Standing::GivenBack | Standing::Elsewhere => ReceiptResult::Expired,
             Standing::Superseded => ReceiptResult::Superseded,
             Standing::Unknown => ReceiptResult::Unknown,
         };
@@ -114,7 +117,9 @@ impl Partition {
                 act(self, number);
                 ReceiptResult::Done
             }
-            Standing::RanOut(_) | Standing::GivenBack => ReceiptResult::Expired,
+            Standing::RanOut(_) | Standing::GivenBack | Standing::Elsewhere => {
+                ReceiptResult::Expired
+            }
             Standing::Superseded => ReceiptResult::Superseded,
             Standing::Gone => ReceiptResult::Gone,
             Standing::Unknown => ReceiptResult::Unknown,
@@ -127,6 +132,9 @@ impl Partition {
         if !ours || !(1..=self.last).contains(&number) || receipt.lease == 0 {
             return Standing::Unknown;
         }
+        if self.went_on(number) {
+            return Standing::Elsewhere;
+        }
         if !self.exists_in_time(number, step.now, step.bodies) {
             return Standing::Gone;
         }
@@ -138,6 +146,7 @@ impl Partition {
                 Standing::Superseded
             }
             Hold::Leased(until) if until > step.now => Standing::Held(number),
+            Hold::Going(_) => Standing::Elsewhere,
             _ if slot.given_back => Standing::GivenBack,
             _ => Standing::RanOut(number),
         }

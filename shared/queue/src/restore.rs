@@ -189,6 +189,7 @@ impl Machine {
     fn derive(&mut self, expected: &[(PartitionId, PartitionRecord)]) -> Result<(), String> {
         for (id, record) in expected {
             let partition = self.partitions.get_mut(id).expect("it was read");
+            partition.restore_forwarding();
             let contents = &mut partition.contents;
             contents.derive();
             if (contents.messages(), contents.bytes()) != (record.messages, record.bytes) {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use shoal_types::limits::{HELD_GROUPS_MAX, KEYED_SENDS_TOLD_MAX};
 use shoal_types::{
-    ErrorCode, GroupHash, HeldGroups, KeyedSend, Outcome, PartitionId, Refusal, Revision, Seal,
-    SendItem, SendResult, Sequence, Successor, Ts, group_hash,
+    ErrorCode, GroupHash, GroupName, HeldGroups, KeyedSend, Outcome, PartitionId, Refusal, Rest,
+    Revision, Seal, SendItem, SendResult, Sequence, Successor, Ts, group_hash,
 };
 
 use crate::deduplication::Seen;
@@ -102,25 +102,35 @@ impl Partition {
             epoch: self.settings.epoch,
             successors: Vec::new(),
             keyed_sends: u32::try_from(keyed_sends).expect("there are at most a million"),
-            held: self.groups_left(),
+            held: self.groups_left(&BTreeSet::new()),
             revision: Revision::default(),
             sealed_at: now,
         }
     }
 
-    /// The groups of which messages may be left, here or in what this one follows itself. Costs no more
-    /// than [`HELD_GROUPS_MAX`] groups do.
-    fn groups_left(&self) -> HeldGroups {
+    /// The groups of which messages may be left: here, but for these; in what this one follows; and where
+    /// it takes messages over. Costs no more than [`HELD_GROUPS_MAX`] groups do.
+    pub(crate) fn groups_left(&self, but_for: &BTreeSet<GroupName>) -> HeldGroups {
         let (live, held) = (self.contents.groups(), self.contents.held());
         if !self.settings.fifo {
             return HeldGroups::None;
         }
-        if held.is_all() || live.len() > HELD_GROUPS_MAX {
+        let to_come = match self.inheritance().map(|known| &known.rest) {
+            Some(Rest::Some {
+                groups: HeldGroups::All,
+            }) => return HeldGroups::All,
+            Some(Rest::Some {
+                groups: HeldGroups::These(groups),
+            }) => groups.as_slice(),
+            _ => &[],
+        };
+        if held.is_all() || live.len() - but_for.len() > HELD_GROUPS_MAX {
             return HeldGroups::All;
         }
         let mut left = BTreeSet::new();
-        let live = live.names().map(|name| group_hash(name));
-        for hash in live.chain(held.hashes()) {
+        let live = live.names().filter(|name| !but_for.contains(*name));
+        let live = live.map(|name| group_hash(name));
+        for hash in live.chain(held.hashes()).chain(to_come.iter().copied()) {
             left.insert(hash);
             if left.len() > HELD_GROUPS_MAX {
                 return HeldGroups::All;
@@ -134,12 +144,15 @@ impl Partition {
     }
 
     /// Of the groups that its seal names, those of which nothing is left; ascending. None if the seal
-    /// names none. `None` if it is not sealed.
+    /// names none, or it has an heir, which tells of them. `None` if it is not sealed.
     pub(crate) fn groups_gone(&self) -> Option<Vec<GroupHash>> {
         let HeldGroups::These(named) = &self.seal()?.held else {
             return Some(Vec::new());
         };
-        let left = match self.groups_left() {
+        if self.forwarding().is_some() {
+            return Some(Vec::new());
+        }
+        let left = match self.groups_left(&BTreeSet::new()) {
             HeldGroups::None => Vec::new(),
             HeldGroups::These(left) => left,
             HeldGroups::All => return Some(Vec::new()),
@@ -148,21 +161,27 @@ impl Partition {
         Some(named.iter().filter(is_gone).copied().collect())
     }
 
-    /// Nothing is left here, nor in what it follows: its successors need not look back any more. Once
-    /// it is so it stays so.
+    /// Nothing is left here, nor in what it follows, nor with an heir: its successors need not look back
+    /// any more. Once it is so it stays so.
     pub(crate) fn is_drained(&self) -> bool {
-        self.seal().is_some() && self.contents.messages() == 0 && self.contents.held().is_none()
+        self.seal().is_some()
+            && self.forwarding().is_none()
+            && self.contents.messages() == 0
+            && self.waits_for_nothing()
     }
 
     /// The sends with deduplication keys that its seal counts, from a place in their order on. One that
     /// counts no more leaves its place to one that counts for nobody, so places do not move. `None` if
-    /// it is not sealed.
+    /// it is not sealed, or an heir: the successors were told before it was made.
     pub(crate) fn keyed_sends_at_seal(
         &self,
         first: u32,
         max: usize,
         now: Ts,
     ) -> Option<Vec<KeyedSend>> {
+        if self.inheritance().is_some() {
+            return None;
+        }
         const OVER: KeyedSend = KeyedSend {
             key: [0; 16],
             fingerprint: None,

@@ -58,6 +58,27 @@ impl Slots {
         });
     }
 
+    /// Adds a message with any number that is free. A chunk takes either these or those of
+    /// [`Slots::push`].
+    pub(crate) fn insert(
+        &mut self,
+        number: u64,
+        slot: Slot,
+        link: Option<Link>,
+        side: Side,
+        ready: bool,
+    ) {
+        let (index, _) = split(number);
+        self.chunks
+            .entry(index)
+            .or_insert_with(|| Arc::new(Chunk::packed()));
+        self.edit(number, |chunk, offset| {
+            chunk.insert(offset, slot, link);
+            chunk.set_side(offset, side);
+            chunk.set_ready(offset, ready);
+        });
+    }
+
     /// Changes a message in place.
     ///
     /// # Panics

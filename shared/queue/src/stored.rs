@@ -164,16 +164,14 @@ pub(crate) fn decode_machine_version(bytes: &[u8]) -> Result<MachineVersion, Str
 }
 
 pub(crate) fn encode_chunk(chunk: &Chunk) -> Vec<u8> {
+    let slots = chunk.live().iter().filter_map(|offset| chunk.slot(offset));
     let mut record = ChunkRecord {
-        base: Ts::ZERO,
+        base: slots.map(|slot| slot.sent_at).min().unwrap_or(Ts::ZERO),
         groups: Vec::new(),
         messages: Vec::with_capacity(chunk.live().len()),
     };
     for offset in chunk.live().iter() {
         let slot = chunk.slot(offset).expect("its bit is set");
-        if record.messages.is_empty() {
-            record.base = slot.sent_at;
-        }
         let group = chunk.link(offset).map(|link| {
             let groups = &mut record.groups;
             // Messages of one chunk share names, so the same name is the same allocation.

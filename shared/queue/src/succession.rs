@@ -98,7 +98,14 @@ impl Machine {
     #[must_use]
     pub fn succession(&self, partition: PartitionId) -> Option<Succession> {
         let partition = self.partitions.get(&partition)?;
-        let stage = if let Some(sealed) = partition.sealed() {
+        let stage = if let Some((heir, passed, complete)) = partition.passed() {
+            SuccessionStage::Forwarding {
+                seal: Box::new(partition.seal().expect("it is sealed").clone()),
+                heir: Box::new(heir.clone()),
+                passed,
+                complete,
+            }
+        } else if let Some(sealed) = partition.sealed() {
             SuccessionStage::Sealed {
                 seal: Box::new(sealed.seal.clone()),
                 told_drained: sealed.told_drained.clone(),
@@ -130,7 +137,8 @@ impl Machine {
     }
 
     /// True if a sealed partition has no message left, and nothing it follows has either: what its
-    /// successors are told as [`Inherited::Drained`]. It stays so.
+    /// successors are told as [`Inherited::Drained`]. It stays so. Never of one that has an heir: what is
+    /// left of it is the heir's to tell, which shows the same seal.
     #[must_use]
     pub fn is_drained(&self, partition: PartitionId) -> bool {
         let partition = self.partitions.get(&partition);
@@ -140,7 +148,7 @@ impl Machine {
     /// The sends that the seal of a partition counts, from a place in their order on, to be told as
     /// [`Inherited::KeyedSends`]: at most `max`, and never more than
     /// [`shoal_types::limits::KEYED_SENDS_TOLD_MAX`]. The place of one that counts no more is taken by
-    /// one that counts for nobody. `None` if there is no such partition or it is not sealed.
+    /// one that counts for nobody. `None` if there is no such partition, it is not sealed, or an heir.
     #[must_use]
     pub fn keyed_sends_at_seal(
         &self,

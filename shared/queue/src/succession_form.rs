@@ -48,6 +48,29 @@ pub(crate) fn check_succession_form(command: &Command) -> Checked {
             is_each_once(successors.iter()),
             "successors: not 1 to 33 partitions, each once",
         ),
+        Command::CreateHeir {
+            partition,
+            settings,
+            source,
+            seal,
+            ..
+        } => {
+            check_seal(seal)?;
+            check(source != partition, "source: the heir itself")?;
+            let mut successors = seal.successors.iter();
+            check(
+                seal.partition != *partition && successors.all(|one| one.partition != *partition),
+                "seal: of the heir itself, or it is among the successors",
+            )?;
+            check(
+                seal.epoch == settings.epoch,
+                "settings.epoch: another one than the seal's",
+            )
+        }
+        Command::Forward { heir, .. } => check(
+            CLUSTER_HOSTS.contains(&heir.members.len()),
+            "heir.members: not 1 to 5 hosts",
+        ),
         _ => Ok(()),
     }
 }

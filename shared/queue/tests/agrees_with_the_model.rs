@@ -7,12 +7,14 @@
 //! compared; so are moves, splits and merges among the partitions, see `moves`. A failing case is shrunk and printed; `SHOAL_QUEUE_SEED` and `SHOAL_QUEUE_CASES` vary
 //! what is tried.
 
+mod heirs;
 mod moves;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use heirs::{Forwarding, a_forwarding};
 use moves::{Move, Moves, Reached, a_move};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -59,6 +61,7 @@ enum Operation {
     Cancel(u8),
     View(u8),
     Move(Move),
+    Forward(Forwarding),
     Freeze,
     Reopen,
     Crash,
@@ -106,7 +109,7 @@ struct Wish {
 struct Pick(u8, u8);
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let p = prop_oneof![4 => 0..3u8, 1 => 3..6u8];
+    let p = prop_oneof![6 => 0..3u8, 1 => 3..6u8, 2 => 6..9u8];
     let settings = || {
         (0..8u8, 0..8u8, 0..8u8).prop_map(|(delay, retention, limits)| Settings {
             delay,
@@ -154,6 +157,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (0..10u8).prop_map(Operation::Cancel),
         2 => (0..8u8).prop_map(Operation::View),
         18 => a_move().prop_map(Operation::Move),
+        10 => a_forwarding().prop_map(Operation::Forward),
         2 => Just(Operation::Freeze),
         1 => Just(Operation::Reopen),
         2 => Just(Operation::Crash),
@@ -193,6 +197,8 @@ struct Host {
     segment_base: u32,
     bodies: u32,
     placed: BTreeMap<(PartitionId, Sequence), BodyRef>,
+    /// The last piece that each heir took.
+    taken: BTreeMap<PartitionId, u64>,
     stored: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Frozen, but not encoded yet: the machine goes on meanwhile.
     frozen: Option<Frozen>,
@@ -206,6 +212,7 @@ impl Host {
             segment_base,
             bodies: 0,
             placed: BTreeMap::new(),
+            taken: BTreeMap::new(),
             stored: BTreeMap::new(),
             frozen: None,
             fed: Vec::new(),
@@ -218,11 +225,9 @@ impl Host {
     }
 
     fn apply(&mut self, request: &Request, effects: &mut Vec<Effect>) -> Outcome {
-        let count = match &request.command {
-            Command::Send { items, .. } => items.len(),
-            _ => 0,
-        };
-        let bodies: Vec<BodyRef> = (0..count)
+        let bodies: Vec<BodyRef> = request
+            .command
+            .bodies()
             .map(|_| {
                 self.bodies += 1;
                 BodyRef {
@@ -234,6 +239,21 @@ impl Host {
         let outcome = self
             .feed(Fed::Apply(request.clone(), bodies.clone()), effects)
             .unwrap();
+        if let (
+            Outcome::Taken { through },
+            Command::TakePiece {
+                partition, piece, ..
+            },
+        ) = (&outcome, &request.command)
+        {
+            let before = self.taken.insert(*partition, *through).unwrap_or_default();
+            if before < *through {
+                let messages = piece.messages.iter().zip(&bodies);
+                self.placed.extend(
+                    messages.map(|(message, body)| ((*partition, message.sequence), *body)),
+                );
+            }
+        }
         if let (Outcome::Sent(results), Some(partition)) = (&outcome, request.command.partition()) {
             for (result, body) in results.iter().zip(bodies) {
                 if let SendResult::Accepted(sequence) = result {
@@ -400,6 +420,16 @@ impl World {
         if let Operation::Move(whole) = &step.operation {
             for phase in whole.phases() {
                 for command in self.move_commands(&phase) {
+                    self.request_new(step, command);
+                }
+            }
+        } else if let Operation::Forward(whole) = &step.operation {
+            for phase in whole.phases() {
+                let revision = self.next_revision(1);
+                for command in self
+                    .moves
+                    .forwarding(&phase, revision, self.fifo, &self.model)
+                {
                     self.request_new(step, command);
                 }
             }
@@ -672,6 +702,24 @@ impl World {
         assert_eq!(machine.keyed_sends_at_seal(id, 0, 1_000_000), keyed);
         let two = keyed.map(|keyed| keyed.into_iter().skip(1).take(2).collect());
         assert_eq!(machine.keyed_sends_at_seal(id, 1, 2), two);
+        let expected = model.piece(id);
+        let piece = machine.piece(id);
+        if let Some((_, piece, bodies)) = &piece {
+            let placed = &self
+                .hosts
+                .iter()
+                .find(|host| std::ptr::eq(&host.machine, machine));
+            let placed = &placed.expect("it is one of them").placed;
+            for (message, body) in piece.messages.iter().zip(bodies) {
+                assert_eq!(placed[&(id, message.sequence)], *body);
+            }
+        }
+        assert_eq!(
+            piece.map(|(heir, piece, _)| (heir.partition, piece)),
+            expected
+        );
+        let heir = machine.heir(id).map(|(heir, made)| (heir.partition, made));
+        assert_eq!(heir, model.heir(id));
         let is_sealed = machine.sealed().any(|sealed| sealed == id);
         assert_eq!(is_sealed, machine.groups_gone(id).is_some());
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Description, HostId, Incarnation, Inherited, MachineVersion, Micros, PartitionId,
-    PartitionSettings, Receipt, RequestId, Revision, Seal, Successor, Ts,
+    Description, Heir, HostId, Incarnation, Inherited, MachineVersion, Micros, PartitionId,
+    PartitionSettings, Piece, Receipt, RequestId, Revision, Seal, Successor, Ts,
 };
 
 /// A command with what makes it safe to repeat.
@@ -184,6 +184,58 @@ pub enum Command {
         /// What is kept; its revision is the fence.
         description: Description,
     },
+    /// Manager: make a partition that takes over the messages of a sealed one, and is sealed as that is.
+    /// Nothing happens if it is there with this or a later revision.
+    CreateHeir {
+        /// The new partition.
+        partition: PartitionId,
+        /// Its behaviour, with the epoch of the one whose messages it takes over.
+        settings: PartitionSettings,
+        /// Fence.
+        revision: Revision,
+        /// The partition whose messages it takes over.
+        source: PartitionId,
+        /// What that one shows. If it is an heir itself, the seal is of the first of them.
+        seal: Box<Seal>,
+    },
+    /// Manager, to a sealed partition: its messages go on to this heir. Repeated, it takes the heir's
+    /// members, and refuses another heir as long as the forwarding to this one was not ended.
+    Forward {
+        /// The sealed partition.
+        partition: PartitionId,
+        /// Who takes its messages over.
+        heir: Heir,
+        /// Fence.
+        revision: Revision,
+    },
+    /// A host of the sealed partition's cluster: the heir has all pieces up to this one, so their messages
+    /// are gone from here; and if none is on its way then, make the next piece of what can go.
+    NextPiece {
+        /// The sealed partition.
+        partition: PartitionId,
+        /// Its heir.
+        heir: PartitionId,
+        /// The last piece that the heir took; 0: none.
+        taken: u64,
+    },
+    /// A host of the source's cluster, to the target: take this piece, if it was not taken before. Bodies
+    /// travel beside the command, one per message, in order. Answered with [`crate::Outcome::Taken`].
+    TakePiece {
+        /// The target.
+        partition: PartitionId,
+        /// The source.
+        from: PartitionId,
+        /// What is to be taken.
+        piece: Piece,
+    },
+    /// A host of the sealed partition's cluster: the heir is gone for good. What is on its way is as it was
+    /// before, and nothing goes on any more.
+    EndForwarding {
+        /// The sealed partition.
+        partition: PartitionId,
+        /// The heir that is gone.
+        heir: PartitionId,
+    },
 }
 
 impl Command {
@@ -206,7 +258,12 @@ impl Command {
             | Self::Seal { partition, .. }
             | Self::Succeed { partition, .. }
             | Self::ToldDrained { partition, .. }
-            | Self::Describe { partition, .. } => Some(*partition),
+            | Self::Describe { partition, .. }
+            | Self::CreateHeir { partition, .. }
+            | Self::Forward { partition, .. }
+            | Self::NextPiece { partition, .. }
+            | Self::TakePiece { partition, .. }
+            | Self::EndForwarding { partition, .. } => Some(*partition),
             Self::Tick | Self::RaiseVersion { .. } => None,
         }
     }
@@ -220,6 +277,8 @@ impl Command {
             | Self::DeletePartition { revision, .. }
             | Self::CreateSuccessor { revision, .. }
             | Self::Seal { revision, .. }
+            | Self::CreateHeir { revision, .. }
+            | Self::Forward { revision, .. }
             | Self::Describe {
                 description: Description { revision, .. },
                 ..
@@ -235,8 +294,23 @@ impl Command {
             | Self::Tick
             | Self::RaiseVersion { .. }
             | Self::Succeed { .. }
-            | Self::ToldDrained { .. } => None,
+            | Self::ToldDrained { .. }
+            | Self::NextPiece { .. }
+            | Self::TakePiece { .. }
+            | Self::EndForwarding { .. } => None,
         }
+    }
+
+    /// Of a command that bodies travel beside: bytes and CRC-32C of each, in order. Empty for all others.
+    pub fn bodies(&self) -> impl Iterator<Item = (u32, u32)> {
+        let (items, messages) = match self {
+            Self::Send { items, .. } => (items.as_slice(), &[][..]),
+            Self::TakePiece { piece, .. } => (&[][..], piece.messages.as_slice()),
+            _ => (&[][..], &[][..]),
+        };
+        let items = items.iter().map(|item| (item.size, item.crc));
+        let messages = messages.iter();
+        items.chain(messages.map(|message| (message.size, message.crc)))
     }
 }
 

@@ -48,6 +48,20 @@ pub enum Standing {
         /// What follows it, as its seal names them.
         successors: Vec<PartitionId>,
     },
+    /// No sends any more, and its messages go on to an heir.
+    Forwarding {
+        /// What follows it, as its seal names them.
+        successors: Vec<PartitionId>,
+        /// Who takes its messages over.
+        heir: PartitionId,
+    },
+    /// Takes over the messages of a sealed one, and is sealed as that is.
+    Heir {
+        /// Whose messages.
+        of: PartitionId,
+        /// What follows both.
+        successors: Vec<PartitionId>,
+    },
 }
 
 /// Some of a cluster's partitions, by id.

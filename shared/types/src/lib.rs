@@ -6,6 +6,7 @@
 
 mod command;
 mod error_code;
+mod forwarding;
 mod id;
 mod kept;
 pub mod limits;
@@ -27,6 +28,7 @@ pub use command::{
     AttemptKey, Command, DedupKey, Deduplication, GroupName, LeaseChange, Origin, Request, SendItem,
 };
 pub use error_code::{Applied, ErrorCode, Refusal};
+pub use forwarding::{Forwarded, Heir, Passed, Piece, Rest};
 pub use id::{
     ClusterId, Epoch, HostId, Incarnation, MachineVersion, MessageId, PartitionId, QueueId,
     RequestId, Revision, Sequence, ViewNumber,

@@ -73,6 +73,18 @@ pub const SUCCESSORS_MAX: usize = 33;
 pub const HELD_GROUPS_MAX: usize = 10_000;
 /// Sends with deduplication keys told to a successor in one command: about 1 MB.
 pub const KEYED_SENDS_TOLD_MAX: usize = 20_000;
+/// Messages of one piece that goes on to an heir; the reason is that of [`SEND_BATCH_MAX`].
+pub const PIECE_MESSAGES_MAX: usize = 1_000;
+/// Bytes of bodies in one piece, but always at least one message; the reason is that of
+/// [`SEND_BATCH_BYTES_MAX`].
+pub const PIECE_BYTES_MAX: usize = 4 << 20;
+/// Delayed messages that are looked at for one piece of a FIFO partition: those of groups in a consumer's
+/// hands stay, and a piece is to cost no more than it has messages.
+pub const PIECE_DELAYED_SCAN_MAX: usize = 1_000;
+/// Runs of numbers that a source remembers to have gone on after a lease, some 160 KB. Beyond it
+/// neighbouring runs are taken for one, and a receipt for what was deleted between them is answered as one
+/// whose lease ran out.
+pub const FORWARDED_RUNS_MAX: usize = 10_000;
 
 /// Bytes of what the manager notes down beside a partition: a queue with 50 tags of full length has 115 KB
 /// in JSON's longest writing.

@@ -42,6 +42,11 @@ pub enum Outcome {
         /// What it follows and has not all been told about, ascending.
         waits_for: Vec<PartitionId>,
     },
+    /// Of a piece: this one and all before are taken.
+    Taken {
+        /// The last one's number.
+        through: u64,
+    },
 }
 
 /// What became of one message of a send.

@@ -8,7 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusterId, ClusterMember, DedupKey, Epoch, PartitionId, Revision, Sequence, Ts, limits,
+    ClusterId, ClusterMember, DedupKey, Epoch, Heir, PartitionId, Passed, Revision, Sequence, Ts,
+    limits,
 };
 
 /// A partition that follows a sealed one.
@@ -103,6 +104,17 @@ pub enum SuccessionStage {
         seal: Box<Seal>,
         /// Successors that have been told that it is drained, ascending.
         told_drained: Vec<PartitionId>,
+    },
+    /// No sends any more, and its messages go on to an heir, which tells the successors in its stead.
+    Forwarding {
+        /// What it shows to those who come to send.
+        seal: Box<Seal>,
+        /// Who takes its messages over.
+        heir: Box<Heir>,
+        /// How much the heir has taken.
+        passed: Passed,
+        /// Nothing is left, and the heir knows.
+        complete: bool,
     },
 }
 

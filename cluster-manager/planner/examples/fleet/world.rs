@@ -124,6 +124,7 @@ impl World {
             stage: ClusterStage::Forming,
             members,
             changing: false,
+            forwards_at_once: false,
             settled: self.now,
             relieved: None,
             windows: Windows::default(),

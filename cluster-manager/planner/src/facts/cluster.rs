@@ -15,6 +15,8 @@ pub struct Cluster {
     pub members: Vec<HostId>,
     /// A change of its members is under way.
     pub changing: bool,
+    /// Draining: what nobody consumes there is forwarded at once.
+    pub forwards_at_once: bool,
     /// When load last came or went by a decision. Windows that began before say nothing about now.
     pub settled: Ts,
     /// When something was last decided because it was overheated.

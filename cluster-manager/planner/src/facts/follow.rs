@@ -25,6 +25,8 @@ pub struct Change {
     pub sealed: Option<Ts>,
     /// What is left in the old partition is being forwarded.
     pub forwarding: bool,
+    /// The old partition took over what was left in another one before.
+    pub is_heir: bool,
 }
 
 impl Change {
@@ -208,6 +210,7 @@ fn change(action: &Action) -> Option<(Epoch, Change)> {
         opens: Vec::new(),
         sealed: None,
         forwarding: false,
+        is_heir: false,
     };
     Some((*epoch, change))
 }

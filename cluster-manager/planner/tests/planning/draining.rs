@@ -83,7 +83,7 @@ fn what_nobody_consumes_is_forwarded_when_patience_ends() {
     let plan = fleet.plan();
     assert_eq!(
         plan.actions[0].to_string(),
-        "forward what q2 has on c1: sealed for 600 s, and nobody has consumed it"
+        "forward what q2 has on c1: sealed for 1800 s, and nobody has consumed it"
     );
     assert!(
         fleet
@@ -91,4 +91,44 @@ fn what_nobody_consumes_is_forwarded_when_patience_ends() {
             .begin(&plan.actions[0], fleet.now, || panic!("nothing is created"))
     );
     assert_eq!(actions(&fleet.plan()), [""; 0], "once is enough");
+}
+
+#[test]
+fn an_operator_who_has_no_patience_has_it_forwarded_at_once_off_what_is_drained() {
+    let mut fleet = Fleet::of(2);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 50);
+    let plan = fleet.settled_plan();
+    let begun = fleet.begin(&plan);
+    fleet.facts.opened(begun[0], fleet.now);
+    fleet.pass(1);
+    fleet.cluster(1).forwards_at_once = true;
+    let forwards = |fleet: &Fleet| {
+        let actions = actions(&fleet.plan());
+        actions.iter().any(|one| one.starts_with("forward"))
+    };
+    assert!(!forwards(&fleet), "it is not drained");
+    fleet.cluster(1).stage = ClusterStage::Draining;
+    assert!(forwards(&fleet));
+}
+
+#[test]
+fn what_was_forwarded_stays_unless_it_is_on_a_cluster_that_is_drained() {
+    let mut fleet = Fleet::of(2);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 50);
+    let plan = fleet.settled_plan();
+    let begun = fleet.begin(&plan);
+    fleet.facts.opened(begun[0], fleet.now);
+    for change in fleet.facts.changes.values_mut() {
+        change.is_heir = true;
+    }
+    fleet.pass(usize::try_from(fleet.rules.drain_patience / WINDOW).unwrap() + 1);
+    let forwards = |fleet: &Fleet| {
+        let actions = actions(&fleet.plan());
+        actions.iter().any(|one| one.starts_with("forward"))
+    };
+    assert!(!forwards(&fleet));
+    fleet.cluster(1).stage = ClusterStage::Draining;
+    assert!(forwards(&fleet));
 }

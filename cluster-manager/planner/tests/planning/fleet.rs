@@ -45,6 +45,7 @@ impl Fleet {
             stage: ClusterStage::Serving,
             members,
             changing: false,
+            forwards_at_once: false,
             settled: Ts::ZERO,
             relieved: None,
             windows: Windows::default(),

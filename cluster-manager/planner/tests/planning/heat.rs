@@ -224,6 +224,7 @@ fn when_as_much_is_in_flight_as_may_be_an_overheated_cluster_waits_and_is_told()
             opens: Vec::new(),
             sealed: Some(fleet.now),
             forwarding: false,
+            is_heir: false,
         };
         fleet
             .facts

@@ -118,6 +118,7 @@ impl Formation {
             reason,
             created_at: self.clock.now().wall,
             only: None,
+            forward: false,
             change: None,
         };
         let mut transaction = counted

@@ -39,6 +39,7 @@ impl Fleet {
                 .entry(id)
                 .or_insert_with(|| new_cluster(stage, now.wall));
             known.stage = stage;
+            known.forwards_at_once = cluster.at.record.forward;
             known.members = members(cluster);
             known.changing = cluster.at.record.change.is_some();
             let measured = measured(&state, &known.members, &windows, began);
@@ -92,6 +93,7 @@ fn new_cluster(stage: facts::ClusterStage, now: Ts) -> facts::Cluster {
         stage,
         members: Vec::new(),
         changing: false,
+        forwards_at_once: false,
         settled: now,
         relieved: None,
         windows: Windows::default(),

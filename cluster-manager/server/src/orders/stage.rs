@@ -3,7 +3,7 @@
 use shoal_api::Problem;
 use shoal_api::manager::DrainRequest;
 use shoal_api::plan::EventKind;
-use shoal_types::{ClusterId, ErrorCode};
+use shoal_types::{ClusterId, ErrorCode, Revision};
 
 use super::{ATTEMPTS_MAX, OPERATOR, Ordered, Orders, busy, conflict};
 use crate::events::News;
@@ -12,7 +12,8 @@ use crate::records::{At, ClusterRecord, ClusterStage, Record};
 use crate::store::{CommitError, Transaction};
 
 impl Orders {
-    /// Has a cluster give its queues away, or keep those that it has and take new ones again.
+    /// Has a cluster give its queues away, or keep those that it has and take new ones again. Asked for
+    /// while it is drained, what nobody consumes is forwarded at once from then on.
     ///
     /// # Errors
     /// If it is not formed or retired, no other one would take queues, or the store fails.
@@ -28,7 +29,9 @@ impl Orders {
                 false => ClusterStage::Formed,
             };
             match at.record.stage {
-                stage if stage == wanted => return self.ordered(cluster, false),
+                stage if stage == wanted && at.record.forward == asked.forward => {
+                    return self.ordered(cluster, false);
+                }
                 ClusterStage::Forming => {
                     let why = format!("{cluster} is still being formed");
                     return Err(conflict("cluster", why));
@@ -42,20 +45,27 @@ impl Orders {
                 let why = format!("{cluster} is the only cluster that takes queues at the moment");
                 return Err(conflict("cluster", why));
             }
+            let at_once = match asked.forward {
+                true => ", and what nobody consumes is forwarded at once",
+                false => "",
+            };
             let (kind, text) = match asked.drain {
                 true => (
                     EventKind::Decided,
-                    format!("{cluster} is drained: {OPERATOR}"),
+                    format!("{cluster} is drained{at_once}: {OPERATOR}"),
                 ),
                 false => (
                     EventKind::Undone,
                     format!("{cluster} is not drained any more: {OPERATOR}"),
                 ),
             };
-            if self
-                .put_stage(at, wanted, News::of(kind, cluster, text))
-                .await?
-            {
+            let record = ClusterRecord {
+                stage: wanted,
+                forward: asked.forward,
+                ..at.record.clone()
+            };
+            let news = News::of(kind, cluster, text);
+            if self.put_record(at.revision, record, news).await? {
                 return self.ordered(cluster, true);
             }
             self.reload_cluster(cluster).await?;
@@ -92,7 +102,11 @@ impl Orders {
             }
             let text = format!("{cluster} is retired, its hosts can be switched off: {why}");
             let news = News::of(EventKind::Done, cluster, text);
-            if self.put_stage(at, ClusterStage::Retired, news).await? {
+            let record = ClusterRecord {
+                stage: ClusterStage::Retired,
+                ..at.record
+            };
+            if self.put_record(at.revision, record, news).await? {
                 return Ok(());
             }
             self.reload_cluster(cluster).await?;
@@ -101,15 +115,14 @@ impl Orders {
     }
 
     /// False if the record was changed meanwhile.
-    async fn put_stage(
+    async fn put_record(
         &self,
-        at: At<ClusterRecord>,
-        stage: ClusterStage,
+        before: Revision,
+        record: ClusterRecord,
         news: News,
     ) -> Result<bool, Problem> {
-        let record = ClusterRecord { stage, ..at.record };
         let transaction = Transaction::new()
-            .expect(record.key(), Some(at.revision))
+            .expect(record.key(), Some(before))
             .put(record.key(), record.encode());
         match self.events.commit(transaction, news).await {
             Ok(revision) => {

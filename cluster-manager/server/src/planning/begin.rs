@@ -71,9 +71,17 @@ impl Beginner<'_> {
             Action::Move { .. } | Action::Split { .. } | Action::Merge { .. } => {
                 self.begin_move(action, &reason).await
             }
-            Action::Forward { .. } => Err(
-                "messages are not sent on: they stay until they are consumed or expire".to_owned(),
-            ),
+            Action::Forward {
+                queue, partition, ..
+            } => match self.names.get(queue) {
+                Some(name) => said(
+                    self.queues
+                        .begin_forwarding(name, *partition, &reason)
+                        .await,
+                    "it is being carried out",
+                ),
+                None => Err("the queue is gone".to_owned()),
+            },
         };
         PlannedAction {
             action: action.to_string(),

@@ -110,6 +110,7 @@ impl Known {
 fn change(record: &MoveRecord, sealed: &PartitionRecord) -> Change {
     let ids = |all: &[PartitionRecord]| all.iter().map(|one| one.partition).collect();
     let to = record.opens.iter().map(|opened| opened.cluster);
+    let is_heir = record.heirs.contains(&sealed.partition);
     Change {
         queue: record.queue,
         from: sealed.cluster,
@@ -120,8 +121,10 @@ fn change(record: &MoveRecord, sealed: &PartitionRecord) -> Change {
         // For the planner a change is sealed once its load has gone over.
         sealed: record
             .sealed_at
-            .filter(|_| record.stage == MoveStage::Draining),
-        forwarding: false,
+            .filter(|_| record.stage == MoveStage::Draining)
+            .map(|sealed_at| if is_heir { sealed.since } else { sealed_at }),
+        forwarding: record.forward_of(sealed.partition).is_some(),
+        is_heir,
     }
 }
 

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use shoal_types::{PartitionId, QueueId, QueueName, Standing, Ts};
 
 use super::plan::{Place, partition_record};
-use crate::records::{MoveKind, MoveRecord, MoveStage, PartitionRecord};
+use crate::records::{
+    ForwardRecord, ForwardStage, MoveKind, MoveRecord, MoveStage, PartitionRecord,
+};
 
 /// The moves of one queue.
 #[derive(Default)]
@@ -50,7 +52,9 @@ fn layers(places: &BTreeMap<PartitionId, Place>) -> Vec<Layer> {
             Standing::Closed { waits_for } => {
                 waits_for.iter().for_each(|one| join(*one, *partition));
             }
-            Standing::Sealed { successors } => {
+            Standing::Sealed { successors }
+            | Standing::Forwarding { successors, .. }
+            | Standing::Heir { successors, .. } => {
                 successors.iter().for_each(|one| join(*partition, *one));
             }
         }
@@ -86,7 +90,11 @@ impl Picked {
                 .get(id)
                 .is_some_and(|place| standing(&place.kept.standing))
         };
-        let is_sealed = |id: &PartitionId| is(id, |one| matches!(one, Standing::Sealed { .. }));
+        let is_sealed = |id: &PartitionId| {
+            is(id, |one| {
+                !matches!(one, Standing::Open | Standing::Closed { .. })
+            })
+        };
         let is_closed = |id: &PartitionId| is(id, |one| matches!(one, Standing::Closed { .. }));
         let is_missing = |id: &&PartitionId| !places.contains_key(id);
         let records = |ids: &BTreeSet<PartitionId>| -> Vec<PartitionRecord> {
@@ -107,12 +115,17 @@ impl Picked {
             ));
         }
         let (seals, followers) = (records(&layer.followed), records(&layer.followers));
+        let Heirs {
+            seals,
+            forwards,
+            heirs,
+        } = Heirs::among(seals, places);
         let Some(first) = followers.first().or_else(|| seals.first()) else {
             return;
         };
-        let kind = match (layer.followed.len(), layer.followers.len()) {
-            (1, 1) => MoveKind::Move,
-            (1, _) => MoveKind::Split,
+        let kind = match (seals.len(), layer.followers.len()) {
+            (0 | 1, 1) => MoveKind::Move,
+            (0 | 1, _) => MoveKind::Split,
             _ => MoveKind::Merge,
         };
         let mut moving = MoveRecord {
@@ -124,6 +137,8 @@ impl Picked {
             seals,
             opens: Vec::new(),
             clears: Vec::new(),
+            forwards,
+            heirs,
             carries: 0,
             text: String::new(),
             begun_at: now,
@@ -154,6 +169,45 @@ impl Picked {
             moving.text = format!("{name} from {from_to}: nothing was sealed, so it is undone");
         }
         self.moves.push(moving);
+    }
+}
+
+/// What is followed, divided: partitions of their own, messages that go over to heirs, and heirs to which
+/// all has gone.
+struct Heirs {
+    seals: Vec<PartitionRecord>,
+    forwards: Vec<ForwardRecord>,
+    heirs: Vec<PartitionId>,
+}
+
+impl Heirs {
+    fn among(followed: Vec<PartitionRecord>, places: &BTreeMap<PartitionId, Place>) -> Self {
+        let mut divided = Self {
+            seals: Vec::new(),
+            forwards: Vec::new(),
+            heirs: Vec::new(),
+        };
+        for record in followed {
+            let source = match places[&record.partition].kept.standing {
+                Standing::Heir { of, .. } => Some(of),
+                _ => None,
+            };
+            match source {
+                Some(from) if places.contains_key(&from) => divided.forwards.push(ForwardRecord {
+                    from,
+                    heir: record,
+                    // It is there; should its source not know of it yet, that is told.
+                    stage: ForwardStage::Passing,
+                    text: format!("{from} to {}, picked up as it was found", record.partition),
+                }),
+                Some(_) => {
+                    divided.heirs.push(record.partition);
+                    divided.seals.push(record);
+                }
+                None => divided.seals.push(record),
+            }
+        }
+        divided
     }
 }
 

@@ -317,7 +317,9 @@ pub(super) fn partition_record(place: &Place, now: Ts) -> PartitionRecord {
         stage: match place.kept.standing {
             Standing::Open => PartitionStage::Active,
             Standing::Closed { .. } => PartitionStage::Held,
-            Standing::Sealed { .. } => PartitionStage::Draining,
+            Standing::Sealed { .. } | Standing::Forwarding { .. } | Standing::Heir { .. } => {
+                PartitionStage::Draining
+            }
         },
         groups: place.noted.groups,
         since: now,

@@ -8,7 +8,9 @@ use shoal_types::{
 };
 
 use super::plan::{Change, Plan, Stored, plan};
-use crate::records::{At, MoveKind, MoveStage, Noted, PartitionStage, QueueRecord, QueueStage};
+use crate::records::{
+    At, MoveKind, MoveStage, Noted, PartitionRecord, PartitionStage, QueueRecord, QueueStage,
+};
 
 const NOW: Ts = Ts(1_000);
 
@@ -79,7 +81,7 @@ fn stages(change: &Change) -> Vec<(u64, PartitionStage)> {
     partitions.map(|one| (one.partition.0, one.stage)).collect()
 }
 
-fn ids(partitions: &[crate::records::PartitionRecord]) -> Vec<u64> {
+fn ids(partitions: &[PartitionRecord]) -> Vec<u64> {
     partitions.iter().map(|one| one.partition.0).collect()
 }
 
@@ -317,4 +319,51 @@ fn a_sealed_partition_whose_successor_is_nowhere_is_said() {
         plan.findings
     );
     assert_eq!(only(&plan).after.stage, QueueStage::Deleting);
+}
+
+#[test]
+fn messages_that_go_on_to_an_heir_go_on_and_one_that_has_all_is_followed() {
+    let noted = || orders();
+    let successors = vec![PartitionId(3)];
+    let forwarding = Standing::Forwarding {
+        successors: successors.clone(),
+        heir: PartitionId(4),
+    };
+    let heir = || Standing::Heir {
+        of: PartitionId(1),
+        successors: successors.clone(),
+    };
+    for source in [forwarding, sealed(&[3])] {
+        let plan = of(vec![
+            kept(1, 6, source, &noted()),
+            kept(3, 6, Standing::Open, &noted()),
+            kept(4, 7, heir(), &noted()),
+        ]);
+        let [moving] = &only(&plan).moves[..] else {
+            panic!("one move: {:?}", only(&plan).moves);
+        };
+        let ids = |records: &[PartitionRecord]| -> Vec<u64> {
+            records.iter().map(|one| one.partition.0).collect()
+        };
+        assert_eq!(moving.stage, MoveStage::Draining);
+        assert_eq!((ids(&moving.seals), ids(&moving.opens)), (vec![1], vec![3]));
+        assert_eq!(moving.heirs, []);
+        let [forward] = &moving.forwards[..] else {
+            panic!("one goes on: {:?}", moving.forwards);
+        };
+        assert_eq!(
+            (forward.from, forward.heir.partition.0),
+            (PartitionId(1), 4)
+        );
+        assert_eq!(only(&plan).after.partitions.len(), 3);
+    }
+    let plan = of(vec![
+        kept(3, 6, Standing::Open, &noted()),
+        kept(4, 7, heir(), &noted()),
+    ]);
+    let [moving] = &only(&plan).moves[..] else {
+        panic!("one move: {:?}", only(&plan).moves);
+    };
+    assert_eq!(moving.heirs, [PartitionId(4)]);
+    assert_eq!((moving.seals.len(), moving.forwards.len()), (1, 0));
 }

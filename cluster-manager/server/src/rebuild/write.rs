@@ -151,6 +151,7 @@ impl Rebuild {
                 created_at: self.clock.now().wall,
                 only: spec.only,
                 change: None,
+                forward: false,
             },
         }
     }

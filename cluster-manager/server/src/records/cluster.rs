@@ -19,6 +19,9 @@ pub(crate) struct ClusterRecord {
     /// The member that alone is to write, if an operator wants that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) only: Option<HostId>,
+    /// While it is drained: what nobody consumes there is forwarded at once, without any patience.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) forward: bool,
     /// What an operator wants changed, until it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<ChangeRecord>,

@@ -22,7 +22,7 @@ pub(crate) use counter::Counter;
 pub(crate) use deleted::DeletedRecord;
 pub(crate) use event::EventRecord;
 pub(crate) use host::HostRecord;
-pub(crate) use movement::{MoveKind, MoveRecord, MoveStage};
+pub(crate) use movement::{ForwardRecord, ForwardStage, MoveKind, MoveRecord, MoveStage};
 pub(crate) use noted::Noted;
 pub(crate) use queue::{PartitionRecord, PartitionStage, QueueRecord, QueueStage};
 pub(crate) use rebuilding::RebuildingRecord;

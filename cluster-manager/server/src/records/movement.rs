@@ -31,6 +31,12 @@ pub(crate) struct MoveRecord {
     pub(crate) opens: Vec<PartitionRecord>,
     /// Partitions that are in nobody's route any more and are still to be deleted at their clusters.
     pub(crate) clears: Vec<PartitionRecord>,
+    /// Those of `seals` whose messages go on to heirs, while they do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) forwards: Vec<ForwardRecord>,
+    /// Those of `seals` that took over the messages of others before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) heirs: Vec<PartitionId>,
     /// In millionths of a cluster's heat, what goes with it.
     pub(crate) carries: u64,
     /// What and why, in words.
@@ -65,6 +71,27 @@ pub(crate) enum MoveStage {
     Undoing,
 }
 
+/// What nobody consumes from a sealed partition goes on to an heir.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ForwardRecord {
+    /// The sealed partition.
+    pub(crate) from: PartitionId,
+    /// The partition that takes its messages over.
+    pub(crate) heir: PartitionRecord,
+    pub(crate) stage: ForwardStage,
+    /// What and why, in words.
+    pub(crate) text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ForwardStage {
+    /// The heir is being created.
+    Creating,
+    /// The messages go over, until nothing is left.
+    Passing,
+}
+
 impl Record for MoveRecord {
     fn key(&self) -> String {
         keys::moving(self.id)
@@ -72,10 +99,24 @@ impl Record for MoveRecord {
 }
 
 impl MoveRecord {
+    /// One of those that are followed and not empty yet.
+    pub(crate) fn sealed(&self, partition: PartitionId) -> Option<&PartitionRecord> {
+        let mut seals = self.seals.iter();
+        seals.find(|sealed| sealed.partition == partition)
+    }
+
+    /// Where the messages of a sealed partition go on to, while they do.
+    pub(crate) fn forward_of(&self, sealed: PartitionId) -> Option<&ForwardRecord> {
+        let mut forwards = self.forwards.iter();
+        forwards.find(|forward| forward.from == sealed)
+    }
+
     /// Clusters that take part, each once.
     pub(crate) fn clusters(&self) -> Vec<ClusterId> {
         let all = [&self.seals, &self.opens, &self.clears];
-        let mut clusters: Vec<_> = all.into_iter().flatten().map(|one| one.cluster).collect();
+        let heirs = self.forwards.iter().map(|forward| &forward.heir);
+        let all = all.into_iter().flatten().chain(heirs);
+        let mut clusters: Vec<_> = all.map(|one| one.cluster).collect();
         clusters.sort_unstable();
         clusters.dedup();
         clusters

@@ -4,7 +4,7 @@
 use reqwest::{Method, StatusCode};
 use shoal_api::manager::ClusterState;
 use shoal_api::plan::PlanInfo;
-use shoal_types::{Command, PartitionState, QueueSettings, Revision};
+use shoal_types::{Command, PartitionRoute, PartitionState, QueueSettings, Revision};
 
 use crate::support::{Fails, Two, eventually, problem};
 
@@ -15,6 +15,8 @@ fn kind(command: &Command) -> &'static str {
         Command::Seal { .. } => "seal",
         Command::Succeed { .. } => "succeed",
         Command::DeletePartition { .. } => "delete",
+        Command::CreateHeir { .. } => "heir",
+        Command::Forward { .. } => "forward",
         _ => "other",
     }
 }
@@ -212,4 +214,116 @@ async fn settings_wait_for_a_successor_to_open_and_then_reach_all_partitions() {
     two.world.holds(two.old(), 0);
     two.until_over().await;
     assert_eq!(two.world.partitions(), 1);
+}
+
+#[tokio::test]
+async fn a_drained_cluster_is_retired_although_nobody_consumes_if_that_is_wanted() {
+    let two = Two::start().await;
+    two.world.holds(two.old(), 3);
+    two.drain().await;
+    two.until(2, PartitionState::Active).await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let state = two.client().clusters().await[0].state;
+    assert_eq!(state, ClusterState::Draining, "patience has not ended");
+
+    two.drain_and_forward().await;
+    eventually("the cluster is retired", async || {
+        let state = two.client().clusters().await[0].state;
+        (state == ClusterState::Retired).then_some(())
+    })
+    .await;
+    let [heir, new] = two.partitions().await[..] else {
+        panic!("two partitions");
+    };
+    assert_eq!(two.world.partition(two.old()), None, "it is deleted");
+    assert_eq!(heir.state, PartitionState::Draining);
+    assert_eq!(heir.epoch, two.route.partitions[0].epoch, "numbers stay");
+    let places = [heir.cluster, new.cluster].map(|cluster| cluster.to_string());
+    assert_eq!(places, ["c2", "c2"]);
+    two.told("3 messages of 30 bytes went on").await;
+
+    // What was forwarded stays where it is until somebody consumes it.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let stays = two.partitions().await;
+    assert_eq!(stays, [heir, new]);
+    two.world.holds(heir.partition, 0);
+    two.until_over().await;
+    assert_eq!(two.partitions().await, [new]);
+    assert_eq!(two.world.partitions(), 1);
+}
+
+#[tokio::test]
+async fn forwarding_completes_after_whatever_step_the_manager_was_killed() {
+    for step in ["heir", "forward"] {
+        for executed in [false, true] {
+            let two = Two::start().await;
+            two.world.holds(two.old(), 3);
+            two.world.fails(Some(Fails {
+                what: step,
+                kind,
+                executed,
+            }));
+            two.drain_and_forward().await;
+            eventually("the step is reached", async || {
+                let all = two.world.executed();
+                let mut kinds = all.iter().map(|one| kind(&one.command));
+                kinds.any(|kind| kind == step).then_some(())
+            })
+            .await;
+            let two = two.restarted().await;
+            two.world.fails(None);
+            let [heir, _] = eventually("it is forwarded", async || {
+                let partitions = two.partitions().await;
+                let is_gone = two.world.partition(two.old()).is_none();
+                <[PartitionRoute; 2]>::try_from(partitions)
+                    .ok()
+                    .filter(|_| is_gone)
+            })
+            .await;
+            let all = two.world.executed().into_iter();
+            let created = all.filter_map(|one| match one.command {
+                Command::CreateHeir { partition, .. } => Some(partition),
+                _ => None,
+            });
+            let created: std::collections::BTreeSet<_> = created.collect();
+            assert_eq!(created.len(), 1, "{step}, executed: {executed}");
+            assert!(created.contains(&heir.partition));
+            two.world.holds(heir.partition, 0);
+            two.until_over().await;
+            assert_eq!(two.world.partitions(), 1, "nothing is left over");
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_reach_the_heir_and_forwarding_goes_on_behind_them() {
+    let two = Two::start().await;
+    two.world.holds(two.old(), 3);
+    two.world.fails(Some(Fails {
+        what: "forward",
+        kind,
+        executed: false,
+    }));
+    two.drain_and_forward().await;
+    let three = two.until(3, PartitionState::Active).await;
+    eventually("the heir is there", async || {
+        let state = two.partitions().await[1].state;
+        (state == PartitionState::Draining).then_some(())
+    })
+    .await;
+    let path = format!("/v1/queues/{}", two.route.name);
+    let settings = QueueSettings {
+        visibility_timeout_s: 77,
+        ..QueueSettings::default()
+    };
+    let changed = two.client().send_json(Method::PATCH, &path, &settings);
+    assert_eq!(changed.await.status(), StatusCode::OK);
+    for partition in &three {
+        let has = two.world.partition(partition.partition).unwrap().settings;
+        assert_eq!(has, settings.partition(partition.epoch));
+    }
+    // The source's fence is that of the change by now.
+    two.world.fails(None);
+    let left = two.until(2, PartitionState::Active).await;
+    assert_eq!(left[0].partition, three[1].partition);
 }

@@ -26,6 +26,11 @@ fn kind(command: &Command) -> &'static str {
         Command::Succeed { .. } => "succeed",
         Command::ToldDrained { .. } => "told that it is drained",
         Command::Describe { .. } => "describe",
+        Command::CreateHeir { .. } => "create an heir",
+        Command::Forward { .. } => "forward",
+        Command::NextPiece { .. } => "make the next piece",
+        Command::TakePiece { .. } => "take a piece",
+        Command::EndForwarding { .. } => "end the forwarding",
     }
 }
 

@@ -176,6 +176,7 @@ impl World {
                 }
             }
             Effect::Tell(telling) => self.tell_successor(id, *telling),
+            Effect::Carry(_) => unreachable!("no partition is given an heir here"),
             Effect::Checkpoint(pending) => self.start_job(id, Job::Checkpoint(pending)),
             Effect::Upkeep(upkeep) => self.start_job(id, Job::Upkeep(upkeep)),
             Effect::Remove(removal) => self.start_job(id, Job::Remove(removal)),

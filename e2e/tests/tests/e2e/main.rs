@@ -5,6 +5,7 @@ mod by_hand;
 mod clusters;
 mod commands;
 mod dev;
+mod forwarding;
 mod host_loss;
 mod manager_loss;
 mod members;

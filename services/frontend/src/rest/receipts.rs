@@ -13,7 +13,7 @@ use shoal_api::{
     Whole,
 };
 use shoal_types::{
-    Applied, Command, ErrorCode, LeaseChange, Micros, Outcome, PartitionId, PartitionRoute,
+    Applied, Command, Epoch, ErrorCode, LeaseChange, Micros, Outcome, PartitionId, PartitionRoute,
     PartitionState, QueueRoute, Receipt, ReceiptResult,
 };
 
@@ -129,8 +129,25 @@ struct Finish {
 /// Receipts of one partition.
 struct Part {
     place: PartitionRoute,
+    /// What was left in it may have gone on to a partition of the same epoch, or came from one.
+    has_heir: bool,
     /// Which of the request's.
     indices: Vec<usize>,
+}
+
+/// Whether a receipt's partition may be one that was made after this route was.
+fn may_be_new(route: &QueueRoute, receipt: &Receipt) -> bool {
+    let places = &route.partitions;
+    let epoch = receipt.sequence.epoch();
+    let is_there = places.iter().any(|one| one.partition == receipt.partition);
+    let is_later = places.iter().all(|one| one.epoch < epoch);
+    !is_there && (is_later || has_another(route, receipt.partition, epoch))
+}
+
+/// Whether the route has another partition of the same epoch: one is the other's heir.
+fn has_another(route: &QueueRoute, partition: PartitionId, epoch: Epoch) -> bool {
+    let mut places = route.partitions.iter();
+    places.any(|one| one.epoch == epoch && one.partition != partition)
 }
 
 impl QueueOperation for Finish {
@@ -162,18 +179,18 @@ impl QueueOperation for Finish {
 }
 
 impl Finish {
-    /// The manager's word if a receipt is of a later epoch than is known here: another frontend, which
-    /// knows more, gave it out.
+    /// The manager's word if a receipt may be of a partition that is not known here yet: another frontend,
+    /// which knows more, gave it out. That is one of a later epoch, or an heir of one that is known, which
+    /// has the same epoch.
     async fn newer_if_behind(
         &self,
         app: &App,
         route: &QueueRoute,
     ) -> Result<Option<Arc<QueueRoute>>, Problem> {
-        let known = route.partitions.iter().map(|place| place.epoch).max();
         if !self
             .receipts
             .iter()
-            .any(|receipt| Some(receipt.sequence.epoch()) > known)
+            .any(|receipt| may_be_new(route, receipt))
         {
             return Ok(None);
         }
@@ -197,8 +214,13 @@ impl Finish {
             match route.partitions.iter().find(|place| is_there(place)) {
                 Some(place) => parts.push(Part {
                     place: *place,
+                    has_heir: has_another(route, place.partition, place.epoch),
                     indices: vec![index],
                 }),
+                // Its message may have gone on to the heir, where this receipt says nothing.
+                None if has_another(route, receipt.partition, receipt.sequence.epoch()) => {
+                    self.results[index] = Some(ReceiptResult::Expired);
+                }
                 None if Some(receipt.sequence.epoch()) < newest => {
                     self.results[index] = Some(self.wish.of_what_is_gone());
                 }
@@ -210,7 +232,11 @@ impl Finish {
 
     /// Has a partition see to its receipts: one result for each, in order.
     async fn finish(&self, app: &App, part: &Part) -> Result<Vec<ReceiptResult>, Problem> {
-        let Part { place, indices } = part;
+        let Part {
+            place,
+            has_heir,
+            indices,
+        } = part;
         let receipts = || indices.iter().map(|index| self.receipts[*index]);
         let command = |_| self.wish.command(place.partition, receipts());
         let done = app
@@ -225,7 +251,11 @@ impl Finish {
                     && refusal.applied == Applied::No
                     && place.state == PartitionState::Draining =>
             {
-                Ok(vec![self.wish.of_what_is_gone(); indices.len()])
+                let result = match has_heir {
+                    true => ReceiptResult::Expired,
+                    false => self.wish.of_what_is_gone(),
+                };
+                Ok(vec![result; indices.len()])
             }
             Err(refusal) => Err(refusal.into()),
         }

@@ -289,6 +289,7 @@ impl FakeCluster {
                 let bodies = places.into_iter().map(|place| state.body(place)).collect();
                 Ok((QueryReply::Peeked(peeked), bodies))
             }
+            Query::Partitions { .. } => unreachable!("the manager asks that"),
             Query::Succession { partition } => {
                 let succession = state.machine.succession(partition).ok_or_else(stale)?;
                 Ok((QueryReply::Succession(succession), Vec::new()))

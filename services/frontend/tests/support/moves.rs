@@ -130,6 +130,33 @@ impl FakeManager {
         new
     }
 
+    /// Makes an heir of a sealed partition, on this cluster.
+    pub fn add_heir(&self, queue: &str, source: PartitionId, cluster: ClusterId) -> PartitionId {
+        let heir = PartitionId(source.0 + 500);
+        let route = self.route(queue);
+        let places = route.partitions.iter();
+        let (sources, successors): (Vec<&PartitionRoute>, Vec<_>) =
+            places.partition(|place| place.partition == source);
+        let successors: Vec<_> = successors.iter().map(|place| place.partition).collect();
+        let seal = self.seal(queue, source, &successors);
+        self.cluster(cluster).own(Command::CreateHeir {
+            partition: heir,
+            settings: route.settings.partition(seal.epoch),
+            revision: route.revision,
+            source,
+            seal: Box::new(seal),
+        });
+        self.change(queue, |route| {
+            route.partitions.push(PartitionRoute {
+                partition: heir,
+                cluster,
+                ..*sources[0]
+            });
+            route.partitions.sort_by_key(|place| place.epoch);
+        });
+        heir
+    }
+
     /// Tells successors what the hosts of sealed partitions tell them: of which groups nothing is left,
     /// and that nothing is left at all.
     pub fn tell_successors(&self, queue: &str) {

@@ -87,7 +87,8 @@ fn delivered(deliveries: &[Delivery], recent: &RecentBodies) -> Vec<StoredBody> 
     bodies.map(|d| stored(body(d), recent)).collect()
 }
 
-fn stored(body: PlacedBody, recent: &RecentBodies) -> StoredBody {
+/// A body from memory, if it is there.
+pub(super) fn stored(body: PlacedBody, recent: &RecentBodies) -> StoredBody {
     match recent.get(body.at) {
         Some(bytes) => StoredBody::Recent(bytes),
         None => StoredBody::InLog(body),

@@ -4,7 +4,9 @@ use shoal_replication::Message;
 use shoal_storage::{Batch, Removal, Upkeep};
 use shoal_types::{ClusterId, HostId, ViewNumber, ViewSummary};
 
-use super::{Answer, BodyReads, OperationId, PendingCheckpoint, ScrubLook, SnapshotJob, Telling};
+use super::{
+    Answer, BodyReads, Carriage, OperationId, PendingCheckpoint, ScrubLook, SnapshotJob, Telling,
+};
 
 /// What the driver is to do, in this order.
 pub enum Effect {
@@ -45,6 +47,9 @@ pub enum Effect {
     Scrub(ScrubLook),
     /// Call another cluster; then call [`Core::on_told`](super::Core::on_told), whatever came of it.
     Tell(Box<Telling>),
+    /// Read its bodies and call another cluster; then call [`Core::on_carried`](super::Core::on_carried),
+    /// whatever came of it.
+    Carry(Box<Carriage>),
     /// Write a checkpoint; then call [`Core::on_checkpoint`](super::Core::on_checkpoint).
     Checkpoint(Box<PendingCheckpoint>),
     /// Background work of the log; it can go on without it.

@@ -136,16 +136,12 @@ impl Core {
             ));
         }
         self.check_disk(&request.command)?;
-        if let Command::Send { items, .. } = &request.command {
-            let fits = items.len() == bodies.len()
-                && items
-                    .iter()
-                    .zip(bodies)
-                    .all(|(item, body)| item.size as usize == body.len());
-            if !fits {
+        if let Command::Send { .. } | Command::TakePiece { .. } = &request.command {
+            let sizes = request.command.bodies().map(|(size, _)| size as usize);
+            if !sizes.eq(bodies.iter().map(Bytes::len)) {
                 return Err(Refusal::not_applied(
                     ErrorCode::InvalidRequest,
-                    "items and bodies of the send do not fit each other",
+                    "messages and bodies of the command do not fit each other",
                 ));
             }
             if bodies.iter().map(Bytes::len).sum::<usize>() > limits::SEND_BYTES_MAX {
@@ -163,7 +159,9 @@ impl Core {
         let limit = match command {
             Command::Send { .. }
             | Command::CreatePartition { .. }
-            | Command::CreateSuccessor { .. } => limits::DISK_NO_SENDS_PERCENT,
+            | Command::CreateSuccessor { .. }
+            | Command::CreateHeir { .. }
+            | Command::TakePiece { .. } => limits::DISK_NO_SENDS_PERCENT,
             Command::Receive { .. } => limits::DISK_NO_RECEIVES_PERCENT,
             _ => return Ok(()),
         };

@@ -81,6 +81,10 @@ impl Meter {
                 let bytes = items.iter().map(|item| u64::from(item.size)).sum();
                 (results.len(), bytes)
             }
+            (Outcome::Taken { .. }, Command::TakePiece { piece, .. }) => {
+                let bytes = piece.messages.iter().map(|one| u64::from(one.size)).sum();
+                (piece.messages.len(), bytes)
+            }
             (Outcome::Received(deliveries), _) => (deliveries.len(), 0),
             (Outcome::Receipts(results), _) => (results.len(), 0),
             _ => (0, 0),

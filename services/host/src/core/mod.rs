@@ -15,6 +15,7 @@ mod compaction;
 mod departed;
 mod effect;
 mod executor;
+mod forwarding;
 mod intake;
 mod keeping;
 mod load;
@@ -51,6 +52,7 @@ pub use body_reads::{BodiesRead, BodyError, BodyReads, read_body};
 pub use care::Care;
 pub use checkpointing::{CheckpointDone, PendingCheckpoint, Write};
 pub use effect::Effect;
+pub use forwarding::{Carriage, Carried, NotCarried};
 pub use load::{Counted, Done};
 pub use operations::OperationId;
 pub(crate) use recovery::has_other_members;
@@ -68,6 +70,7 @@ use crate::recent_bodies::RecentBodies;
 use agreement::{Agreement, Verdict};
 use compaction::Compaction;
 use departed::Departed;
+use forwarding::Carriages;
 use intake::Intake;
 use keeping::Keeping;
 use load::Meter;
@@ -127,6 +130,7 @@ pub struct Core {
     repairs: Repairs,
     departed: Departed,
     tellings: Tellings,
+    carriages: Carriages,
     /// Log segments of which some part cannot be read.
     damaged: BTreeSet<u32>,
     care: Care,
@@ -195,6 +199,7 @@ impl Core {
             repairs: Repairs::default(),
             departed: Departed::default(),
             tellings: Tellings::default(),
+            carriages: Carriages::default(),
             damaged: BTreeSet::new(),
             care: Care::default(),
             scrub,
@@ -330,6 +335,7 @@ impl Core {
         self.look_at_disk();
         self.propose_tick();
         self.tell_successors();
+        self.carry_on_forwarding();
         self.send_off_intake();
         self.compact();
         self.go_on_repairing();
@@ -377,6 +383,7 @@ impl Core {
             self.engine.next_timeout(),
             self.next_tick(),
             self.next_telling(),
+            self.next_forwarding(),
             self.next_raise(),
             self.hold_ends(),
             self.checkpoint_due(),

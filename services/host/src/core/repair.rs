@@ -105,6 +105,17 @@ impl Core {
         self.want(body);
     }
 
+    /// Bodies that were to go on to an heir could not be read. Once they are at hand again they go.
+    pub(super) fn repair_for_carriage(&mut self, bodies: &[PlacedBody]) {
+        for body in bodies {
+            // It may have been moved while it was being read.
+            let here = self.machine.body_of(body.partition, body.sequence);
+            if here.is_some_and(|here| here.at == body.at) {
+                self.want(body);
+            }
+        }
+    }
+
     /// False if too many are wanted already.
     fn want(&mut self, body: &PlacedBody) -> bool {
         if self.repairs.wanted.contains_key(&name(body)) {

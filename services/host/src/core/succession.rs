@@ -41,6 +41,8 @@ pub struct Told {
 #[derive(Clone, Debug)]
 struct About {
     sealed: PartitionId,
+    /// Whose seal it shows: its own, or as an heir that of the first before it.
+    shows: PartitionId,
     successor: PartitionId,
     piece: Piece,
 }
@@ -219,7 +221,7 @@ impl Core {
             if let Some(news) = news {
                 progress.under_way = true;
                 *room -= 1;
-                let telling = Box::new(telling(seal, successor, news));
+                let telling = Box::new(telling(id, seal, successor, news));
                 self.effects.push(Effect::Tell(telling));
             }
         }
@@ -247,9 +249,11 @@ impl Progress {
         is_drained: bool,
         keyed_sends: impl Fn(u32, usize) -> Option<Vec<KeyedSend>>,
     ) -> Option<Inherited> {
-        if self.keyed_sends < seal.keyed_sends {
-            let first = self.keyed_sends;
-            let sends = keyed_sends(first, limits::KEYED_SENDS_AT_ONCE)?;
+        let first = self.keyed_sends;
+        // An heir has none to tell: its successors knew them before there was one.
+        if first < seal.keyed_sends
+            && let Some(sends) = keyed_sends(first, limits::KEYED_SENDS_AT_ONCE)
+        {
             return Some(Inherited::KeyedSends { first, sends });
         }
         if !self.has_seal {
@@ -274,7 +278,7 @@ impl Progress {
             Piece::GroupsGone(groups) => self.groups.extend(groups),
             Piece::Drained => self.is_drained = true,
         }
-        let waits = |waits_for: &Vec<PartitionId>| waits_for.contains(&about.sealed);
+        let waits = |waits_for: &Vec<PartitionId>| waits_for.contains(&about.shows);
         let has_all = match answer {
             Ok(Outcome::Closed { waits_for }) => !waits(waits_for),
             _ => true,
@@ -297,7 +301,8 @@ impl Progress {
     }
 }
 
-fn telling(seal: &Seal, successor: &Successor, news: Inherited) -> Telling {
+/// `by`: the sealed partition or its heir, which shows its seal.
+fn telling(by: PartitionId, seal: &Seal, successor: &Successor, news: Inherited) -> Telling {
     let piece = match &news {
         Inherited::Seal => Piece::Seal,
         Inherited::KeyedSends { first, sends } => Piece::KeyedSends {
@@ -326,7 +331,8 @@ fn telling(seal: &Seal, successor: &Successor, news: Inherited) -> Telling {
             request,
         },
         about: About {
-            sealed: seal.partition,
+            sealed: by,
+            shows: seal.partition,
             successor: successor.partition,
             piece,
         },

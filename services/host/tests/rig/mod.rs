@@ -4,9 +4,11 @@
 //!
 //! - `lives`: hosts begin and end; `turns`: time passes and effects are carried out;
 //! - `asking`: what clients, the manager and other hosts say; `tellings`: what hosts tell successors;
+//! - `carriages`: what they carry to heirs;
 //! - `disks`, `snapshots`: what is made to go wrong.
 
 mod asking;
+mod carriages;
 mod disks;
 mod lives;
 mod snapshots;
@@ -98,6 +100,7 @@ pub(crate) struct Rig {
     /// The second one does not hear the first.
     cut: Option<(HostId, HostId)>,
     tellings: tellings::Tellings,
+    carriages: carriages::Carriages,
 }
 
 impl Rig {
@@ -175,6 +178,7 @@ impl Rig {
             snapshot_messages: 0,
             cut: None,
             tellings: Default::default(),
+            carriages: Default::default(),
         };
         for (n, newest) in (1..).zip(newest) {
             rig.add_host_of_release(HostId(n), *newest);

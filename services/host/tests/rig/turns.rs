@@ -40,6 +40,7 @@ impl Rig {
             }
             self.deliver_all();
             self.deliver_tellings();
+            self.deliver_carriages();
         }
     }
 
@@ -134,6 +135,11 @@ impl Rig {
                 running.core.on_scrubbed(scrubbed);
             }
             Effect::PushView(..) => {}
+            Effect::Carry(mut carriage) => {
+                let bodies = std::mem::take(&mut carriage.bodies);
+                let read = running.read_bodies(bodies);
+                self.carriages.made.push((host, *carriage, read));
+            }
             Effect::Tell(telling) => self.tellings.made.push((host, *telling)),
             Effect::Checkpoint(pending) => {
                 let fills = slot.checkpoints_without_room > 0;

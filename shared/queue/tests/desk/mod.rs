@@ -154,10 +154,7 @@ impl Desk {
     fn execute(&mut self, request: &Request) -> Outcome {
         self.at.lane.0 += 1;
         self.machine.begin_entry(self.at, &mut self.effects);
-        let count = match &request.command {
-            Command::Send { items, .. } => items.len() as u32,
-            _ => 0,
-        };
+        let count = request.command.bodies().count() as u32;
         let body = |n| BodyRef {
             segment: (self.bodies + n) / 10_000,
             offset: self.bodies + n,

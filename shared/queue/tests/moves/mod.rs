@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use shoal_model::Model;
 use shoal_types::{
-    ClusterId, ClusterMember, Command, Epoch, GroupRange, HeldGroups, HostId, Inherited, KeyedSend,
-    Outcome, PartitionId, PartitionSettings, Revision, Seal, SendResult, Sequence, SuccessionStage,
-    Successor, group_hash,
+    ClusterId, ClusterMember, Command, Epoch, Forwarded, GroupName, GroupRange, HeldGroups, HostId,
+    Inherited, KeyedSend, Outcome, PartitionId, PartitionSettings, Rest, Revision, Seal,
+    SendResult, Sequence, SuccessionStage, Successor, group_hash,
 };
+
+use crate::at_ease;
+use crate::heirs::{Forwarding, Heirs};
 
 /// What of a move happens next.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +87,9 @@ pub(crate) struct Moves {
     next: u64,
     planned: Vec<(PartitionId, Vec<Successor>)>,
     seals: Vec<Seal>,
+    heirs: Heirs,
+    /// The group of the last message that went from each source.
+    last_group: BTreeMap<PartitionId, Option<GroupName>>,
     /// How often what happened, to see that it did.
     pub(crate) reached: BTreeMap<Reached, u64>,
 }
@@ -104,6 +110,16 @@ pub(crate) enum Reached {
     HandedOn,
     /// A waiting receive got a message that was held until then.
     LetGo,
+    /// An heir took messages.
+    TakenOver,
+    /// The last piece of all was taken.
+    TakenOverAll,
+    /// A source had messages back when its heir was gone.
+    StayedBehind,
+    /// To the heir of an heir.
+    InheritedTwice,
+    /// The messages of a group did not fit into one piece.
+    GroupInPieces,
 }
 
 impl Reached {
@@ -115,8 +131,12 @@ impl Reached {
         Self::OpenedByKeyedSends,
         Self::InheritedDuplicate,
         Self::NotedAsDrained,
+        Self::TakenOver,
+        Self::TakenOverAll,
+        Self::StayedBehind,
+        Self::InheritedTwice,
     ];
-    pub(crate) const IN_FIFO_QUEUES: &[Self] = &[Self::HandedOn, Self::LetGo];
+    pub(crate) const IN_FIFO_QUEUES: &[Self] = &[Self::HandedOn, Self::LetGo, Self::GroupInPieces];
 }
 
 impl Moves {
@@ -129,6 +149,8 @@ impl Moves {
             next: 3,
             planned: Vec::new(),
             seals: Vec::new(),
+            heirs: Heirs::default(),
+            last_group: BTreeMap::new(),
             reached: BTreeMap::new(),
         }
     }
@@ -167,18 +189,40 @@ impl Moves {
                 _ => return,
             },
             (Command::ToldDrained { .. }, Outcome::Done) => Reached::NotedAsDrained,
+            (Command::EndForwarding { .. }, Outcome::Done) => Reached::StayedBehind,
+            (Command::TakePiece { from, piece, .. }, Outcome::Taken { through })
+                if *through == piece.number =>
+            {
+                let last = |messages: &[Forwarded]| messages.last().and_then(|m| m.group.clone());
+                let before = self.last_group.insert(*from, last(&piece.messages));
+                let first = piece.messages.first().and_then(|m| m.group.clone());
+                if self.heirs.is_heir(*from) {
+                    Reached::InheritedTwice
+                } else if first.is_some() && before == Some(first) {
+                    Reached::GroupInPieces
+                } else if piece.rest == Rest::Nothing {
+                    Reached::TakenOverAll
+                } else {
+                    Reached::TakenOver
+                }
+            }
             _ => return,
         };
         *self.reached.entry(reached).or_default() += 1;
     }
 
-    /// The partition that a small number stands for: one of the three, or one before them.
+    /// The partition that a small number stands for: one of the three, one before them, or the latest heir
+    /// of that.
     pub(crate) fn id(&self, p: u8) -> PartitionId {
         let slot = usize::from(p % 3);
-        if p / 3 == 1 {
-            self.before[slot]
-        } else {
-            self.ids[slot]
+        match p / 3 {
+            1 => self.before[slot],
+            2 => *self
+                .heirs
+                .tellers(self.before[slot])
+                .last()
+                .expect("there is one"),
+            _ => self.ids[slot],
         }
     }
 
@@ -240,6 +284,32 @@ impl Moves {
                 }]
             }
         }
+    }
+
+    /// The commands that a forwarding comes to, at this revision.
+    pub(crate) fn forwarding(
+        &mut self,
+        step: &Forwarding,
+        revision: Revision,
+        fifo: [bool; 3],
+        model: &Model,
+    ) -> Vec<Command> {
+        let Forwarding::Begin(back, wrong) = step else {
+            return self.heirs.commands(step, model);
+        };
+        let Some(seal) = nth_from_end(&self.seals, *back).cloned() else {
+            return Vec::new();
+        };
+        let heir = self.fresh(seal.epoch);
+        let is_fifo = match seal.held {
+            HeldGroups::None => fifo[2],
+            HeldGroups::These(_) | HeldGroups::All => true,
+        };
+        let settings = PartitionSettings {
+            fifo: is_fifo,
+            ..at_ease()
+        };
+        self.heirs.begin(&seal, settings, heir, *wrong, revision)
     }
 
     fn create(
@@ -329,8 +399,10 @@ impl Moves {
         let Some(seal) = first.or_else(|| nth_from_end(&self.seals, back)) else {
             return Vec::new();
         };
-        let gone = News::GroupsGone(None);
-        let mut news = vec![Inherited::Seal, news_of(seal, &gone, model)];
+        let tellers = self.heirs.tellers(seal.partition);
+        let gone = tellers.iter().filter_map(|id| model.groups_gone(*id));
+        let mut news = vec![Inherited::Seal];
+        news.extend(gone.map(Inherited::GroupsGone));
         let sends = model.keyed_sends_at_seal(seal.partition);
         let blocks = sends.as_deref().unwrap_or_default().chunks(3);
         for (n, block) in (0..).zip(blocks) {
@@ -339,7 +411,7 @@ impl Moves {
                 sends: block.to_vec(),
             });
         }
-        if model.is_drained(seal.partition) {
+        if tellers.iter().any(|id| model.is_drained(*id)) {
             news.push(Inherited::Drained);
         }
         let to = 0..seal.successors.len() as u8;

@@ -1,5 +1,6 @@
 //! Stories of partitions that follow one another.
 
+mod forwarding;
 mod inheriting;
 mod moving;
 mod sealing;

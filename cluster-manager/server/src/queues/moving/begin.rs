@@ -248,6 +248,8 @@ fn begun(
             .collect(),
         opens,
         clears: Vec::new(),
+        forwards: Vec::new(),
+        heirs: Vec::new(),
         carries: wanted.carries,
         text: wanted.text.clone(),
         begun_at: now,

@@ -31,13 +31,14 @@ impl Queues {
             let is_last = gone.len() == at.record.clears.len() && at.record.seals.is_empty();
             return self.write_cleared(at, &gone, is_last).await;
         }
-        let looks = at
-            .record
-            .seals
-            .iter()
-            .map(|sealed| self.is_drained(at, sealed));
+        if let Some(step) = self.carry_on_forwarding(at, &mut why).await? {
+            return Ok(step);
+        }
+        let is_left = |sealed: &&PartitionRecord| at.record.forward_of(sealed.partition).is_none();
+        let left: Vec<_> = at.record.seals.iter().filter(is_left).collect();
+        let looks = left.iter().map(|sealed| self.is_drained(at, sealed));
         let mut drained = Vec::new();
-        for (sealed, look) in at.record.seals.iter().zip(join_all(looks).await) {
+        for (sealed, look) in left.iter().zip(join_all(looks).await) {
             match look {
                 Ok(()) => drained.push(sealed.partition),
                 Err(waits) => why.push(waits),

@@ -7,6 +7,7 @@
 
 mod begin;
 mod clear;
+mod forward;
 mod open;
 mod order;
 mod pursue;

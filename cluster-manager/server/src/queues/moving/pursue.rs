@@ -14,7 +14,7 @@ use crate::events::News;
 use crate::limits::{MOVE_PAUSE_MAX, MOVE_PAUSE_MIN, OPERATION_PATIENCE};
 use crate::problem::store_problem;
 use crate::queues::Queues;
-use crate::records::{At, MoveRecord, MoveStage, QueueRecord, QueueStage, Record};
+use crate::records::{At, ClusterRecord, MoveRecord, MoveStage, QueueRecord, QueueStage, Record};
 use crate::store::{CommitError, Transaction};
 
 /// What a step came to.
@@ -102,14 +102,16 @@ impl Queues {
         change: impl FnOnce(&mut MoveRecord, &mut QueueRecord, Ts),
         told: Option<(EventKind, String)>,
     ) -> Tried {
-        self.try_write(at, change, told)
+        self.write_step_beside(at, &[], change, told)
             .await
             .map_err(|problem| problem.detail.to_string())
     }
 
-    async fn try_write(
+    /// The same, only if these clusters' records are as they are known.
+    pub(super) async fn write_step_beside(
         &self,
         at: &At<MoveRecord>,
+        clusters: &[At<ClusterRecord>],
         change: impl FnOnce(&mut MoveRecord, &mut QueueRecord, Ts),
         told: Option<(EventKind, String)>,
     ) -> Result<Step, Problem> {
@@ -125,7 +127,11 @@ impl Queues {
         let queue = self.read(name).await?;
         let queue = queue.filter(|queue| queue.is_moved_by(at));
         let mut queue_after = queue.as_ref().map(|queue| queue.record.clone());
-        let mut transaction = Transaction::new().expect(after.key(), Some(at.revision));
+        let as_known = |all: Transaction, cluster: &At<ClusterRecord>| {
+            all.expect(cluster.record.key(), Some(cluster.revision))
+        };
+        let transaction = clusters.iter().fold(Transaction::new(), as_known);
+        let mut transaction = transaction.expect(after.key(), Some(at.revision));
         match (&queue, &mut queue_after) {
             (Some(queue), Some(queue_after)) => {
                 change(&mut after, queue_after, now);
@@ -137,6 +143,7 @@ impl Queues {
             _ => {
                 after.stage = MoveStage::Draining;
                 after.seals.clear();
+                after.forwards.clear();
             }
         }
         transaction = match after.is_over() {

@@ -65,6 +65,13 @@ impl Table {
             .map(|known| known.at.clone())
     }
 
+    /// The move by which this partition is being emptied.
+    pub(super) fn draining(&self, partition: PartitionId) -> Option<At<MoveRecord>> {
+        let moves = self.moves();
+        let mut all = moves.under_way.values().map(|known| &known.at);
+        all.find(|at| at.empties(partition)).cloned()
+    }
+
     pub(super) fn ids(&self) -> Vec<PartitionId> {
         self.moves().under_way.keys().copied().collect()
     }
@@ -145,6 +152,7 @@ fn info(known: &UnderWay, now: Ts) -> MoveInfo {
             MoveStage::Creating => "creating",
             MoveStage::Sealing => "sealing",
             MoveStage::Opening => "opening",
+            MoveStage::Draining if !record.forwards.is_empty() => "forwarding",
             MoveStage::Draining => "draining",
             MoveStage::Undoing => "undoing",
         }

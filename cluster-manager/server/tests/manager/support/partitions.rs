@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::{
-    ClusterId, ClusterSpec, Command, Description, ErrorCode, HeldGroups, KeptPartition, Outcome,
-    PartitionId, PartitionPage, PartitionSettings, Refusal, Revision, Seal, Standing, Succession,
-    SuccessionStage, Successor,
+    ClusterId, ClusterSpec, Command, Description, ErrorCode, Heir, HeldGroups, KeptPartition,
+    Outcome, PartitionId, PartitionPage, PartitionSettings, Passed, Refusal, Revision, Seal,
+    Standing, Succession, SuccessionStage, Successor,
 };
 
 use super::host::now;
@@ -34,6 +34,8 @@ struct Following {
     waits_for: BTreeSet<PartitionId>,
     seal: Option<Box<Seal>>,
     messages: u64,
+    /// Who took its messages over, and how many.
+    heir: Option<(Box<Heir>, u64)>,
 }
 
 fn refused(code: ErrorCode, why: &'static str) -> Refusal {
@@ -102,6 +104,29 @@ impl Partitions {
             Command::Succeed {
                 partition, seal, ..
             } => self.succeed(partition, &seal),
+            Command::CreateHeir {
+                partition,
+                settings,
+                revision,
+                source,
+                seal,
+            } => {
+                assert_eq!((settings.epoch, seal.epoch), (seal.epoch, settings.epoch));
+                let known = self
+                    .following
+                    .get(&source)
+                    .and_then(|one| one.seal.as_ref());
+                let shown = known.map(|known| known.partition);
+                assert_eq!(shown, Some(seal.partition), "it shows its source's seal");
+                self.create(cluster, partition, settings, revision, Vec::new())?;
+                self.following.entry(partition).or_default().seal = Some(seal);
+                Ok(Outcome::Done)
+            }
+            Command::Forward {
+                partition,
+                heir,
+                revision,
+            } => self.forward(cluster, partition, heir, revision),
             other => panic!("the manager does not say {other:?}"),
         }
     }
@@ -170,6 +195,28 @@ impl Partitions {
             description,
             standing,
         }
+    }
+
+    /// Its hosts pass everything on at once.
+    fn forward(
+        &mut self,
+        cluster: ClusterId,
+        partition: PartitionId,
+        heir: Heir,
+        revision: Revision,
+    ) -> Result<Outcome, Refusal> {
+        self.known(cluster, partition, revision)?;
+        assert!(!heir.members.is_empty(), "its hosts must find the heir");
+        let source = self.following.entry(partition).or_default();
+        assert!(source.seal.is_some(), "only what is sealed is forwarded");
+        let messages = std::mem::take(&mut source.messages);
+        let passed = source.heir.take().map_or(0, |(_, passed)| passed);
+        let to = heir.partition;
+        source.heir = Some((Box::new(heir), passed + messages));
+        let heir = self.following.get_mut(&to);
+        heir.expect("nothing goes on before its heir exists")
+            .messages += messages;
+        Ok(Outcome::Done)
     }
 
     fn known(
@@ -273,6 +320,17 @@ impl Partitions {
             return Err(refused(ErrorCode::StaleRoute, "no such partition here"));
         };
         let stage = match &following.seal {
+            Some(seal) if let Some((heir, messages)) = &following.heir => {
+                SuccessionStage::Forwarding {
+                    seal: seal.clone(),
+                    heir: heir.clone(),
+                    passed: Passed {
+                        messages: *messages,
+                        bytes: 10 * messages,
+                    },
+                    complete: following.messages == 0,
+                }
+            }
             Some(seal) => SuccessionStage::Sealed {
                 seal: seal.clone(),
                 told_drained: match following.messages {

@@ -66,7 +66,16 @@ impl Two {
     }
 
     pub(crate) async fn drain(&self) {
-        let body = json!({ "drain": true });
+        self.asked_to_drain(json!({ "drain": true })).await;
+    }
+
+    /// Without patience for what nobody consumes.
+    pub(crate) async fn drain_and_forward(&self) {
+        self.asked_to_drain(json!({ "drain": true, "forward": true }))
+            .await;
+    }
+
+    async fn asked_to_drain(&self, body: serde_json::Value) {
         let asked = self
             .client()
             .send_json(Method::POST, "/v1/clusters/c1/drain", &body);
