@@ -3,7 +3,8 @@
 use reqwest::{Method, StatusCode};
 use shoal_api::plan::PlanInfo;
 use shoal_types::{
-    Command, GroupRange, LoadReport, PartitionLoad, PartitionRoute, Partitioning, QueueSettings,
+    Command, Epoch, GroupRange, LoadReport, PartitionLoad, PartitionRoute, Partitioning,
+    QueueSettings,
 };
 
 use crate::support::{Two, eventually};
@@ -51,7 +52,7 @@ async fn until_parts(two: &Two, count: usize) -> Vec<PartitionRoute> {
 }
 
 #[tokio::test]
-async fn partitions_is_a_setting_that_is_kept_and_of_which_clusters_hear_nothing() {
+async fn partitions_is_a_setting_that_is_kept_and_by_which_no_partition_behaves_otherwise() {
     let two = Two::start().await;
     assert_eq!(two.route.settings.partitions, Partitioning::One);
     let auto = set(&two, Partitioning::Auto).await;
@@ -61,8 +62,12 @@ async fn partitions_is_a_setting_that_is_kept_and_of_which_clusters_hear_nothing
     assert_eq!(kept.settings.partitions, Partitioning::Auto);
     assert_eq!(set(&two, Partitioning::One).await, QueueSettings::default());
     let executed = two.world.executed();
-    let told = |command: &Command| matches!(command, Command::ConfigurePartition { .. });
-    assert!(executed.iter().all(|one| !told(&one.command)));
+    let as_before = QueueSettings::default().partition(Epoch::default());
+    let mut told = executed.iter().filter_map(|one| match &one.command {
+        Command::ConfigurePartition { settings, .. } => Some(*settings),
+        _ => None,
+    });
+    assert!(told.all(|settings| settings == as_before));
 }
 
 #[tokio::test]

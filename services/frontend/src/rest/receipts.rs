@@ -150,6 +150,12 @@ fn has_another(route: &QueueRoute, partition: PartitionId, epoch: Epoch) -> bool
     places.any(|one| one.epoch == epoch && one.partition != partition)
 }
 
+/// Whether a partition of this epoch is being emptied: it may be the heir of one that is gone.
+fn drains(route: &QueueRoute, epoch: Epoch) -> bool {
+    let mut places = route.partitions.iter();
+    places.any(|one| one.epoch == epoch && one.state == PartitionState::Draining)
+}
+
 impl QueueOperation for Finish {
     type Done = ();
 
@@ -218,7 +224,7 @@ impl Finish {
                     indices: vec![index],
                 }),
                 // Its message may have gone on to the heir, where this receipt says nothing.
-                None if has_another(route, receipt.partition, receipt.sequence.epoch()) => {
+                None if drains(route, receipt.sequence.epoch()) => {
                     self.results[index] = Some(ReceiptResult::Expired);
                 }
                 None if Some(receipt.sequence.epoch()) < newest => {
