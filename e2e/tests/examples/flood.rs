@@ -32,7 +32,7 @@ fn main() -> Result<()> {
         Some(number) => number
             .parse()
             .context("usage: flood [MESSAGES_PER_SECOND]")?,
-        None => 3_000.0,
+        None => 1_000.0,
     };
     run_within(Duration::from_secs(400), async |bench| {
         measure(bench, rate).await
