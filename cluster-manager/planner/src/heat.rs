@@ -117,6 +117,9 @@ impl Measure {
                 heat.min(Heat::ONE)
                     .plus(Heat::of(window.refusals, of_operations))
             }
+            // A disk fills slowly, and a queue that moves takes no message along: as long as it is not too
+            // full it keeps no queue away.
+            Self::Disk if heat < Heat::ONE => heat.times(1, 2),
             _ => heat,
         }
     }

@@ -112,7 +112,7 @@ impl Partition {
                 known.heir = heir.clone();
             }
             Some(known) if known.heir.partition == heir.partition => {
-                return Err(ErrorCode::InvalidRequest);
+                return Err(ErrorCode::QueueNotFound);
             }
             before => {
                 let gone = before.take();

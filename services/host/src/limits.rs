@@ -176,6 +176,8 @@ pub(crate) const TELLINGS_FAILED_WORTH_A_WARNING: u32 = 7;
 pub(crate) const TOLD_DRAINED_AGAIN: Duration = Duration::from_secs(1);
 /// How long a host of another cluster may take to answer, before another one is asked.
 pub(crate) const TELLING_TIMEOUT: Duration = Duration::from_secs(1);
+/// The same where it is brought messages: a piece of 4 MiB, several at once, over a link of 20 Mbit/s.
+pub(crate) const CARRYING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections to hosts of other clusters. With more hosts than that to tell, some are made anew now and
 /// then.
 pub(crate) const OTHER_CLUSTERS_CLIENTS_MAX: usize = 64;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_transport::{ClientOptions, HostClient, Identity, Role};
@@ -14,14 +15,17 @@ use tokio::sync::mpsc;
 use crate::bodies::BodyReader;
 use crate::core::{Carriage, NotCarried, Telling};
 use crate::driver::Input;
-use crate::limits::{OTHER_CLUSTERS_CLIENTS_MAX, TELLING_TIMEOUT};
+use crate::limits::{CARRYING_TIMEOUT, OTHER_CLUSTERS_CLIENTS_MAX, TELLING_TIMEOUT};
 
 /// The connections. Clones share them.
 #[derive(Clone)]
 pub(crate) struct OtherClusters {
     me: Identity,
-    clients: Arc<Mutex<BTreeMap<String, HostClient>>>,
+    clients: Arc<Mutex<BTreeMap<Whom, HostClient>>>,
 }
+
+/// A host, the cluster that it is to belong to, and where it is dialled.
+type Whom = (HostId, ClusterId, String);
 
 /// What a host made of it.
 enum Answered {
@@ -44,7 +48,8 @@ impl OtherClusters {
         let (others, done) = (self.clone(), done.clone());
         tokio::spawn(async move {
             let place = (telling.cluster, telling.members.as_slice());
-            let answer = others.ask_any(place, &telling.request, &[]).await;
+            let asked = others.ask_any(place, &telling.request, &[], TELLING_TIMEOUT);
+            let answer = asked.await;
             // If the loop has ended, nobody needs to know.
             let _ = done.send(Input::Told(telling.told(answer))).await;
         });
@@ -64,8 +69,8 @@ impl OtherClusters {
             let result = match Carriage::at_hand(reader.read_all(bodies).await) {
                 Ok(bodies) => {
                     let place = (carriage.cluster, carriage.members.as_slice());
-                    let answer = others.ask_any(place, &carriage.request, &bodies).await;
-                    answer.map_err(NotCarried::NotTaken)
+                    let asked = others.ask_any(place, &carriage.request, &bodies, CARRYING_TIMEOUT);
+                    asked.await.map_err(NotCarried::NotTaken)
                 }
                 Err(missing) => Err(NotCarried::Unreadable(missing)),
             };
@@ -79,11 +84,12 @@ impl OtherClusters {
         (cluster, members): (ClusterId, &[ClusterMember]),
         request: &HostRequest,
         bodies: &[Bytes],
+        timeout: Duration,
     ) -> Result<Outcome, String> {
         let mut last = "its cluster has no hosts".to_owned();
         for member in in_any_order(members) {
             let client = self.client(member, cluster);
-            match ask(&client, member.host, request, bodies).await {
+            match ask(&client, member.host, request, bodies, timeout).await {
                 Answered::With(outcome) => return Ok(outcome),
                 Answered::AskAnother(why) => last = why,
             }
@@ -94,7 +100,9 @@ impl OtherClusters {
     /// The client of a host at this address.
     fn client(&self, member: &ClusterMember, cluster: ClusterId) -> HostClient {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&member.address) {
+        // A client knows whom it means: another host at the same address is another client's.
+        let key = (member.host, cluster, member.address.clone());
+        if let Some(client) = clients.get(&key) {
             return client.clone();
         }
         if clients.len() >= OTHER_CLUSTERS_CLIENTS_MAX {
@@ -108,7 +116,7 @@ impl OtherClusters {
             ..Default::default()
         };
         let client = HostClient::new(member.address.clone(), options);
-        clients.insert(member.address.clone(), client.clone());
+        clients.insert(key, client.clone());
         client
     }
 }
@@ -118,8 +126,9 @@ async fn ask(
     host: HostId,
     request: &HostRequest,
     bodies: &[Bytes],
+    timeout: Duration,
 ) -> Answered {
-    let answer = client.call(request, bodies, TELLING_TIMEOUT).await;
+    let answer = client.call(request, bodies, timeout).await;
     match answer.map(|answer| answer.result) {
         Ok(Ok(HostReply::Outcome(Outcome::Refused(refusal))) | Err(refusal)) => {
             judge(host, refusal)

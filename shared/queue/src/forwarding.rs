@@ -66,7 +66,7 @@ impl Partition {
         let before = self.forwarding_ever();
         if before.is_some_and(|one| one.ended && one.heir.partition == heir.partition) {
             return refuse(
-                ErrorCode::InvalidRequest,
+                ErrorCode::QueueNotFound,
                 "heir: it is gone, and the forwarding to it was ended",
             );
         }

@@ -132,11 +132,12 @@ impl Partition {
         if !ours || !(1..=self.last).contains(&number) || receipt.lease == 0 {
             return Standing::Unknown;
         }
-        if self.went_on(number) {
-            return Standing::Elsewhere;
-        }
         if !self.exists_in_time(number, step.now, step.bodies) {
-            return Standing::Gone;
+            // Runs of numbers that went are joined where there are too many of them: one that is here has not.
+            return match self.went_on(number) {
+                true => Standing::Elsewhere,
+                false => Standing::Gone,
+            };
         }
         let (chunk, offset) = self.contents.slots.find(number).expect("it exists");
         let slot = chunk.slot(offset).expect("it exists");

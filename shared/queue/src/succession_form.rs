@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use shoal_types::limits::{
-    CLUSTER_HOSTS, DEDUPLICATION_IDS_MAX, HELD_GROUPS_MAX, KEYED_SENDS_TOLD_MAX, SUCCESSORS_MAX,
+    CLUSTER_HOSTS, DEDUPLICATION_IDS_MAX, GROUP_CHARS_MAX, HELD_GROUPS_MAX, KEYED_SENDS_TOLD_MAX,
+    PIECE_MESSAGES_MAX, SUCCESSORS_MAX,
 };
 use shoal_types::{
-    Command, ErrorCode, GroupHash, HeldGroups, Inherited, PartitionId, Refusal, Seal, Successor,
+    Command, ErrorCode, GroupHash, GroupName, HeldGroups, Inherited, PartitionId, Piece, Refusal,
+    Rest, Seal, Successor,
 };
 
 type Checked = Result<(), Refusal>;
@@ -44,6 +46,7 @@ pub(crate) fn check_succession_form(command: &Command) -> Checked {
             check_seal(seal)?;
             check_news(news)
         }
+        Command::TakePiece { piece, .. } => check_piece(piece),
         Command::ToldDrained { successors, .. } => check(
             is_each_once(successors.iter()),
             "successors: not 1 to 33 partitions, each once",
@@ -114,6 +117,28 @@ fn check_seal(seal: &Seal) -> Checked {
             "seal.held: more than 10000 groups, or not ascending",
         ),
         HeldGroups::None | HeldGroups::All => Ok(()),
+    }
+}
+
+fn check_piece(piece: &Piece) -> Checked {
+    check(
+        piece.messages.len() <= PIECE_MESSAGES_MAX,
+        "piece.messages: more than 1000",
+    )?;
+    let is_short = |group: &GroupName| group.len() <= 4 * GROUP_CHARS_MAX;
+    let mut groups = piece.messages.iter().filter_map(|one| one.group.as_ref());
+    check(
+        groups.all(is_short),
+        "piece.messages.group: longer than a group's name may be",
+    )?;
+    match &piece.rest {
+        Rest::Some {
+            groups: HeldGroups::These(groups),
+        } => check(
+            is_within_bounds(groups),
+            "piece.rest: more than 10000 groups",
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -34,6 +34,22 @@ fn heat_is_the_largest_measure_over_its_target() {
     );
 }
 
+/// Nothing was moved off a cluster that was drained, since all disks of the machine were three quarters full.
+#[test]
+fn a_disk_that_is_not_too_full_keeps_no_queue_away() {
+    let targets = Targets::default();
+    let with = |disk_percent| {
+        let window = Window {
+            disk_percent,
+            ..Window::default()
+        };
+        heat_of(&window, &targets, 1).heat
+    };
+    assert_eq!(with(72), Heat::percent(45));
+    assert_eq!(with(80), Heat::percent(100));
+    assert_eq!(with(88), Heat::percent(110));
+}
+
 #[test]
 fn two_bad_windows_of_five_are_no_heat_that_lasts_and_three_are() {
     let mut windows = Windows::default();

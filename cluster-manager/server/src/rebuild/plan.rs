@@ -43,6 +43,8 @@ pub(super) struct Plan {
     /// The highest ids that were seen.
     pub(super) last_queue: QueueId,
     pub(super) last_partition: PartitionId,
+    /// Partitions that were found and do not say, or not readably, which queue they are of.
+    unnamed: BTreeSet<PartitionId>,
     pub(super) findings: Findings,
 }
 
@@ -122,7 +124,10 @@ fn read(
             let noted = match noted {
                 Some(Ok(noted)) => noted,
                 // What was made before partitions were described is in the store, if that is not lost.
-                None if known.contains(&partition) => continue,
+                None if known.contains(&partition) => {
+                    plan.unnamed.insert(partition);
+                    continue;
+                }
                 None => {
                     let finding = format!(
                         "{partition} of {cluster} does not say which queue it is of: its creation was \
@@ -132,6 +137,7 @@ fn read(
                     continue;
                 }
                 Some(Err(why)) => {
+                    plan.unnamed.insert(partition);
                     let finding = format!(
                         "what is noted of {partition} of {cluster} cannot be read: {why}. It is left alone"
                     );
@@ -283,6 +289,12 @@ impl Plan {
     fn look_at_missing(&mut self, at: At<QueueRecord>, without: &BTreeSet<ClusterId>) {
         let record = &at.record;
         let name = &record.name;
+        let is_found = |one: &PartitionRecord| self.unnamed.contains(&one.partition);
+        if record.partitions.iter().any(is_found) {
+            // Only what was noted of it is missing.
+            self.kept += 1;
+            return;
+        }
         if record.clusters().any(|cluster| without.contains(&cluster)) {
             self.findings.say(format!(
                 "{name} is on a cluster that was left out; it stays in the store"

@@ -367,3 +367,24 @@ fn messages_that_go_on_to_an_heir_go_on_and_one_that_has_all_is_followed() {
     assert_eq!(moving.heirs, [PartitionId(4)]);
     assert_eq!((moving.seals.len(), moving.forwards.len()), (1, 0));
 }
+
+/// Partitions of an earlier build have no notes: their queues were taken for deleted.
+#[test]
+fn a_queue_of_the_store_whose_partitions_say_nothing_of_it_stays() {
+    let mut silent = kept(1, 4, Standing::Open, &orders());
+    silent.description = None;
+    let mut unreadable = kept(1, 4, Standing::Open, &orders());
+    let broken = unreadable.description.as_mut().expect("it has one");
+    broken.bytes = b"{".as_slice().into();
+    for found in [silent, unreadable] {
+        let at = stored(kept(1, 4, Standing::Open, &orders()), 5);
+        let queues = [(at.record.name.clone(), at)].into();
+        let stored = Stored {
+            queues,
+            ..Stored::default()
+        };
+        let found = [(ClusterId(1), vec![found])];
+        let plan = plan(found, stored, &BTreeSet::new(), NOW);
+        assert_eq!((plan.gone.len(), plan.changes.len(), plan.kept), (0, 0, 1));
+    }
+}

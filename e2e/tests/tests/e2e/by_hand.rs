@@ -55,9 +55,14 @@ fn three_machines_with_a_file_each_form_the_cluster_that_the_operator_names() {
             &strs(&free)[..],
         ]
         .concat();
-        let mut form = bench.shoal(words)?;
-        let output = tokio::task::spawn_blocking(move || form.output()).await??;
-        ensure!(output.status.success(), "{output:?}");
+        // A manager with an empty store first listens for hosts that know of an older one.
+        wait::until("the cluster to be formed", limits::START, async || {
+            let mut form = bench.shoal(&words)?;
+            let output = tokio::task::spawn_blocking(move || form.output()).await??;
+            ensure!(output.status.success(), "{output:?}");
+            Ok(())
+        })
+        .await?;
         fleet.serving(3).await?;
         let zones: Vec<String> = fleet.hosts().await?.into_iter().map(|h| h.zone).collect();
         ensure!(

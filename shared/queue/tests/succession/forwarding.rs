@@ -336,10 +336,10 @@ fn without_an_heir_all_is_as_it_was_and_another_one_may_be_given() {
         heir: HEIR,
     };
     assert_eq!(desk.request(end.clone()), Outcome::Done);
-    assert_eq!(desk.refusal(end), ErrorCode::InvalidRequest);
+    assert_eq!(desk.refusal(end), ErrorCode::QueueNotFound);
     desk.restart();
     assert_eq!(desk.numbers(10), [1]);
-    assert_eq!(desk.refusal(forward(HEIR, 40)), ErrorCode::InvalidRequest);
+    assert_eq!(desk.refusal(forward(HEIR, 40)), ErrorCode::QueueNotFound);
     desk.wait(seconds(61));
     assert_eq!(desk.numbers(10), [1, 2]);
     assert!(matches!(
