@@ -336,7 +336,7 @@ fn without_an_heir_all_is_as_it_was_and_another_one_may_be_given() {
         heir: HEIR,
     };
     assert_eq!(desk.request(end.clone()), Outcome::Done);
-    assert_eq!(desk.refusal(end), ErrorCode::QueueNotFound);
+    assert_eq!(desk.refusal(end), ErrorCode::InvalidRequest);
     desk.restart();
     assert_eq!(desk.numbers(10), [1]);
     assert_eq!(desk.refusal(forward(HEIR, 40)), ErrorCode::QueueNotFound);
