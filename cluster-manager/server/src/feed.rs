@@ -36,7 +36,7 @@ impl Feeds {
             let why = format!("{} is not within 0 to {FEED_WAIT_S_MAX}", asked.wait_s);
             return Err(Problem::invalid("wait_s", why));
         }
-        self.whole.hear_frontend(asked.since);
+        self.whole.hear_frontend(asked.since).await;
         let until = Instant::now() + Duration::from_secs(asked.wait_s.into());
         let mut revision = self.store.watch();
         let mut since = asked.since;

@@ -42,7 +42,8 @@ impl Heartbeats {
     /// store fails.
     pub(crate) async fn take(&self, status: HostStatus) -> Result<HeartbeatReply, Problem> {
         check(&status)?;
-        self.whole.hear_host(&status, self.fleet.has_clusters());
+        let has_clusters = self.fleet.has_clusters();
+        self.whole.hear_host(&status, has_clusters).await;
         self.store_changes(&status).await?;
         let (host, cluster) = (status.host, status.cluster);
         let belongs = !matches!(status.state, HostState::Removed | HostState::Forgotten);

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::error;
 
-use crate::limits::REBUILD_LISTEN;
+use crate::limits::{REBUILD_LISTEN, REVISION_SAID_WITHIN};
 use crate::metric_names;
 
 /// See the module.
@@ -73,14 +73,14 @@ impl Whole {
     }
 
     /// A host reports. `has_clusters`: whether the store knows any cluster.
-    pub(crate) fn hear_host(&self, status: &HostStatus, has_clusters: bool) {
+    pub(crate) async fn hear_host(&self, status: &HostStatus, has_clusters: bool) {
         let HostStatus {
             host,
             cluster,
             revision,
             ..
         } = status;
-        let store = *self.store.borrow();
+        let store = self.store_at(*revision).await;
         self.note_known(*revision);
         let belongs = !matches!(status.state, HostState::Removed | HostState::Forgotten);
         match cluster {
@@ -99,14 +99,27 @@ impl Whole {
     }
 
     /// A frontend asks what came after a revision.
-    pub(crate) fn hear_frontend(&self, since: Revision) {
-        let store = *self.store.borrow();
+    pub(crate) async fn hear_frontend(&self, since: Revision) {
+        let store = self.store_at(since).await;
         self.note_known(since);
         if since > store {
             self.lacks(|| {
                 format!("a frontend knows of revision {since}, and the store is at {store}")
             });
         }
+    }
+
+    /// The store's revision, as soon as it is said to be at least this one: what was committed can be read,
+    /// and be known to others, a moment before that is said. If it stays behind, as it is after
+    /// [`REVISION_SAID_WITHIN`].
+    async fn store_at(&self, known: Revision) -> Revision {
+        let mut store = self.store.clone();
+        if known > *store.borrow() && self.lacking().is_none() {
+            let said = store.wait_for(|store| *store >= known);
+            // Too late, or the store has ended: then it is as it is.
+            let _ = tokio::time::timeout(REVISION_SAID_WITHIN, said).await;
+        }
+        *self.store.borrow()
     }
 
     fn note_known(&self, revision: Revision) {
@@ -202,4 +215,34 @@ fn say(why: &str) {
 
 fn unavailable(detail: String) -> Problem {
     Problem::new(ErrorCode::ManagerUnavailable, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(revision: u64) -> (watch::Sender<Revision>, Whole) {
+        let (said, store) = watch::channel(Revision(revision));
+        (said, Whole::new(store, false, None))
+    }
+
+    /// Under a thousand moves a frontend asked for what came after a revision that it had just been told,
+    /// before the store had said that it was there: the manager took its store for lost.
+    #[tokio::test]
+    async fn what_was_committed_a_moment_ago_is_not_missing() {
+        let (said, whole) = at(5);
+        let catches_up = async {
+            tokio::task::yield_now().await;
+            said.send_replace(Revision(7));
+        };
+        tokio::join!(whole.hear_frontend(Revision(7)), catches_up);
+        assert_eq!(whole.check(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_stays_behind_lacks_something() {
+        let (_said, whole) = at(5);
+        whole.hear_frontend(Revision(6)).await;
+        assert!(whole.check().is_err());
+    }
 }

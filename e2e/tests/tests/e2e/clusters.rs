@@ -70,6 +70,32 @@ fn a_cluster_that_is_added_under_load_takes_the_place_of_one_that_goes() {
 }
 
 #[test]
+fn a_cluster_that_is_added_to_an_overheated_one_takes_its_share() {
+    run(async |bench| {
+        let dev = bench.dev().processes().start().await?;
+        let load = start_load(&dev, endless()).await?;
+        // The load is 600 operations a second: half as many again as one cluster is to bear.
+        let mut role = dev.role("manager")?.clone();
+        role.kill9().await?;
+        role.command_line = format!("env SHOAL_TARGET_OPERATIONS=400 {}", role.command_line);
+        let mut manager = role.start_again(bench)?;
+        manager.ready().await?;
+        let _spares = spares(bench, &dev)?;
+        let c1 = ClusterId(1);
+        let shares = wait::until("queues to be elsewhere", EMPTIED_WITHIN, async || {
+            let clusters = clusters_of(&dev, &load.watch()).await?;
+            let elsewhere = clusters.iter().filter(|cluster| **cluster != c1).count();
+            ensure!(clusters.len() == 4 && elsewhere > 0, "{clusters:?}");
+            Ok((elsewhere, clusters.len()))
+        })
+        .await?;
+        println!("{} of {} queues are on the new cluster", shares.0, shares.1);
+        load.stop_sending();
+        ensure_clean(&load.finish().await)
+    });
+}
+
+#[test]
 fn a_manager_that_is_killed_again_and_again_finishes_the_moves_that_it_began() {
     run(async |bench| {
         let dev = bench.dev().clusters(2).processes().start().await?;
