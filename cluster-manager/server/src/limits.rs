@@ -119,6 +119,3 @@ pub const API_CONNECTIONS_MAX: usize = 20_000;
 pub const API_BODY_BYTES_MAX: usize = 256 << 10;
 /// For tasks to end after the shutdown.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
-/// From a commit that can be read to the store's saying so: a thread that is ready to run. Only a store that
-/// is behind for longer lacks something.
-pub const REVISION_SAID_WITHIN: Duration = Duration::from_secs(1);

@@ -127,7 +127,7 @@ async fn set_up(
     let fleet = Fleet::load(&*store, clock.clone(), planner_rules.silence).await?;
     let fleet = Arc::new(fleet);
     let whole = Whole::new(
-        store.watch(),
+        Arc::clone(&store),
         store.get(keys::REBUILDING).await?.is_some(),
         (!fleet.has_clusters()).then(|| config.first_look()),
     );
