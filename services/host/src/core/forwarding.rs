@@ -3,9 +3,8 @@
 //!
 //! For each such partition one host of the view does it, for a few seconds, then another one. Any of them
 //! would do, and two at a time do no harm: the heir takes a piece once, and which one is on its way says the
-//! replicated state. Nothing is
-//! remembered here that would be missed. Choosing what to carry is all that happens here; reading bodies
-//! and the calls are the driver's.
+//! replicated state. Nothing is remembered here that would be missed. Choosing what to carry is all that
+//! happens here; reading bodies and the calls are the driver's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +12,11 @@ use bytes::Bytes;
 use shoal_queue::PlacedBody;
 use shoal_types::{
     ClusterId, ClusterMember, Command, ErrorCode, Heir, HostRequest, Mono, Outcome, PartitionId,
-    Piece, Request, RequestId, Ts,
+    Piece,
 };
 
 use super::answer::stored;
-use super::rendezvous::chosen;
+use super::retry::{Retry, idempotent};
 use super::{Core, Effect, StoredBody};
 use crate::limits;
 
@@ -104,9 +103,7 @@ pub(super) struct Carriages {
 #[derive(Default)]
 struct Progress {
     under_way: bool,
-    /// So many have failed, one after the other.
-    failures: u32,
-    not_before: Mono,
+    retry: Retry,
     /// When the next piece was asked for last, and what the heir had then.
     asked: Option<(Mono, u64)>,
 }
@@ -117,12 +114,6 @@ impl Progress {
         let lately = |(at, last): (Mono, u64)| last == taken && now < at + limits::NEXT_PIECE_AGAIN;
         !self.asked.is_some_and(lately)
     }
-
-    fn fail(&mut self, now: Mono) {
-        let pause = limits::TELLING_PAUSE_MIN * 2_u32.saturating_pow(self.failures.min(16));
-        self.failures += 1;
-        self.not_before = now + pause.min(limits::TELLING_PAUSE_MAX);
-    }
 }
 
 impl Core {
@@ -132,11 +123,9 @@ impl Core {
             return;
         }
         self.carriages.next_look = self.now.mono + limits::FORWARDING_LOOK_INTERVAL;
-        let active = &self.engine.view().active;
-        let turn = self.clock().0 / limits::TELLER_TURN;
-        let is_mine = |id: &PartitionId| chosen(*id, turn, active) == Some(self.origin.host);
         let sources = self.machine.sealed();
-        let sources = sources.filter(|id| self.machine.heir(*id).is_some() && is_mine(id));
+        let sources =
+            sources.filter(|id| self.machine.heir(*id).is_some() && self.looks_after(*id));
         let sources: BTreeSet<PartitionId> = sources.collect();
         let by_source = &mut self.carriages.by_source;
         by_source.retain(|id, _| sources.contains(id));
@@ -165,7 +154,7 @@ impl Core {
         let is_gone = |code| code == ErrorCode::QueueNotFound;
         match result {
             Ok(Outcome::Taken { through }) => {
-                progress.failures = 0;
+                progress.retry.succeeded();
                 progress.asked = Some((self.now.mono, through));
                 let next = Command::NextPiece {
                     partition: about.source,
@@ -179,7 +168,7 @@ impl Core {
                     source = %about.source, heir = %about.heir,
                     "the heir is gone; what it did not take stays"
                 );
-                progress.fail(self.now.mono);
+                progress.retry.failed(self.now.mono);
                 let end = Command::EndForwarding {
                     partition: about.source,
                     heir: about.heir,
@@ -187,12 +176,11 @@ impl Core {
                 self.intake.push_own(self.origin, end);
             }
             Err(NotCarried::Unreadable(bodies)) => {
-                progress.fail(self.now.mono);
+                progress.retry.failed(self.now.mono);
                 self.repair_for_carriage(&bodies);
             }
             Ok(Outcome::Refused(_)) | Err(NotCarried::NotTaken(_)) | Ok(_) => {
-                progress.fail(self.now.mono);
-                if progress.failures == limits::TELLINGS_FAILED_WORTH_A_WARNING {
+                if progress.retry.failed(self.now.mono) {
                     tracing::warn!(
                         source = %about.source, heir = %about.heir, ?result,
                         "what nobody consumes cannot go on to the heir; it is tried again"
@@ -205,7 +193,7 @@ impl Core {
     /// True if a piece is being carried from here on.
     fn carry_on_with(&mut self, source: PartitionId) -> bool {
         let progress = self.carriages.by_source.entry(source).or_default();
-        if progress.under_way || self.now.mono < progress.not_before {
+        if progress.under_way || !progress.retry.is_due(self.now.mono) {
             return false;
         }
         let Some((heir, made)) = self.machine.heir(source) else {
@@ -242,7 +230,9 @@ impl Core {
             };
             self.intake.push_own(self.origin, next);
         } else {
-            progress.not_before = self.now.mono + limits::NEXT_PIECE_LOOK;
+            progress
+                .retry
+                .rest_until(self.now.mono + limits::NEXT_PIECE_LOOK);
         }
         false
     }
@@ -255,24 +245,16 @@ fn carriage(source: PartitionId, heir: &Heir, piece: Piece, bodies: Vec<StoredBo
         messages: piece.messages.len() as u64,
         bytes: piece.messages.iter().map(|one| u64::from(one.size)).sum(),
     };
-    // Taken once however often it comes: as good late as in time, and not remembered.
-    let request = Request {
-        id: RequestId(0),
-        deadline: Ts::MAX,
-        origin: Default::default(),
-        command: Command::TakePiece {
-            partition: heir.partition,
-            from: source,
-            piece,
-        },
+    // Taken once however often it comes.
+    let command = Command::TakePiece {
+        partition: heir.partition,
+        from: source,
+        piece,
     };
     Carriage {
         cluster: heir.cluster,
         members: heir.members.clone(),
-        request: HostRequest::Execute {
-            cluster: heir.cluster,
-            request,
-        },
+        request: idempotent(heir.cluster, command),
         bodies,
         about,
     }

@@ -26,6 +26,7 @@ mod recovery;
 mod release;
 mod rendezvous;
 mod repair;
+mod retry;
 mod scrub;
 mod snapshot;
 mod succession;

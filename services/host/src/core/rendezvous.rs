@@ -2,10 +2,22 @@
 
 use shoal_types::{HostId, PartitionId};
 
+use super::Core;
+use crate::limits::TELLER_TURN;
+
+impl Core {
+    /// Whether it is this host's turn, among those of the view, to look after a partition.
+    pub(super) fn looks_after(&self, partition: PartitionId) -> bool {
+        let turn = self.clock().0 / TELLER_TURN;
+        let active = &self.engine.view().active;
+        chosen(partition, turn, active) == Some(self.origin.host)
+    }
+}
+
 /// The host that looks after a partition for now: the one with the largest weight for it. When a host goes
 /// only what it looked after passes to others. `turn` grows as time goes, and with each turn another draw is
 /// made: so nothing stays for long with a host that cannot do it, for whatever reason. `None` without hosts.
-pub(super) fn chosen(partition: PartitionId, turn: u64, hosts: &[HostId]) -> Option<HostId> {
+fn chosen(partition: PartitionId, turn: u64, hosts: &[HostId]) -> Option<HostId> {
     let drawn = mixed(partition.0 ^ mixed(turn));
     let weight = |host: &&HostId| (mixed(drawn ^ mixed(host.0)), **host);
     hosts.iter().max_by_key(weight).copied()

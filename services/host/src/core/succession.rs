@@ -12,10 +12,10 @@ use std::ops::Bound;
 
 use shoal_types::{
     ClusterId, ClusterMember, Command, GroupHash, HeldGroups, HostRequest, Inherited, KeyedSend,
-    Mono, Outcome, PartitionId, Request, RequestId, Seal, Successor, Ts,
+    Mono, Outcome, PartitionId, Seal, Successor,
 };
 
-use super::rendezvous::chosen;
+use super::retry::{Retry, idempotent};
 use super::{Core, Effect};
 use crate::limits;
 
@@ -106,9 +106,7 @@ struct Followed {
 #[derive(Default)]
 struct Progress {
     under_way: bool,
-    /// So many have failed, one after the other.
-    failures: u32,
-    not_before: Mono,
+    retry: Retry,
     has_seal: bool,
     /// So many sends with keys, from the first on.
     keyed_sends: u32,
@@ -170,14 +168,16 @@ impl Core {
             progress.note(&about, &answer);
             // The next piece at once, not at the next look.
             self.tellings.next_look = self.now.mono;
-        } else {
-            progress.fail(self.now.mono, answer.is_ok());
-            if progress.failures == limits::TELLINGS_FAILED_WORTH_A_WARNING {
-                tracing::warn!(
-                    sealed = %about.sealed, successor = %about.successor, ?answer,
-                    "a successor cannot be told what it follows; it is tried again"
-                );
-            }
+            return;
+        }
+        if answer.is_ok() {
+            progress.forget();
+        }
+        if progress.retry.failed(self.now.mono) {
+            tracing::warn!(
+                sealed = %about.sealed, successor = %about.successor, ?answer,
+                "a successor cannot be told what it follows; it is tried again"
+            );
         }
     }
 
@@ -186,12 +186,8 @@ impl Core {
         let Some((seal, told_drained)) = self.machine.seal_of(id) else {
             return 0;
         };
-        let active = &self.engine.view().active;
         let knows_all = |one: &Successor| told_drained.contains(&one.partition);
-        let turn = self.clock().0 / limits::TELLER_TURN;
-        if chosen(id, turn, active) != Some(self.origin.host)
-            || seal.successors.iter().all(knows_all)
-        {
+        if !self.looks_after(id) || seal.successors.iter().all(knows_all) {
             self.tellings.by_sealed.remove(&id);
             return 0;
         }
@@ -212,7 +208,7 @@ impl Core {
                 all_told.push(successor.partition);
                 continue;
             }
-            let is_free = !progress.under_way && self.now.mono >= progress.not_before;
+            let is_free = !progress.under_way && progress.retry.is_due(self.now.mono);
             if !is_free || *room == 0 {
                 continue;
             }
@@ -271,7 +267,8 @@ impl Progress {
 
     /// The successor knows this now.
     fn note(&mut self, about: &About, answer: &Result<Outcome, String>) {
-        (self.failures, self.has_seal) = (0, true);
+        self.retry.succeeded();
+        self.has_seal = true;
         match &about.piece {
             Piece::Seal => {}
             Piece::KeyedSends { up_to } => self.keyed_sends = self.keyed_sends.max(*up_to),
@@ -289,15 +286,12 @@ impl Progress {
         }
     }
 
-    /// It was not told. If it refused, what it knows is found out anew.
-    fn fail(&mut self, now: Mono, refused: bool) {
-        let pause = limits::TELLING_PAUSE_MIN * 2_u32.saturating_pow(self.failures.min(16));
-        let failures = self.failures + 1;
-        if refused {
-            *self = Self::default();
-        }
-        self.failures = failures;
-        self.not_before = now + pause.min(limits::TELLING_PAUSE_MAX);
+    /// It refused: what it knows is found out anew.
+    fn forget(&mut self) {
+        *self = Self {
+            retry: std::mem::take(&mut self.retry),
+            ..Self::default()
+        };
     }
 }
 
@@ -316,20 +310,10 @@ fn telling(by: PartitionId, seal: &Seal, successor: &Successor, news: Inherited)
         seal: Box::new(seal.clone()),
         news,
     };
-    // Idempotent: as good late as in time, and not remembered.
-    let request = Request {
-        id: RequestId(0),
-        deadline: Ts::MAX,
-        origin: Default::default(),
-        command,
-    };
     Telling {
         cluster: successor.cluster,
         members: successor.members.clone(),
-        request: HostRequest::Execute {
-            cluster: successor.cluster,
-            request,
-        },
+        request: idempotent(successor.cluster, command),
         about: About {
             sealed: by,
             shows: seal.partition,
