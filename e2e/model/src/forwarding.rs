@@ -9,8 +9,9 @@ use shoal_types::{
     PartitionSettings, Passed, Piece, Rest, Revision, Seal, SuccessionStage, Ts,
 };
 
+use crate::Model;
+use crate::partition::{Message, Partition};
 use crate::succession::{Sealed, is_seal};
-use crate::{Message, Model, Partition};
 
 /// That a partition's messages go on.
 pub(crate) struct Forwards {

@@ -5,22 +5,21 @@
 //! Shares nothing with `shoal-queue` but the vocabulary of `shoal-types`, and is allowed to be slow.
 
 mod forwarding;
+mod partition;
 mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forwarding::{Forwards, Inherits};
+use partition::{Leases, Message, Partition, Wanted, leases};
 use shoal_types::limits::{
-    DEDUPLICATION_WINDOW, DESCRIPTION_BYTES_MAX, DUE_ITEMS_PER_ENTRY, LEASED_MAX,
-    LEASES_PER_MESSAGE_MAX, RECEIVE_BYTES_MAX, SEALED_WAIT_MAX, WAITERS_MAX,
+    DEDUPLICATION_WINDOW, DESCRIPTION_BYTES_MAX, DUE_ITEMS_PER_ENTRY, LEASED_MAX, SEALED_WAIT_MAX,
+    WAITERS_MAX,
 };
 use shoal_types::{
-    AttemptKey, BodyRef, Command, DedupKey, Delivery, Description, ErrorCode, GroupName,
-    LeaseChange, Micros, Origin, Outcome, PartitionCounts, PartitionId, PartitionSettings, Peeked,
-    Position, Receipt, ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult,
-    Sequence, Ts,
+    AttemptKey, Command, Delivery, Description, ErrorCode, Origin, Outcome, PartitionCounts,
+    PartitionId, PartitionSettings, Peeked, Position, ReceiptResult, Refusal, Request, RequestId,
+    Revision, SendResult, Sequence, Ts,
 };
-use succession::{Followed, Sealed};
 
 /// A waiting receive was given messages; none: its wait is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,43 +45,6 @@ pub struct Model {
     waiters: Vec<Waiter>,
 }
 
-struct Partition {
-    settings: PartitionSettings,
-    revision: Revision,
-    last: u64,
-    /// By number.
-    messages: Vec<Message>,
-    /// In the order in which this partition learnt of them.
-    keyed_sends: Vec<(DedupKey, Option<u64>, Sequence, Ts)>,
-    attempts: Vec<(AttemptKey, Ts, Leases)>,
-    /// By id.
-    follows: BTreeMap<PartitionId, Followed>,
-    sealed: Option<Sealed>,
-    description: Option<Description>,
-    forwards: Option<Forwards>,
-    inherits: Option<Inherits>,
-}
-
-type Leases = Vec<(u64, u16)>;
-
-#[derive(Clone)]
-struct Message {
-    number: u64,
-    sent_at: Ts,
-    size: u32,
-    crc: u32,
-    group: Option<GroupName>,
-    ttl_ends: Option<Ts>,
-    delayed_until: Option<Ts>,
-    leased_until: Option<Ts>,
-    leases: u16,
-    receives: u32,
-    given_back: bool,
-    first_received_at: Option<Ts>,
-    /// On its way to the heir; without one ready from then on.
-    going: Option<Ts>,
-}
-
 enum Answer {
     Plain(Outcome),
     Taken(Vec<Delivery>),
@@ -101,14 +63,6 @@ struct Waiter {
     wanted: Wanted,
 }
 
-#[derive(Clone, Copy)]
-struct Wanted {
-    max: u16,
-    visibility: Option<Micros>,
-    attempt: Option<AttemptKey>,
-    auto_ack: bool,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Lease(u64),
@@ -120,291 +74,6 @@ enum Due {
 
 /// A waiter's place in the list of waiters, and its id.
 type RequestIdByAge = (usize, RequestId);
-
-impl Message {
-    fn ready(&self) -> bool {
-        self.delayed_until.is_none()
-            && self.going.is_none()
-            && self.leased_until.is_none()
-            && self.leases < LEASES_PER_MESSAGE_MAX
-    }
-
-    fn expired(&self, now: Ts, retention: Micros) -> bool {
-        self.sent_at.after(retention) <= now || self.ttl_ends.is_some_and(|end| end <= now)
-    }
-}
-
-impl Partition {
-    fn new(settings: PartitionSettings, revision: Revision) -> Self {
-        Self {
-            settings,
-            revision,
-            last: 0,
-            messages: Vec::new(),
-            keyed_sends: Vec::new(),
-            attempts: Vec::new(),
-            follows: BTreeMap::new(),
-            sealed: None,
-            description: None,
-            forwards: None,
-            inherits: None,
-        }
-    }
-
-    /// The highest revision of an instruction that it carried out.
-    fn instructed(&self) -> Revision {
-        let described = self.description.as_ref().map(|kept| kept.revision);
-        self.revision.max(described.unwrap_or_default())
-    }
-
-    fn message(&mut self, number: u64) -> Option<&mut Message> {
-        self.messages.iter_mut().find(|m| m.number == number)
-    }
-
-    fn remove(&mut self, number: u64) {
-        self.messages.retain(|m| m.number != number);
-    }
-
-    fn leased(&self) -> usize {
-        let leased = |m: &&Message| m.leased_until.is_some();
-        self.messages.iter().filter(leased).count()
-    }
-
-    /// What a receive may give next, if it has leased `mine` already.
-    fn next(&self, mine: &BTreeSet<u64>) -> Option<Message> {
-        let may = |m: &&Message| {
-            let earlier_ones_are_mine = || {
-                let same_group = self.messages.iter().filter(|o| o.group == m.group);
-                let mut in_the_way =
-                    same_group.filter(|o| o.number < m.number || o.leased_until.is_some());
-                in_the_way.all(|o| mine.contains(&o.number))
-            };
-            let waits = self.holds_back(m);
-            m.ready() && (!self.settings.fifo || !waits && earlier_ones_are_mine())
-        };
-        self.messages.iter().find(may).cloned()
-    }
-
-    fn sequence(&self, number: u64) -> Sequence {
-        Sequence::new(self.settings.epoch, number)
-    }
-
-    fn delivery(&self, id: PartitionId, m: &Message) -> Delivery {
-        let sequence = self.sequence(m.number);
-        Delivery {
-            sequence,
-            receipt: Receipt {
-                partition: id,
-                sequence,
-                lease: m.leases,
-            },
-            sent_at: m.sent_at,
-            first_received_at: m.first_received_at.unwrap(),
-            receive_count: m.receives,
-            group: m.group.clone(),
-            size: m.size,
-            crc: m.crc,
-            body: BodyRef::default(),
-        }
-    }
-
-    fn still_leased(&self, id: PartitionId, leases: &Leases, now: Ts) -> Vec<Delivery> {
-        let held = |(number, lease): &(u64, u16)| {
-            self.messages.iter().find(|m| {
-                m.number == *number
-                    && m.leases == *lease
-                    && m.leased_until.is_some_and(|until| until > now)
-                    && !m.expired(now, self.settings.retention)
-            })
-        };
-        let held = leases.iter().filter_map(held);
-        held.map(|m| self.delivery(id, m)).collect()
-    }
-
-    fn take(
-        &mut self,
-        id: PartitionId,
-        wanted: Wanted,
-        mut budget: usize,
-        now: Ts,
-    ) -> Vec<Delivery> {
-        let visibility = wanted.visibility.unwrap_or(self.settings.visibility);
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        let mut mine = BTreeSet::new();
-        while deliveries.len() < wanted.max.into()
-            && let Some(next) = self.next(&mine)
-        {
-            if next.expired(now, self.settings.retention) {
-                if budget == 0 {
-                    break;
-                }
-                budget -= 1;
-                self.remove(next.number);
-                continue;
-            }
-            let bytes: usize = deliveries.iter().map(|d| d.size as usize).sum();
-            let too_large = bytes + next.size as usize > RECEIVE_BYTES_MAX && bytes > 0;
-            let no_room = !wanted.auto_ack && self.leased() >= LEASED_MAX;
-            if too_large || no_room {
-                break;
-            }
-            let message = self.message(next.number).unwrap();
-            message.leases += 1;
-            message.receives += 1;
-            message.given_back = false;
-            message.leased_until = Some(now.after(visibility));
-            message.first_received_at = message.first_received_at.or(Some(now));
-            let message = message.clone();
-            deliveries.push(self.delivery(id, &message));
-            if wanted.auto_ack {
-                self.remove(next.number);
-            } else {
-                mine.insert(next.number);
-            }
-        }
-        if let Some(key) = wanted.attempt
-            && !wanted.auto_ack
-            && !deliveries.is_empty()
-        {
-            self.attempts.push((key, now, leases(&deliveries)));
-        }
-        deliveries
-    }
-
-    fn sent_before(&self, item: &SendItem, now: Ts) -> Option<SendResult> {
-        let d = item.deduplication?;
-        let same = |(key, _, _, at): &&(DedupKey, _, _, Ts)| {
-            *key == d.key && now < at.after(DEDUPLICATION_WINDOW)
-        };
-        let (_, fingerprint, sequence, _) = self.keyed_sends.iter().rev().find(same)?;
-        Some(match (fingerprint, d.fingerprint) {
-            (Some(a), Some(b)) if *a != b => SendResult::Conflict,
-            _ => SendResult::Duplicate(*sequence),
-        })
-    }
-
-    fn send(&mut self, item: &SendItem, now: Ts) -> SendResult {
-        if let Some(result) = self.sent_before(item, now) {
-            return result;
-        }
-        let bytes: u64 = self.messages.iter().map(|m| u64::from(m.size)).sum();
-        if self.messages.len() as u64 >= self.settings.max_messages
-            || bytes + u64::from(item.size) > self.settings.max_bytes
-        {
-            return SendResult::Full;
-        }
-        self.last += 1;
-        if let Some(d) = item.deduplication {
-            let sequence = self.sequence(self.last);
-            self.keyed_sends.push((d.key, d.fingerprint, sequence, now));
-        }
-        let delay = item.delay.unwrap_or(self.settings.delay);
-        self.messages.push(Message {
-            number: self.last,
-            sent_at: now,
-            size: item.size,
-            crc: item.crc,
-            group: item.group.clone(),
-            ttl_ends: item.ttl.map(|ttl| now.after(ttl)),
-            delayed_until: (delay > 0).then(|| now.after(delay)),
-            leased_until: None,
-            leases: 0,
-            receives: 0,
-            given_back: false,
-            first_received_at: None,
-            going: None,
-        });
-        SendResult::Accepted(self.sequence(self.last))
-    }
-
-    /// `Ok`: the lease lasts. `Err(_, true)`: it ran out, so a standard queue still deletes.
-    fn standing(
-        &mut self,
-        id: PartitionId,
-        receipt: &Receipt,
-        now: Ts,
-    ) -> Result<(), (ReceiptResult, bool)> {
-        let number = receipt.sequence.number();
-        if receipt.partition != id
-            || receipt.sequence.epoch() != self.settings.epoch
-            || number == 0
-            || number > self.last
-            || receipt.lease == 0
-        {
-            return Err((ReceiptResult::Unknown, false));
-        }
-        if self.has_forwarded(number) {
-            return Err((ReceiptResult::Expired, false));
-        }
-        let retention = self.settings.retention;
-        self.messages
-            .retain(|m| m.number != number || !m.expired(now, retention));
-        let Some(m) = self.message(number) else {
-            return Err((ReceiptResult::Gone, false));
-        };
-        if receipt.lease > m.leases {
-            Err((ReceiptResult::Unknown, false))
-        } else if receipt.lease < m.leases {
-            Err((ReceiptResult::Superseded, false))
-        } else if m.leased_until.is_some_and(|until| until > now) {
-            Ok(())
-        } else {
-            Err((ReceiptResult::Expired, !m.given_back && m.going.is_none()))
-        }
-    }
-
-    fn acknowledge(&mut self, id: PartitionId, receipt: &Receipt, now: Ts) -> ReceiptResult {
-        let number = receipt.sequence.number();
-        match self.standing(id, receipt, now) {
-            Ok(()) => self.remove(number),
-            Err((_, true)) if !self.settings.fifo => self.remove(number),
-            Err((ReceiptResult::Gone, _)) => {}
-            Err((why, _)) => return why,
-        }
-        ReceiptResult::Done
-    }
-
-    fn give_back(
-        &mut self,
-        id: PartitionId,
-        receipt: &Receipt,
-        delay: Micros,
-        undo: bool,
-        now: Ts,
-    ) -> ReceiptResult {
-        if let Err((why, _)) = self.standing(id, receipt, now) {
-            return why;
-        }
-        let message = self.message(receipt.sequence.number()).unwrap();
-        message.leased_until = None;
-        message.given_back = true;
-        message.delayed_until = (delay > 0).then(|| now.after(delay));
-        if undo {
-            message.receives -= 1;
-            if message.receives == 0 {
-                message.first_received_at = None;
-            }
-        }
-        ReceiptResult::Done
-    }
-
-    fn change(&mut self, id: PartitionId, change: &LeaseChange, now: Ts) -> ReceiptResult {
-        if change.visibility == 0 {
-            return self.give_back(id, &change.receipt, 0, false, now);
-        }
-        if let Err((why, _)) = self.standing(id, &change.receipt, now) {
-            return why;
-        }
-        let number = change.receipt.sequence.number();
-        self.message(number).unwrap().leased_until = Some(now.after(change.visibility));
-        ReceiptResult::Done
-    }
-}
-
-fn leases(deliveries: &[Delivery]) -> Leases {
-    let lease = |d: &Delivery| (d.sequence.number(), d.receipt.lease);
-    deliveries.iter().map(lease).collect()
-}
 
 impl Model {
     /// An entry begins: its time comes, and what is due by then is done.

@@ -14,7 +14,8 @@ use shoal_types::{
 };
 
 use crate::forwarding::Inherits;
-use crate::{Given, Message, Model, Partition};
+use crate::partition::{Message, Partition};
+use crate::{Given, Model};
 
 /// What a successor knows of a partition that it follows.
 #[derive(Default)]
