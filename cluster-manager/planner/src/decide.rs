@@ -4,7 +4,7 @@ use shoal_types::Ts;
 
 use crate::facts::Facts;
 use crate::round::Round;
-use crate::{Plan, Rules, balance, drain, health, merge, overheated};
+use crate::{Plan, Rules, balance, drain, forward, health, merge, overheated};
 
 /// Decides what is to be done about a fleet. A pure function: equal facts, rules and times give equal
 /// plans. What it decides is begun at once or not at all; the next round starts from the facts then.
@@ -18,7 +18,7 @@ pub fn plan(facts: &Facts, rules: &Rules, now: Ts) -> Plan {
     health::replace_the_dead(&mut round);
     health::retire_the_empty(&mut round);
     overheated::relieve(&mut round);
-    drain::forward(&mut round);
+    forward::forward_what_is_late(&mut round);
     drain::empty(&mut round);
     merge::merge_what_may_be(&mut round);
     balance::balance(&mut round);

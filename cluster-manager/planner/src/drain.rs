@@ -1,54 +1,15 @@
-//! Emptying clusters, and partitions that nobody consumes.
+//! Emptying clusters that an operator drains, and saying what stays there and why.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 
-use shoal_types::{ClusterId, PartitionId};
+use shoal_types::{ClusterId, PartitionId, QueueId};
 
 use crate::facts::{ClusterStage, Load, Queue};
-use crate::limits::{ACTIONS_MAX, DRAIN_AT_ONCE, LOADS_KEPT, NEGLIGIBLE, RECEIVER_MAX};
+use crate::limits::{DRAIN_AT_ONCE, LOADS_KEPT, NEGLIGIBLE, RECEIVER_MAX};
 use crate::moves::Chosen;
-use crate::round::{Candidate, Round};
-use crate::{Action, Decided, Heat, Reading, Reason, capacity, merge};
-
-/// Forwards what has been sealed for longer than patience lasts; off a cluster that is drained also what
-/// was forwarded there before, and without patience if an operator wants that.
-pub(crate) fn forward(round: &mut Round) {
-    for (&partition, change) in &round.facts.changes {
-        let Some(sealed) = change.sealed else {
-            continue;
-        };
-        let sealed_for = round.now.since(sealed);
-        if change.forwarding {
-            continue;
-        }
-        let known = round
-            .facts
-            .queues
-            .get(change.queue)
-            .and_then(|queue| queue.partition(partition));
-        let Some(cluster) = known.map(|partition| partition.cluster) else {
-            continue;
-        };
-        let place = round.facts.clusters.get(&cluster);
-        let drained = place.filter(|place| place.stage == ClusterStage::Draining);
-        let at_once = drained.is_some_and(|place| place.forwards_at_once);
-        let is_late = at_once || sealed_for >= round.rules.drain_patience;
-        if !is_late || (change.is_heir && drained.is_none()) {
-            continue;
-        }
-        if round.plan.actions.len() >= ACTIONS_MAX {
-            return;
-        }
-        let queue = change.queue;
-        let action = Action::Forward {
-            queue,
-            partition,
-            cluster,
-        };
-        let reason = Reason::NotConsumed { sealed_for };
-        round.plan.actions.push(Decided { action, reason });
-    }
-}
+use crate::round::{Candidate, Receiver, Round};
+use crate::{Action, Heat, NotEmptied, Reading, Reason, WhyStays, capacity, forward, merge};
 
 /// Moves partitions off clusters that an operator drains, several at a time, wherever there is room.
 pub(crate) fn empty(round: &mut Round) {
@@ -71,20 +32,29 @@ fn empty_one(round: &mut Round, cluster: ClusterId) {
         .count();
     let mut more = DRAIN_AT_ONCE.saturating_sub(moving);
     let loads = Loads::of(round, cluster);
-    for (partition, queue) in facts.queues.on(cluster) {
-        if more == 0 || !round.has_room() {
-            return;
-        }
+    for (partition, id) in facts.queues.on(cluster) {
         // Only what takes sends can be moved; a sealed one empties by itself.
-        let Some(queue) = round.movable(queue, partition) else {
-            continue;
+        let queue = match round.leaves(id, partition) {
+            Ok(queue) => queue,
+            Err(why) => {
+                let why = match facts.changes.contains_key(&partition) {
+                    true => forward::why_it_stays(round, partition),
+                    false => Some(why).filter(|_| !round.decided.contains(&id)),
+                };
+                note(round, cluster, id, why);
+                continue;
+            }
         };
+        if !round.has_room() {
+            note(round, cluster, id, Some(WhyStays::FleetBusy));
+            continue;
+        }
+        if more == 0 {
+            continue;
+        }
         let candidate = loads.candidate(round, cluster, queue, partition);
         let reason = Reason::Drained { cluster, left };
-        let coolest = round
-            .receivers_for(queue, candidate.brings, RECEIVER_MAX, RECEIVER_MAX)
-            .next();
-        match coolest {
+        match receiver(round, queue, candidate.brings) {
             Some(receiver) => {
                 let chosen = Chosen {
                     candidate,
@@ -101,11 +71,12 @@ fn empty_one(round: &mut Round, cluster: ClusterId) {
             }
             None if queue.active().count() > 1 => {
                 if !merge_away(round, cluster, queue, candidate, reason) {
+                    lacks_room(round, cluster, id);
                     continue;
                 }
             }
             None => {
-                if !round.helper_is_busy() {
+                if lacks_room(round, cluster, id) {
                     capacity::lacks_clusters(round);
                 }
                 continue;
@@ -113,6 +84,48 @@ fn empty_one(round: &mut Round, cluster: ClusterId) {
         }
         more -= 1;
     }
+}
+
+/// The coolest cluster that has nothing of the queue, else the coolest that is not sent to: what is sealed
+/// there must not keep the queue where it cannot stay.
+fn receiver(round: &Round, queue: &Queue, brings: Heat) -> Option<Receiver> {
+    let is_not_sent_to = |cluster| !queue.active().any(|active| active.cluster == cluster);
+    let mut fresh = round.receivers_for(queue, brings, RECEIVER_MAX, RECEIVER_MAX);
+    let mut others = round.receivers_that(is_not_sent_to, brings, RECEIVER_MAX, RECEIVER_MAX);
+    fresh.next().or_else(|| others.next())
+}
+
+/// Notes why a partition stays, together with all that stay for such a reason.
+fn note(round: &mut Round, cluster: ClusterId, queue: QueueId, why: Option<WhyStays>) {
+    let Some(why) = why else {
+        return;
+    };
+    let like = |one: &&mut NotEmptied| {
+        one.cluster == cluster && discriminant(&one.why) == discriminant(&why)
+    };
+    match round.plan.not_emptied.iter_mut().find(like) {
+        Some(known) => known.partitions += 1,
+        None => round.plan.not_emptied.push(NotEmptied {
+            cluster,
+            partitions: 1,
+            queue,
+            why,
+        }),
+    }
+}
+
+/// Notes that a partition finds no room, unless a cluster that could take it is only being measured. True
+/// if so.
+fn lacks_room(round: &mut Round, from: ClusterId, queue: QueueId) -> bool {
+    if round.helper_is_busy() {
+        return false;
+    }
+    let why = match round.coolest_besides(from) {
+        Some(_) => WhyStays::NoRoom,
+        None => WhyStays::NoOther,
+    };
+    note(round, from, queue, Some(why));
+    true
 }
 
 /// A queue that is split over all the clusters with room can do with one partition less. False if no

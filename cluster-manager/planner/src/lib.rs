@@ -15,10 +15,12 @@ mod decide;
 mod drain;
 pub mod facts;
 mod form;
+mod forward;
 mod health;
 mod heat;
 pub mod limits;
 mod merge;
+mod movable;
 mod moves;
 mod overheated;
 mod place;
@@ -33,6 +35,8 @@ pub use decide::plan;
 pub use form::{FormPlan, FormRules, Held, HostFacts, NewCluster, form};
 pub use heat::{Heat, Measure, Reading, heat_of, lasting};
 pub use place::{ClusterFacts, NoCapacity, PassedOver, Placement, Why, bound, place};
-pub use plan::{Action, CapacityNeeded, Decided, NotHelped, Plan, Reason, WhyNot};
+pub use plan::{
+    Action, CapacityNeeded, Decided, NotEmptied, NotHelped, Plan, Reason, WhyNot, WhyStays,
+};
 pub use ring::Ring;
 pub use rules::{Rules, Targets};

@@ -66,10 +66,32 @@ pub const NEGLIGIBLE: Heat = Heat::millionths(2_000);
 /// Actions of one plan. The next round comes one window later, and a person can still read so many.
 pub const ACTIONS_MAX: usize = 256;
 
-/// Moves, splits and merges in flight in the whole fleet, draining ones included. Each costs about four
-/// writes of the manager's store, which commits some hundred groups a second: at this number the store
-/// has time left for everything else.
+/// Moves, splits and merges in flight in the whole fleet: those of which load has not gone over yet, and
+/// those that forward. Each costs about four writes of the manager's store, which commits some hundred
+/// groups a second: at this number the store has time left for everything else.
 pub const IN_FLIGHT_MAX: usize = 1_024;
+
+/// Sealed partitions of the whole fleet that wait for consumers. That may last for days and costs a record
+/// of a kilobyte, and a question now and then: 16 MB, and at 200 questions a second each is asked every
+/// 80 s. They do not count as in flight, or the queues that nobody consumes would keep all others from
+/// moving.
+pub const DRAINING_MAX: usize = 16_384;
+
+/// Sealed partitions of the whole fleet that are forwarded at the same time. Each has up to 4 MiB of bodies
+/// on their way between two clusters: together a gigabyte. A quarter of what may be in flight, so that
+/// forwarding that does not get on keeps nobody from being relieved.
+pub const FORWARDS_MAX: usize = 256;
+
+/// Of one plan: what is more urgent must find room in it too.
+pub const FORWARDS_PER_ROUND: usize = 64;
+
+/// Partitions of one queue in whatever stage: as many that drain as may be active. Frontends are told all of
+/// them, and the manager's record has about 150 bytes of each.
+pub const QUEUE_PARTITIONS_MAX: usize = 2 * PARTITIONS_MAX;
+
+/// Partitions of a FIFO queue that may wait to be emptied when it leaves a cluster that is drained: each
+/// holds back groups of the next, and whoever consumes has to go through all of them.
+pub const BEHIND_MAX: usize = 16;
 
 /// Moves off a cluster that is being drained which are in flight at the same time. An operator waits,
 /// so more than one; but each move seals a partition, and its consumers have to follow.

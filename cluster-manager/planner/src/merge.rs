@@ -19,8 +19,7 @@ pub(crate) fn merge_what_may_be(round: &mut Round) {
         if merges == MERGES_PER_ROUND || !round.has_room() {
             return;
         }
-        let rests = queue.auto && round.now.since(queue.resized) < MERGE_COOL_DOWN;
-        if rests || !queue.is_settled() || round.decided.contains(&queue.queue) {
+        if queue.auto && round.now.since(queue.resized) < MERGE_COOL_DOWN {
             continue;
         }
         let Some(merge) = coldest_pair(round, queue) else {
@@ -90,6 +89,8 @@ fn merge<'a>(
     high: &'a Partition,
 ) -> Option<Merge<'a>> {
     low.groups.joined(high.groups)?;
+    round.movable(queue.queue, low.partition)?;
+    round.movable(queue.queue, high.partition)?;
     let (low_load, high_load) = (loaded(round, low)?, loaded(round, high)?);
     let both = low_load.brings.plus(high_load.brings);
     if queue.auto && both > MERGE_BELOW {

@@ -44,7 +44,7 @@ pub(crate) fn fewest<'a>(
     let mut relief = Relief {
         first: None,
         lacks_room: false,
-        why_not: why_not(round, reading, &worth, movable.is_empty()),
+        why_not: why_not(round, cluster, reading, &worth, &movable),
     };
     let (mut heat, mut used) = (reading.heat, BTreeSet::from([cluster]));
     while heat > goal && !movable.is_empty() {
@@ -98,7 +98,13 @@ fn rested<'a>(round: &Round<'a>, candidate: &Candidate) -> Option<&'a Queue> {
     rested.then_some(queue)
 }
 
-fn why_not(round: &Round, reading: Reading, worth: &[&Candidate], none_movable: bool) -> WhyNot {
+fn why_not(
+    round: &Round,
+    cluster: ClusterId,
+    reading: Reading,
+    worth: &[&Candidate],
+    movable: &[(&Candidate, &Queue)],
+) -> WhyNot {
     let Some(largest) = worth.first() else {
         return WhyNot::ManySmall;
     };
@@ -115,10 +121,26 @@ fn why_not(round: &Round, reading: Reading, worth: &[&Candidate], none_movable: 
             return WhyNot::OneGroup { queue, carries };
         }
     }
-    if none_movable {
-        WhyNot::AllMovedLately
-    } else {
-        WhyNot::NoneCool
+    match movable.first() {
+        Some((largest, _)) => no_room(round, cluster, largest),
+        None => WhyNot::AllMovedLately,
+    }
+}
+
+/// Why no cluster takes this, or a part of it.
+pub(crate) fn no_room(round: &Round, from: ClusterId, largest: &Candidate) -> WhyNot {
+    let below = round.cool_below();
+    match round.coolest_besides(from) {
+        None => WhyNot::NoOther,
+        Some((reading, coolest)) if reading.heat >= below => WhyNot::NoneCool {
+            coolest,
+            reading,
+            below,
+        },
+        Some(_) => WhyNot::TooLarge {
+            queue: largest.load.queue,
+            carries: largest.carries,
+        },
     }
 }
 

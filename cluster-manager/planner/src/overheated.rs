@@ -11,6 +11,7 @@ use crate::facts::{Cluster, ClusterStage};
 use crate::heat::lasting;
 use crate::limits::{RELIEF_GOAL, RELIEF_GOES_ON};
 use crate::round::Round;
+use crate::split::Halved;
 use crate::{Heat, NotHelped, Reading, WhyNot, capacity, health, moves, split};
 
 /// Begins what can be begun for each overheated cluster, hottest first, and says of the others why not.
@@ -65,14 +66,18 @@ fn help(round: &mut Round, cluster: ClusterId) -> Result<(), WhyNot> {
         return Err(WhyNot::InFlight);
     }
     let reading = able.settled.ok_or(WhyNot::Measuring)?;
-    if !round.has_room() {
-        return Err(WhyNot::FleetBusy);
+    if let Some(why) = round.is_full() {
+        return Err(why);
     }
     let candidates = round.candidates(able, reading);
-    if split::split_the_half(round, cluster, reading, &candidates) {
+    let halved = split::split_the_half(round, cluster, reading, &candidates);
+    if let Halved::Decided = halved {
         return Ok(());
     }
-    let relief = moves::fewest(round, cluster, reading, &candidates, RELIEF_GOAL);
+    let mut relief = moves::fewest(round, cluster, reading, &candidates, RELIEF_GOAL);
+    if let (Halved::LacksRoom(why), None) = (halved, &relief.first) {
+        (relief.lacks_room, relief.why_not) = (true, why);
+    }
     let mut formed = false;
     let too_hot = reading.heat > Heat::ONE;
     if too_hot && relief.lacks_room && !round.helper_is_busy() {

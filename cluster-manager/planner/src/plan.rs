@@ -12,6 +12,8 @@ pub struct Plan {
     pub actions: Vec<Decided>,
     /// Overheated clusters for which nothing is begun, hottest first.
     pub not_helped: Vec<NotHelped>,
+    /// Why something stays on clusters that are being drained, by cluster.
+    pub not_emptied: Vec<NotEmptied>,
     /// What the fleet lacks. Somebody must start hosts.
     pub capacity_needed: Option<CapacityNeeded>,
 }
@@ -94,14 +96,16 @@ pub enum Action {
         /// The heat that goes with it.
         carries: Heat,
     },
-    /// What nobody consumed from a sealed partition is sent on to its successor.
+    /// What nobody consumed from a sealed partition goes on to an heir.
     Forward {
         /// The queue.
         queue: QueueId,
         /// The sealed partition.
         partition: PartitionId,
         /// Where it is.
-        cluster: ClusterId,
+        from: ClusterId,
+        /// Where its heir is to be.
+        to: ClusterId,
     },
 }
 
@@ -196,6 +200,8 @@ pub enum WhyNot {
     NoMajority,
     /// So much is in flight in the whole fleet that this has to wait.
     FleetBusy,
+    /// So many sealed partitions wait for consumers in the whole fleet that this has to wait.
+    ManyDrain,
     /// One partition is the heat, and its queue may not be split.
     OnePartition {
         /// The queue.
@@ -210,8 +216,24 @@ pub enum WhyNot {
         /// What it carries.
         carries: Heat,
     },
+    /// There is no other cluster that takes queues.
+    NoOther,
     /// No cluster is cool enough to take anything.
-    NoneCool,
+    NoneCool {
+        /// The coolest one.
+        coolest: ClusterId,
+        /// How hot that is.
+        reading: Reading,
+        /// Only clusters cooler than this are given something.
+        below: Heat,
+    },
+    /// There are cool clusters, and all would become too hot with it.
+    TooLarge {
+        /// The queue that carries most of it.
+        queue: QueueId,
+        /// What it carries.
+        carries: Heat,
+    },
     /// Those that are cool enough take something already.
     CoolOnesBusy,
     /// It is being drained, which takes everything off it anyway.
@@ -222,6 +244,75 @@ pub enum WhyNot {
     ManySmall,
     /// Hosts become a cluster that will take some.
     ClusterForming,
+}
+
+impl WhyNot {
+    /// The queue that it is about, if it is about one.
+    #[must_use]
+    pub fn queue(&self) -> Option<QueueId> {
+        match self {
+            Self::OnePartition { queue, .. }
+            | Self::OneGroup { queue, .. }
+            | Self::TooLarge { queue, .. } => Some(*queue),
+            _ => None,
+        }
+    }
+}
+
+/// Something that stays on a cluster that is being drained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotEmptied {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// So many partitions stay there for this reason.
+    pub partitions: usize,
+    /// The queue of one of them.
+    pub queue: QueueId,
+    /// Why.
+    pub why: WhyStays,
+}
+
+/// Why a partition stays on a cluster that is being drained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhyStays {
+    /// It is sealed and being consumed.
+    Consumed {
+        /// If it still is not empty then, what is left is forwarded (microseconds).
+        forwarded_in: Micros,
+    },
+    /// It keeps its order: what was sent before it is elsewhere and has to be consumed first.
+    HeldBack {
+        /// Where that is.
+        on: ClusterId,
+    },
+    /// It keeps its order, and so many of its partitions wait to be emptied that no more are made.
+    ManyBehind,
+    /// So many partitions of it wait to be emptied that no more are made.
+    ManyPartitions,
+    /// Its queue is created or changed, or has another move that has not opened yet.
+    Changing,
+    /// A move of it was undone lately.
+    LeftAlone {
+        /// For so long (microseconds).
+        again_in: Micros,
+        /// Why it was undone, in words.
+        why: String,
+    },
+    /// Forwarding it was given up lately.
+    ForwardingGivenUp {
+        /// For so long (microseconds). `None`: until what is left of the last attempts is deleted.
+        again_in: Option<Micros>,
+        /// Where it was to go.
+        at: ClusterId,
+    },
+    /// As much is in flight as may be, or as many sealed partitions wait for consumers.
+    FleetBusy,
+    /// Its cluster has lost its majority.
+    NoMajority,
+    /// There is no other cluster that takes queues.
+    NoOther,
+    /// No other cluster has room for it.
+    NoRoom,
 }
 
 /// Hosts that are missing.

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::{ClusterId, HostId, PartitionId, QueueId, Ts};
 
-use crate::facts::{Cluster, ClusterStage, Facts, Load, Queue};
+use crate::facts::{Cluster, ClusterStage, Facts, Forwarding, Load, Queue};
 use crate::heat::{Measure, Rate, Reading, lasting};
-use crate::limits::{ACTIONS_MAX, COOL, IN_FLIGHT_MAX, RECEIVERS_TRIED};
+use crate::limits::{
+    ACTIONS_MAX, COOL, DRAINING_MAX, FORWARDS_MAX, IN_FLIGHT_MAX, RECEIVER_MAX, RECEIVERS_TRIED,
+};
 use crate::{Action, Decided, Heat, Plan, Reason, Rules};
 
 /// The state of a round.
@@ -27,8 +29,14 @@ pub(crate) struct Round<'a> {
     pub(crate) decided: BTreeSet<QueueId>,
     /// Spares that are taken in this round.
     pub(crate) taken: BTreeSet<HostId>,
+    /// Sealed partitions that are forwarded from this round on.
+    pub(crate) forwarded: BTreeSet<PartitionId>,
     pub(crate) plan: Plan,
     in_flight: usize,
+    /// Of those that are in flight.
+    forwards: usize,
+    /// Sealed partitions that wait for consumers.
+    draining: usize,
 }
 
 /// A cluster from which partitions can be moved.
@@ -98,6 +106,10 @@ impl<'a> Round<'a> {
                 },
             );
         }
+        let draining = facts.changes.values().filter(|change| change.drains());
+        let draining = draining.count();
+        let forwards = facts.changes.values();
+        let forwards = forwards.filter(|change| change.forwarding == Forwarding::UnderWay);
         let mean = mean(&able);
         let heaviest = able
             .values()
@@ -114,14 +126,31 @@ impl<'a> Round<'a> {
             heaviest,
             decided: BTreeSet::new(),
             taken: BTreeSet::new(),
+            forwarded: BTreeSet::new(),
             plan: Plan::default(),
-            in_flight: facts.changes.len(),
+            in_flight: facts.changes.len() - draining + facts.clearing,
+            forwards: forwards.count(),
+            draining,
         }
     }
 
     /// True if more may be decided about queues.
     pub(crate) fn has_room(&self) -> bool {
-        self.plan.actions.len() < ACTIONS_MAX && self.in_flight < IN_FLIGHT_MAX
+        self.plan.actions.len() < ACTIONS_MAX
+            && self.in_flight < IN_FLIGHT_MAX
+            && !self.waits_for_consumers()
+    }
+
+    /// True if as many sealed partitions wait for consumers as may.
+    pub(crate) fn waits_for_consumers(&self) -> bool {
+        self.draining >= DRAINING_MAX
+    }
+
+    /// True if one more sealed partition may be forwarded.
+    pub(crate) fn may_forward(&self) -> bool {
+        self.plan.actions.len() < ACTIONS_MAX
+            && self.in_flight < IN_FLIGHT_MAX
+            && self.forwards < FORWARDS_MAX
     }
 
     /// What a partition carries of a cluster's heat: its share of what the hottest measure follows. What
@@ -176,12 +205,24 @@ impl<'a> Round<'a> {
         cooler_than: Heat,
         at_most: Heat,
     ) -> impl Iterator<Item = Receiver> {
+        let has_nothing = |cluster| !queue.is_on(cluster);
+        self.receivers_that(has_nothing, brings, cooler_than, at_most)
+    }
+
+    /// The same, of those clusters that suit.
+    pub(crate) fn receivers_that(
+        &self,
+        suits: impl Fn(ClusterId) -> bool,
+        brings: Heat,
+        cooler_than: Heat,
+        at_most: Heat,
+    ) -> impl Iterator<Item = Receiver> {
         // What the heaviest would feel of it nobody can escape.
         let least = brings.times(1, self.heaviest.into());
         let receivers = self.receivers.iter().take(RECEIVERS_TRIED);
         let cool = receivers
             .take_while(move |(before, _)| *before < cooler_than && before.plus(least) <= at_most);
-        let free = cool.filter(|(_, cluster)| !queue.is_on(*cluster));
+        let free = cool.filter(move |(_, cluster)| suits(*cluster));
         let with = free.map(move |&(before, cluster)| {
             let weight = self.able[&cluster].weight;
             let after = before.plus(brings.times(1, weight.into()));
@@ -213,20 +254,23 @@ impl<'a> Round<'a> {
         heats.any(|heat| heat < self.helps_below())
     }
 
+    /// Only clusters cooler than this have room for anything.
+    pub(crate) fn cool_below(&self) -> Heat {
+        self.helps_below().min(RECEIVER_MAX)
+    }
+
+    /// Of the other clusters that take queues the coolest that was measured. `None` if there is none.
+    pub(crate) fn coolest_besides(&self, cluster: ClusterId) -> Option<(Reading, ClusterId)> {
+        let serving = |able: &Able| able.cluster.stage == ClusterStage::Serving;
+        let others = self.able.iter();
+        let others = others.filter(|(id, able)| **id != cluster && serving(able));
+        let readings = others.filter_map(|(id, able)| Some((able.settled.or(able.any)?, *id)));
+        readings.min_by_key(|(reading, id)| (reading.heat, *id))
+    }
+
     /// The coolest cluster that can be given something.
     pub(crate) fn coolest(&self) -> Option<(Heat, ClusterId)> {
         self.receivers.first().copied()
-    }
-
-    /// The queue of a partition, if the partition can be moved: it takes sends, nothing is in flight for
-    /// it, and for a FIFO queue for none of the others.
-    pub(crate) fn movable(&self, queue: QueueId, partition: PartitionId) -> Option<&'a Queue> {
-        let facts = self.facts;
-        let queue = facts.queues.get(queue)?;
-        let is_active = queue.active().any(|active| active.partition == partition);
-        let waits =
-            self.facts.changes.contains_key(&partition) || self.decided.contains(&queue.queue);
-        (is_active && !waits && (!queue.fifo || queue.is_settled())).then_some(queue)
     }
 
     /// Takes an action on a queue into the plan. Clusters between which it brings much wait from here on
@@ -244,6 +288,14 @@ impl<'a> Round<'a> {
             self.set_busy(*cluster);
         }
         self.plan.actions.push(Decided { action, reason });
+    }
+
+    /// Takes into the plan that what is left in a sealed partition goes on to another cluster.
+    pub(crate) fn forward(&mut self, partition: PartitionId, decided: Decided) {
+        self.in_flight += 1;
+        self.forwards += 1;
+        self.forwarded.insert(partition);
+        self.plan.actions.push(decided);
     }
 
     fn set_busy(&mut self, cluster: ClusterId) {

@@ -8,20 +8,34 @@ use crate::limits::{
     WORTH_BALANCING, WORTH_SPLITTING,
 };
 use crate::round::{Candidate, Receiver, Round};
-use crate::{Action, Heat, Reading, Reason};
+use crate::{Action, Heat, Reading, Reason, WhyNot, moves};
+
+/// What splitting can do for a cluster.
+pub(crate) enum Halved {
+    /// It was decided.
+    Decided,
+    /// It would help, and no cluster has room for a part.
+    LacksRoom(WhyNot),
+    /// No queue makes half of the heat that may be split now.
+    None,
+}
 
 /// Splits the queue of the partition that makes half of an overheated cluster's heat, if there is one
-/// and it may be split. True if so.
+/// and it may be split.
 pub(crate) fn split_the_half(
     round: &mut Round,
     cluster: ClusterId,
     reading: Reading,
     candidates: &[Candidate],
-) -> bool {
+) -> Halved {
     let half = reading.heat.times(SPLIT_SHARE_PERCENT, 100);
     let largest = candidates.first().filter(|largest| largest.carries >= half);
-    let Some(split) = largest.and_then(|largest| Split::of(round, reading, largest)) else {
-        return false;
+    let largest = largest.filter(|largest| splittable(round, largest).is_some());
+    let Some(largest) = largest else {
+        return Halved::None;
+    };
+    let Some(split) = Split::of(round, reading, largest) else {
+        return Halved::LacksRoom(moves::no_room(round, cluster, largest));
     };
     let reason = Reason::Overheated {
         cluster,
@@ -30,7 +44,7 @@ pub(crate) fn split_the_half(
         after: reading.heat.minus(split.relieves),
     };
     split.decide(round, cluster, reason);
-    true
+    Halved::Decided
 }
 
 /// For balance: splits the largest partition that may be split, if it is large and its cluster keeps

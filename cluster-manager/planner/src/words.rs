@@ -3,8 +3,10 @@
 use std::fmt;
 
 use crate::Heat;
-use crate::limits::SECOND;
-use crate::plan::{Action, CapacityNeeded, Decided, NotHelped, Plan, Reason, WhyNot};
+use crate::limits::{BEHIND_MAX, QUEUE_PARTITIONS_MAX, SECOND};
+use crate::plan::{
+    Action, CapacityNeeded, Decided, NotEmptied, NotHelped, Plan, Reason, WhyNot, WhyStays,
+};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -13,6 +15,9 @@ impl fmt::Display for Plan {
         }
         for not_helped in &self.not_helped {
             writeln!(f, "{not_helped}")?;
+        }
+        for not_emptied in &self.not_emptied {
+            writeln!(f, "{not_emptied}")?;
         }
         match &self.capacity_needed {
             Some(needed) => writeln!(f, "{needed}"),
@@ -50,9 +55,9 @@ impl fmt::Display for Action {
                     "merge {queue}: its partition on {from} into the one on {to}"
                 )
             }
-            Self::Forward { queue, cluster, .. } => {
-                write!(f, "forward what {queue} has on {cluster}")
-            }
+            Self::Forward {
+                queue, from, to, ..
+            } => write!(f, "forward what {queue} has on {from} to {to}"),
         }
     }
 }
@@ -154,6 +159,9 @@ impl fmt::Display for WhyNot {
             Self::Measuring => f.write_str("its load was changed just now and is being measured"),
             Self::NoMajority => f.write_str("it has no majority, so nothing on it can be sealed"),
             Self::FleetBusy => f.write_str("as much is in flight as may be"),
+            Self::ManyDrain => f.write_str(
+                "as many sealed partitions as may be wait for consumers: consume, purge or delete their queues",
+            ),
             Self::OnePartition { queue, carries } => write!(
                 f,
                 "{queue} alone carries {carries} and may not be split (`partitions: auto` would allow it)"
@@ -162,7 +170,19 @@ impl fmt::Display for WhyNot {
                 f,
                 "{queue} carries {carries} in one message group, which cannot be split"
             ),
-            Self::NoneCool => f.write_str("no other cluster is cool enough"),
+            Self::NoOther => f.write_str("there is no other cluster that takes queues"),
+            Self::NoneCool {
+                coolest,
+                reading,
+                below,
+            } => write!(
+                f,
+                "no other cluster is cool enough: the coolest, {coolest}, is at {reading}, and only below {below} they are given something"
+            ),
+            Self::TooLarge { queue, carries } => write!(
+                f,
+                "{queue} carries {carries}, with which any other cluster would become too hot"
+            ),
             Self::CoolOnesBusy => {
                 f.write_str("the clusters that are cool enough take something already")
             }
@@ -172,6 +192,68 @@ impl fmt::Display for WhyNot {
                 f.write_str("its load is many queues of which none carries enough to matter")
             }
             Self::ClusterForming => f.write_str("a cluster is being formed that will take some"),
+        }
+    }
+}
+
+impl fmt::Display for NotEmptied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            cluster,
+            partitions,
+            queue,
+            why,
+        } = self;
+        let of = match partitions {
+            1 => format!("a partition of {queue} stays"),
+            more => format!("{more} partitions stay, one of {queue} among them"),
+        };
+        write!(f, "{cluster} is being drained, and {of}: {why}")
+    }
+}
+
+impl fmt::Display for WhyStays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consumed { forwarded_in } => write!(
+                f,
+                "sealed, and not consumed to the end; what is left is forwarded in {} s (at once with `--forward`)",
+                forwarded_in.div_ceil(SECOND)
+            ),
+            Self::HeldBack { on } => write!(
+                f,
+                "it keeps its order, and what was sent before is on {on} and has to be gone first: consume it, or purge or delete the queue"
+            ),
+            Self::ManyBehind => write!(
+                f,
+                "it keeps its order, and {BEHIND_MAX} partitions before it are not empty: consume them, or purge or delete the queue"
+            ),
+            Self::ManyPartitions => write!(
+                f,
+                "its queue has {QUEUE_PARTITIONS_MAX} partitions, most of which wait for consumers: consume them, or purge or delete the queue"
+            ),
+            Self::Changing => f.write_str("its queue is being changed"),
+            Self::LeftAlone { again_in, why } => write!(
+                f,
+                "its last move was undone, and it is tried again in {} s: {why}",
+                again_in.div_ceil(SECOND)
+            ),
+            Self::ForwardingGivenUp {
+                again_in: Some(again_in),
+                at,
+            } => write!(
+                f,
+                "forwarding it to {at} came to nothing, and is tried again in {} s",
+                again_in.div_ceil(SECOND)
+            ),
+            Self::ForwardingGivenUp { again_in: None, at } => write!(
+                f,
+                "forwarding it came to nothing too often, and what is left of it on {at} has to be deleted first"
+            ),
+            Self::FleetBusy => f.write_str("as much is in flight as may be"),
+            Self::NoMajority => f.write_str("the cluster has no majority"),
+            Self::NoOther => f.write_str("there is no other cluster that takes queues"),
+            Self::NoRoom => f.write_str("no other cluster has room for it"),
         }
     }
 }

@@ -31,8 +31,9 @@ pub struct ManagerConfig {
     pub form_clusters: bool,
     /// Milliseconds that unassigned hosts of too few zones wait for hosts of other zones to appear.
     pub form_patience_ms: u32,
-    /// Milliseconds that a manager whose store is empty waits for hosts and frontends that know of an older
-    /// one, before it takes it for new; 0 to 60,000. Hosts report every second.
+    /// Milliseconds that a manager listens at its start to hosts and frontends, which may know more than its
+    /// store, before it decides anything; at most 120,000. Never less than `silence_ms`, whatever this says: a
+    /// host that is up may be silent for so long. But 0: not at all, for systems that are made anew each time.
     pub first_look_ms: u32,
     /// Free hosts that are kept for replacing dead ones: no cluster is formed of the last so many, unless an
     /// operator asks for it.
@@ -78,7 +79,7 @@ impl Default for ManagerConfig {
             cluster_size: 3,
             form_clusters: true,
             form_patience_ms: 2_000,
-            first_look_ms: 1_500,
+            first_look_ms: 4_000,
             spares_kept: rules.spares_kept,
             silence_ms: (rules.silence / MILLISECOND) as u32,
             replace_after_s: (rules.replace_after / SECOND) as u32,
@@ -123,10 +124,10 @@ impl ManagerConfig {
             self.form_patience_ms.into(),
             0..=600_000,
         )?;
-        within("first_look_ms", self.first_look_ms.into(), 0..=60_000)?;
         within("spares_kept", self.spares_kept as u64, 0..=HOSTS_MAX as u64)?;
         // Heartbeats come every second: less would take sound hosts for silent ones.
         within("silence_ms", self.silence_ms.into(), 1_500..=60_000)?;
+        within("first_look_ms", self.first_look_ms.into(), 0..=120_000)?;
         const WEEK_S: u64 = 7 * 24 * 60 * 60;
         within("replace_after_s", self.replace_after_s.into(), 1..=WEEK_S)?;
         within(
@@ -178,8 +179,13 @@ impl ManagerConfig {
         Duration::from_millis(self.round_ms.into())
     }
 
+    /// How long the manager listens before it decides anything.
     pub(crate) fn first_look(&self) -> Duration {
-        Duration::from_millis(self.first_look_ms.into())
+        let millis = match self.first_look_ms {
+            0 => 0,
+            wanted => wanted.max(self.silence_ms),
+        };
+        Duration::from_millis(millis.into())
     }
 
     pub(crate) fn form_patience(&self) -> Duration {
@@ -219,10 +225,10 @@ mod tests {
             ),
             (
                 ManagerConfig {
-                    first_look_ms: 60_001,
+                    first_look_ms: 120_001,
                     ..Default::default()
                 },
-                "first_look_ms: 60001",
+                "first_look_ms: 120001 is not within 0 to 120000",
             ),
             (
                 ManagerConfig {
@@ -261,6 +267,28 @@ mod tests {
             ),
         ] {
             assert!(config.validate().unwrap_err().starts_with(setting));
+        }
+    }
+
+    /// It listened for 1.5 s, and a host that is up may be silent for 4: an old copy of the store was taken
+    /// for the newest before those had reported that knew better.
+    #[test]
+    fn a_manager_listens_for_as_long_as_a_host_that_is_up_may_be_silent() {
+        let config = |silence_ms, first_look_ms| ManagerConfig {
+            silence_ms,
+            first_look_ms,
+            ..Default::default()
+        };
+        for (silence, first_look, listens_ms) in [
+            (4_000, 1_500, 4_000),
+            (10_000, 4_000, 10_000),
+            (2_000, 2_000, 2_000),
+            (2_000, 3_000, 3_000),
+            (2_000, 0, 0),
+        ] {
+            let config = config(silence, first_look);
+            config.validate().unwrap();
+            assert_eq!(config.first_look(), Duration::from_millis(listens_ms));
         }
     }
 }

@@ -89,7 +89,8 @@ impl EventLog {
             clusters: news.clusters,
             queue: news.queue,
             text: news.text,
-        };
+        }
+        .within_bounds();
         let mut transaction = transaction
             .expect(record.key(), None)
             .put(record.key(), record.encode());

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::keys;
 use crate::problem::store_problem;
+use crate::ranges;
 use crate::records::{self, ClusterRecord, DeletedRecord, QueueRecord, QueueStage};
 use crate::store::{Changes, Entry, MetadataStore, StoreError};
 use crate::whole::Whole;
@@ -30,12 +31,13 @@ impl Feeds {
     /// older one than the caller knows: nobody is told what is in it until it is rebuilt.
     ///
     /// # Errors
-    /// If the wait is too long, or the store lacks something or fails.
+    /// If the wait is too long, there is no such revision, or the store lacks something or fails.
     pub(crate) async fn page(&self, asked: FeedQuery) -> Result<Feed, Problem> {
         if asked.wait_s > FEED_WAIT_S_MAX {
             let why = format!("{} is not within 0 to {FEED_WAIT_S_MAX}", asked.wait_s);
             return Err(Problem::invalid("wait_s", why));
         }
+        ranges::revision("since", asked.since)?;
         self.whole.hear_frontend(asked.since).await;
         let until = Instant::now() + Duration::from_secs(asked.wait_s.into());
         let mut revision = self.store.watch();

@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use shoal_api::Problem;
 use shoal_api::manager::HeartbeatReply;
 use shoal_api::plan::EventKind;
-use shoal_types::limits::{CAPACITY_MAX, CLUSTER_HOSTS, LOADS_TOLD_MAX};
-use shoal_types::{ClusterId, ErrorCode, HostId, HostState, HostStatus, LoadReport};
+use shoal_types::limits::{
+    CAPACITY_MAX, CLUSTER_HOSTS, CLUSTER_ID_MAX, INCARNATION_MAX, LOADS_TOLD_MAX,
+};
+use shoal_types::{ClusterId, ErrorCode, HostId, HostState, HostStatus, LoadReport, is_address};
 use tracing::{info, warn};
 
 use crate::events::{EventLog, News};
 use crate::fleet::Fleet;
 use crate::keys;
-use crate::limits::{ADDRESS_BYTES_MAX, HOSTS_MAX, ZONE_BYTES_MAX};
+use crate::limits::{ADDRESS_BYTES_MAX, HOSTS_MAX, TROUBLE_BYTES_MAX, ZONE_BYTES_MAX};
 use crate::problem::store_problem;
+use crate::ranges::{self, within};
 use crate::records::{self, At, ClusterRecord, HostRecord, Record, Step};
 use crate::store::{CommitError, MetadataStore, Transaction};
 use crate::whole::Whole;
@@ -44,6 +47,12 @@ impl Heartbeats {
         check(&status)?;
         let has_clusters = self.fleet.has_clusters();
         self.whole.hear_host(&status, has_clusters).await;
+        if self.whole.is_listening() {
+            // Written to by those who come first, an old store would come past what those know who come later.
+            self.admit(self.fleet.host(status.host).as_ref(), &status)?;
+            self.fleet.heard(status);
+            return Ok(HeartbeatReply::default());
+        }
         self.store_changes(&status).await?;
         let (host, cluster) = (status.host, status.cluster);
         let belongs = !matches!(status.state, HostState::Removed | HostState::Forgotten);
@@ -51,9 +60,12 @@ impl Heartbeats {
         if let Some(cluster) = cluster.filter(|_| belongs) {
             self.tell_if_unknown(host, cluster).await?;
         }
+        if !self.whole.is_whole() {
+            // What a store that lacks something says may be long past, and its revisions were given before.
+            return Ok(HeartbeatReply::default());
+        }
         Ok(HeartbeatReply {
-            // What a store that lacks something says of it may be long past.
-            cluster: self.fleet.spec_for(host).filter(|_| self.whole.is_whole()),
+            cluster: self.fleet.spec_for(host),
             revision: *self.store.watch().borrow(),
         })
     }
@@ -80,10 +92,10 @@ impl Heartbeats {
             let before = self.fleet.host(status.host);
             self.admit(before.as_ref(), status)?;
             let after = HostRecord::after(before.as_ref().map(|at| &at.record), status);
-            if before.as_ref().is_some_and(|at| at.record == after) {
+            let cluster = self.cluster_with_new_address(&after);
+            if cluster.is_none() && before.as_ref().is_some_and(|at| at.record == after) {
                 return Ok(());
             }
-            let cluster = self.cluster_with_new_address(&after);
             let mut transaction = Transaction::new()
                 .expect(after.key(), before.as_ref().map(|at| at.revision))
                 .put(after.key(), after.encode());
@@ -132,8 +144,12 @@ impl Heartbeats {
         }
     }
 
-    /// The host's cluster, if its record must say where the host listens now.
+    /// The host's cluster, if its record must say where the host listens now. Not while the store lacks
+    /// something: who is in the cluster is then for its hosts to say.
     fn cluster_with_new_address(&self, host: &HostRecord) -> Option<At<ClusterRecord>> {
+        if !self.whole.is_whole() {
+            return None;
+        }
         let mut at = self.fleet.cluster(host.cluster?)?;
         let ClusterRecord {
             members, change, ..
@@ -175,14 +191,12 @@ fn check(status: &HostStatus) -> Result<(), Problem> {
     if status.host.0 == 0 {
         return Err(Problem::invalid("host", "0 is no host"));
     }
-    if status.incarnation.0 == 0 {
-        return Err(Problem::invalid("incarnation", "starts are counted from 1"));
+    within("incarnation", status.incarnation.0, 1..=INCARNATION_MAX)?;
+    ranges::revision("revision", status.revision)?;
+    if let Some(cluster) = status.cluster {
+        within("cluster", cluster.0, 1..=CLUSTER_ID_MAX)?;
     }
-    let port = status
-        .address
-        .rsplit_once(':')
-        .map(|(name, port)| (name.len(), port.parse::<u16>()));
-    if !matches!(port, Some((1.., Ok(1..)))) || status.address.len() > ADDRESS_BYTES_MAX {
+    if !is_address(&status.address) {
         let why = format!(
             "{:?} is not name:port of at most {ADDRESS_BYTES_MAX} bytes",
             status.address
@@ -205,20 +219,23 @@ fn check(status: &HostStatus) -> Result<(), Problem> {
             return Err(Problem::invalid(format!("view.{field}"), why));
         }
     }
-    if status.disk_used_percent > 100 {
-        return Err(Problem::invalid("disk_used_percent", "is above 100"));
+    within(
+        "disk_used_percent",
+        status.disk_used_percent.into(),
+        0..=100,
+    )?;
+    let trouble = status.trouble.as_ref().map_or(0, String::len);
+    if trouble > TROUBLE_BYTES_MAX {
+        let why = format!("has {trouble} bytes, expected at most {TROUBLE_BYTES_MAX}");
+        return Err(Problem::invalid("trouble", why));
     }
     check_load(&status.load)
 }
 
 fn check_load(load: &LoadReport) -> Result<(), Problem> {
-    if !(1..=CAPACITY_MAX).contains(&load.capacity) {
-        let why = format!("{} is not within 1 to {CAPACITY_MAX}", load.capacity);
-        return Err(Problem::invalid("load.capacity", why));
-    }
-    if load.cpu_percent > 100 {
-        return Err(Problem::invalid("load.cpu_percent", "is above 100"));
-    }
+    let capacity = u64::from(load.capacity);
+    within("load.capacity", capacity, 1..=CAPACITY_MAX.into())?;
+    within("load.cpu_percent", load.cpu_percent.into(), 0..=100)?;
     if load.partitions.len() > LOADS_TOLD_MAX {
         let why = format!("{} are more than {LOADS_TOLD_MAX}", load.partitions.len());
         return Err(Problem::invalid("load.partitions", why));

@@ -1,5 +1,6 @@
 //! Ids that are given once, for ever.
 
+use shoal_types::limits::ID_MAX;
 use shoal_types::{PartitionId, QueueId};
 use tokio::sync::Mutex;
 
@@ -119,9 +120,14 @@ pub(crate) async fn count_up(
 ) -> Result<(u64, Transaction), StoreError> {
     let before = records::read::<Counter>(store, counter).await?;
     let used = before.as_ref().map_or(0, |at| at.record.last).max(floor);
+    let last = used.checked_add(count).filter(|last| *last <= ID_MAX);
+    let last = last.ok_or_else(|| StoreError::Corrupt {
+        key: counter.to_owned(),
+        why: "there are no ids above it",
+    })?;
     let after = Counter {
         counter: counter.to_owned(),
-        last: used + count,
+        last,
     };
     let transaction = Transaction::new()
         .expect(counter, before.map(|at| at.revision))

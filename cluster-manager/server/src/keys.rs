@@ -8,6 +8,8 @@
 //! | `events/{number, 16 hex}` | [`crate::records::EventRecord`] | the newest [`crate::limits::EVENTS_KEPT_MAX`] |
 //! | `hosts/{id, 16 hex}` | [`crate::records::HostRecord`] | from the first heartbeat |
 //! | `moves/{partition id, 16 hex}` | [`crate::records::MoveRecord`] | from the decision until nothing of it is left |
+//! | `lacking` | [`crate::records::LackingRecord`] | from when the store is noticed to lack what hosts know until it is rebuilt |
+//! | `opened` | [`crate::records::OpenedRecord`] | from the first start of a manager on it |
 //! | `rebuilding` | [`crate::records::RebuildingRecord`] | while the store is being rebuilt from what hosts report |
 //! | `queues/{queue name}` | [`crate::records::QueueRecord`] | from the decision to create it until it is deleted at its cluster |
 
@@ -20,6 +22,10 @@ pub(crate) const HOSTS: &str = "hosts/";
 pub(crate) const MOVES: &str = "moves/";
 pub(crate) const QUEUES: &str = "queues/";
 
+/// There while the store is known to lack what hosts know.
+pub(crate) const LACKING: &str = "lacking";
+/// When a manager went on from the store last.
+pub(crate) const OPENED: &str = "opened";
 /// There while the store is being rebuilt: without what the hosts know it is not to be used.
 pub(crate) const REBUILDING: &str = "rebuilding";
 /// The last cluster id that was given.
@@ -66,7 +72,10 @@ mod tests {
         assert_eq!(deleted(&name), "deleted/orders.fifo");
         assert_eq!(moving(PartitionId(0xf)), "moves/000000000000000f");
         assert_eq!(event(0xe1), "events/00000000000000e1");
-        assert_eq!(REBUILDING, "rebuilding");
+        assert_eq!(
+            [LACKING, OPENED, REBUILDING],
+            ["lacking", "opened", "rebuilding"]
+        );
         assert_eq!(
             [CLUSTER_IDS, QUEUE_IDS, PARTITION_IDS],
             [

@@ -29,6 +29,7 @@ mod orders;
 mod planning;
 mod problem;
 mod queues;
+mod ranges;
 mod rebuild;
 mod records;
 pub mod store;

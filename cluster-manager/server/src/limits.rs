@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use shoal_api::manager::{HEARTBEAT_EVERY, HEARTBEAT_TIMEOUT};
+use shoal_types::limits::REVISION_MAX;
+
 /// Transactions of one commit of the store: at 2 KB each, 2 MB of dirty pages.
 pub const COMMIT_BATCH_MAX: usize = 1_024;
 /// Transactions that wait for the store. More than one batch, so that the next is full when a commit
@@ -16,16 +19,21 @@ pub const ID_BLOCK: u64 = 1_000;
 
 /// Hosts of the whole system. Each is asked of and heard from every second.
 pub const HOSTS_MAX: usize = 10_000;
-/// Bytes of a host's address, `name:port`: a DNS name has at most 253.
-pub const ADDRESS_BYTES_MAX: usize = 260;
+pub use shoal_types::limits::ADDRESS_BYTES_MAX;
 /// Bytes of a zone's name.
 pub const ZONE_BYTES_MAX: usize = 64;
+/// Bytes of what a host says is the matter with it: a paragraph, kept in memory of each host.
+pub const TROUBLE_BYTES_MAX: usize = 4 << 10;
 /// Queues of the whole system; the feed hands all of them to every frontend.
 pub const QUEUES_MAX: u64 = 2_000_000;
 /// Deletions that are remembered over a restart, newest first. A frontend that was away for longer
 /// finds out at the first use of the queue, when its cluster says that it is gone.
 pub const DELETIONS_KEPT_MAX: usize = 100_000;
 
+/// Bytes of an event's text; a longer one is cut off. One that names a few hundred clusters is below.
+pub const EVENT_TEXT_BYTES_MAX: usize = 4 << 10;
+/// Clusters that an event names; of a change that concerns more, the first.
+pub const EVENT_CLUSTERS_MAX: usize = 100;
 /// Events that are kept, the newest: weeks of a fleet's life, and at about 400 bytes each 4 MB of the store.
 pub const EVENTS_KEPT_MAX: u64 = 10_000;
 /// Reports of one host that count in one window: one comes every second, and no window is longer than a
@@ -51,8 +59,13 @@ pub const SETTLE_INTERVAL: Duration = Duration::from_millis(500);
 /// How many of them at once.
 pub const SETTLE_CONCURRENCY: usize = 64;
 
-/// Moves, splits and merges under way: what a plan may have in flight, draining ones included.
+/// Moves, splits and merges under way, but for those that only wait for consumers: what a plan may have in
+/// flight.
 pub const MOVES_MAX: usize = shoal_planner::limits::IN_FLIGHT_MAX;
+/// Those that only wait for consumers.
+pub const DRAINING_MAX: usize = shoal_planner::limits::DRAINING_MAX;
+/// Sealed partitions that are forwarded at the same time.
+pub const FORWARDS_MAX: usize = shoal_planner::limits::FORWARDS_MAX;
 /// For a cluster to carry out one step of a move, before it is said what it waits for and tried again.
 pub const MOVE_STEP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A move whose successors cannot be created for so long is undone: longer than a view change or the
@@ -60,10 +73,27 @@ pub const MOVE_STEP_TIMEOUT: Duration = Duration::from_secs(2);
 pub const MOVE_PATIENCE: Duration = Duration::from_secs(30);
 /// A queue of which a move was undone is left alone for so long: what was in the way hardly goes sooner.
 pub const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// Queues that are left alone at the same time. Beyond it the one that has been for longest is tried again
+/// early: so many are undone within [`MOVE_AGAIN_AFTER`] only if a good part of the fleet refuses.
+pub const LEFT_ALONE_MAX: usize = 4_096;
+/// After a forwarding that came to nothing before it is tried again; doubles each time up to
+/// [`FORWARD_AGAIN_MAX`].
+pub const FORWARD_AGAIN_MIN: Duration = Duration::from_secs(60);
+/// The longest of these pauses: an hour is little against how long nobody has consumed.
+pub const FORWARD_AGAIN_MAX: Duration = Duration::from_secs(3_600);
+/// Partitions of one move that are still to be deleted while more of it is forwarded. Each attempt that comes
+/// to nothing leaves one, and the move's record names them all.
+pub const CLEARS_MAX: usize = 16;
 /// Between attempts at a step of a move; doubles up to [`MOVE_PAUSE_MAX`].
 pub const MOVE_PAUSE_MIN: Duration = Duration::from_millis(50);
-/// The longest of these pauses: so often a thousand draining partitions are asked whether they are empty.
+/// The longest of these pauses, but for those that wait for consumers: see [`DRAIN_QUESTIONS_PER_SECOND`].
 pub const MOVE_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// So many draining moves are asked in a second whether they are empty; the more there are, the longer each
+/// pauses. A question is one call of one host.
+pub const DRAIN_QUESTIONS_PER_SECOND: usize = 200;
+/// So many at once, also when a manager starts and all are due: a quarter of the calls that a host takes on a
+/// connection. A cluster that does not answer holds each up for [`MOVE_STEP_TIMEOUT`].
+pub const DRAIN_QUESTIONS_AT_ONCE: usize = 256;
 
 /// For one host's answer to an instruction: several times what a replicated command takes when a host
 /// has just failed.
@@ -80,9 +110,26 @@ pub const FORM_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest of these pauses.
 pub const FORM_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// After the start of a manager before its store is rebuilt: hosts report every second, and give up waiting
-/// for an answer after two.
-pub const REBUILD_LISTEN: Duration = Duration::from_secs(3);
+/// A manager listens at least for so long before it decides anything, unless it is told not to at all: every
+/// host that is up begins a heartbeat within it, and half a second is left for that to arrive.
+pub const LISTEN_MIN: Duration = HEARTBEAT_EVERY.saturating_add(Duration::from_millis(500));
+/// Between looks at whether all hosts that the store knows have reported.
+pub const LISTEN_LOOK: Duration = Duration::from_millis(50);
+/// Starts of a manager of which is kept what revisions they left out, some 60 bytes each: hosts of a lost
+/// store report before there were so many.
+pub const LEFT_OUT_KEPT_MAX: usize = 256;
+/// Revisions that a manager leaves out at its start, at least: more than one gives in the time that it takes
+/// to notice that another one has its store.
+pub const START_REVISIONS_LEFT_OUT_MIN: u64 = 1 << 20;
+/// At most. How many is drawn, so that two managers that start from copies of one store do not go on at the
+/// same revision. Half of all revisions ([`shoal_types::limits::REVISION_MAX`]) last for 16 million starts.
+pub const START_REVISIONS_LEFT_OUT_MAX: u64 = 1 << 26;
+/// Above this, revisions are not left out any more: the rest is for what is written.
+pub const REVISIONS_SPENT_MAX: u64 = REVISION_MAX / 2;
+
+/// After the start of a manager before its store is rebuilt: a heartbeat that was on its way to the one
+/// before is given up, and the next one comes.
+pub const REBUILD_LISTEN: Duration = HEARTBEAT_EVERY.saturating_add(HEARTBEAT_TIMEOUT);
 /// For a cluster to tell a store that is being rebuilt what it keeps, before it is said that it does not:
 /// longer than a view change or the restart of a host takes.
 pub const REBUILD_PATIENCE: Duration = Duration::from_secs(20);
@@ -90,6 +137,8 @@ pub const REBUILD_PATIENCE: Duration = Duration::from_secs(20);
 pub const REBUILD_PAGE: u16 = shoal_types::limits::PARTITIONS_TOLD_MAX as u16;
 /// For one page: a megabyte, of a host that has other things to do.
 pub const REBUILD_PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Partitions of one cluster: as many as there may be queues in the whole system.
+pub const REBUILD_PARTITIONS_MAX: usize = QUEUES_MAX as usize;
 /// Records that are written at once while a store is rebuilt: more than enough to fill a commit.
 pub const REBUILD_CONCURRENCY: usize = 256;
 /// Rounds of asking all clusters, since what is found may have to be fenced first.

@@ -25,14 +25,13 @@ use crate::executor::{Formation, HostClients, Instructor, Membership};
 use crate::feed::Feeds;
 use crate::fleet::Fleet;
 use crate::heartbeats::Heartbeats;
-use crate::keys;
 use crate::limits::{API_BODY_BYTES_MAX, API_CONNECTIONS_MAX, STOP_GRACE};
 use crate::metric_names;
 use crate::orders::Orders;
 use crate::planning::{ByItself, Explained, QueueNews, Rounds};
 use crate::queues::Queues;
 use crate::rebuild::Rebuild;
-use crate::store::{MetadataStore, RedbStore, WriterEnd};
+use crate::store::{MetadataStore, RedbStore, StoreError, WriterEnd};
 use crate::whole::Whole;
 
 /// A running manager.
@@ -120,18 +119,18 @@ async fn set_up(
     config: &ManagerConfig,
     store: Arc<dyn MetadataStore>,
 ) -> anyhow::Result<Api> {
-    deletions::prune(&*store).await?;
     let clock = SystemClock::new();
     let planner_rules = config.rules();
     let events = Arc::new(EventLog::load(Arc::clone(&store), clock.clone()).await?);
     let fleet = Fleet::load(&*store, clock.clone(), planner_rules.silence).await?;
     let fleet = Arc::new(fleet);
-    let whole = Whole::new(
+    let whole = Whole::load(
         Arc::clone(&store),
-        store.get(keys::REBUILDING).await?.is_some(),
-        (!fleet.has_clusters()).then(|| config.first_look()),
+        Arc::clone(&events),
+        clock.clone(),
+        config.first_look(),
     );
-    let whole = Arc::new(whole);
+    let whole = Arc::new(whole.await?);
     let news = Arc::new(QueueNews::default());
     let clients = Arc::new(HostClients::new());
     let instructor = Instructor {
@@ -214,6 +213,10 @@ async fn set_up(
         progress: Default::default(),
         shutdown: tasks.shutdown().clone(),
     };
+    match config.first_look().is_zero() {
+        true => begin(&whole, &fleet, &*store).await?,
+        false => spawn_listening(tasks, &whole, &fleet, &store),
+    }
     spawn_formation(tasks, formation);
     spawn_membership(tasks, membership);
     spawn_settling(tasks, &queues);
@@ -241,6 +244,27 @@ async fn set_up(
         whole,
         rebuild: Arc::new(rebuild),
     })
+}
+
+/// Listens, and makes the first writes if the store is whole.
+async fn begin(whole: &Whole, fleet: &Fleet, store: &dyn MetadataStore) -> Result<(), StoreError> {
+    whole.listen(|| fleet.all_reported()).await?;
+    match whole.is_whole() {
+        true => deletions::prune(store).await,
+        false => Ok(()),
+    }
+}
+
+fn spawn_listening(
+    tasks: &Tasks,
+    whole: &Arc<Whole>,
+    fleet: &Arc<Fleet>,
+    store: &Arc<dyn MetadataStore>,
+) {
+    let (whole, fleet, store) = (Arc::clone(whole), Arc::clone(fleet), Arc::clone(store));
+    tasks.spawn("listening", TaskKind::Helper, async move {
+        begin(&whole, &fleet, &*store).await
+    });
 }
 
 /// The first write that fails ends the manager: what is on disk is known only after a restart.

@@ -10,8 +10,9 @@ use shoal_types::{
 };
 
 use crate::Model;
-use crate::partition::{Message, Partition};
-use crate::succession::{Sealed, is_seal};
+use crate::partition::{Message, Partition, When};
+use crate::succession::{Sealed, are_members, is_seal};
+use crate::turns::takes_turns;
 
 /// That a partition's messages go on.
 pub(crate) struct Forwards {
@@ -75,9 +76,19 @@ impl Partition {
         forwards.is_some_and(|known| known.went.contains(&number))
     }
 
-    pub(crate) fn note_purged(&mut self) {
+    pub(crate) fn purge(&mut self) -> Outcome {
+        self.messages.clear();
+        self.line_up();
         if let Some(inherits) = &mut self.inherits {
             inherits.purged = true;
+        }
+        let Some(sealed) = &self.sealed else {
+            return Outcome::Done;
+        };
+        let forwards = self.forwards.as_ref().filter(|known| !known.ended);
+        Outcome::PurgedBut {
+            seal: Box::new(sealed.seal.clone()),
+            heir: forwards.map(|known| Box::new(known.heir.clone())),
         }
     }
 
@@ -116,6 +127,9 @@ impl Partition {
                 return Err(ErrorCode::QueueNotFound);
             }
             before => {
+                if self.inherits.as_ref().is_some_and(|known| !known.has_all()) {
+                    return Err(ErrorCode::NotReady);
+                }
                 let gone = before.take();
                 *before = Some(Forwards {
                     heir: heir.clone(),
@@ -162,7 +176,7 @@ impl Partition {
                 }
             }
         }
-        if !self.forwards.as_ref().unwrap().on_its_way {
+        if !self.forwards.as_ref().unwrap().on_its_way && !self.has_moved_parcel() {
             self.make_piece(now);
         }
         Ok(Outcome::Done)
@@ -186,7 +200,7 @@ impl Partition {
         let mut groups: Vec<GroupName> = unfinished.into_iter().collect();
         let available = self.messages.iter().filter(|m| {
             let same_group = self.messages.iter().filter(|o| o.group == m.group);
-            let mut others = same_group.filter(|o| o.number != m.number);
+            let mut others = same_group.filter(|o| o.number != m.number && o.dead.is_none());
             m.ready()
                 && !self.holds_back(m)
                 && others.all(|o| o.number > m.number && o.leased_until.is_none())
@@ -202,7 +216,7 @@ impl Partition {
             let of_group = self
                 .messages
                 .iter()
-                .filter(|m| m.group.as_ref() == Some(&group));
+                .filter(|m| m.group.as_ref() == Some(&group) && m.dead.is_none());
             for m in of_group {
                 if !order.contains(&m.number) {
                     order.push(m.number);
@@ -233,6 +247,7 @@ impl Partition {
             bytes += m.size as usize;
             m.going = Some(m.delayed_until.take().unwrap_or(Ts::ZERO));
             begun.extend(m.group.clone());
+            self.line_up();
             going.insert(number);
         }
         let rest = if going.len() == self.messages.len() && self.waits_for_nothing() {
@@ -258,8 +273,9 @@ impl Partition {
         &mut self,
         from: PartitionId,
         piece: &Piece,
-        now: Ts,
+        when: When,
     ) -> Result<Outcome, ErrorCode> {
+        let now = when.now;
         let inherits = self.inherits.as_mut().filter(|known| known.source == from);
         let inherits = inherits.ok_or(ErrorCode::InvalidRequest)?;
         let through = inherits.taken;
@@ -296,22 +312,20 @@ impl Partition {
                 continue;
             }
             self.messages.push(Message {
-                number,
                 sent_at: new.sent_at,
-                size: new.size,
-                crc: new.crc,
-                group: new.group.clone(),
                 ttl_ends: new.expires,
                 delayed_until: (new.ready_at > now).then_some(new.ready_at),
-                leased_until: None,
                 leases: new.leases,
                 receives: new.receives.into(),
                 given_back: new.leases > 0,
                 first_received_at: new.first_received_at,
-                going: None,
+                dead_from: new.dead_from.as_deref().copied(),
+                takes_turns: takes_turns(when.version, fifo, new.group.as_ref()),
+                ..Message::new(number, new.size, new.crc, new.group.clone())
             });
+            self.messages.sort_by_key(|m| m.number);
+            self.line_up();
         }
-        self.messages.sort_by_key(|m| m.number);
         Ok(Outcome::Taken {
             through: piece.number,
         })
@@ -322,9 +336,11 @@ impl Partition {
         known.ended = true;
         known.on_its_way = false;
         known.unfinished = None;
-        for m in &mut self.messages {
+        for at in 0..self.messages.len() {
+            let m = &mut self.messages[at];
             if let Some(ready_at) = m.going.take() {
                 m.delayed_until = (ready_at > now).then_some(ready_at);
+                self.line_up();
             }
         }
         Ok(Outcome::Done)
@@ -333,7 +349,8 @@ impl Partition {
 
 impl Model {
     pub(crate) fn forwarding_command(&mut self, command: &Command) -> Result<Outcome, ErrorCode> {
-        let now = self.now;
+        let when = self.when();
+        let now = when.now;
         if self.version < 2 {
             return Err(ErrorCode::NotReady);
         }
@@ -350,7 +367,7 @@ impl Model {
                 heir,
                 revision,
             } => {
-                if !(1..=5).contains(&heir.members.len()) {
+                if !are_members(&heir.members) {
                     return Err(ErrorCode::InvalidRequest);
                 }
                 self.known(*partition)?.forward(*partition, heir, *revision)
@@ -364,7 +381,7 @@ impl Model {
                 partition,
                 from,
                 piece,
-            } => self.known(*partition)?.take_piece(*from, piece, now),
+            } => self.known(*partition)?.take_piece(*from, piece, when),
             Command::EndForwarding { partition, heir } => {
                 self.known(*partition)?.end_forwarding(*heir, now)
             }
@@ -427,6 +444,7 @@ impl Model {
             size: m.size,
             crc: m.crc,
             group: m.group.clone(),
+            dead_from: m.dead_from.map(Box::new),
             ready_at,
             expires: m.ttl_ends,
             first_received_at: m.first_received_at,

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::limits::{
-    DEDUPLICATION_WINDOW, LEASED_MAX, LEASES_PER_MESSAGE_MAX, RECEIVE_BYTES_MAX,
+    DEDUPLICATION_WINDOW, LEASE_MAX, LEASED_MAX, LEASES_PER_MESSAGE_MAX, RECEIVE_BYTES_MAX,
 };
 use shoal_types::{
-    AttemptKey, BodyRef, DedupKey, Delivery, Description, GroupName, LeaseChange, Micros,
+    AttemptKey, BodyRef, DeadFrom, DedupKey, Delivery, Description, GroupName, LeaseChange, Micros,
     PartitionId, PartitionSettings, Receipt, ReceiptResult, Revision, SendItem, SendResult,
     Sequence, Ts,
 };
 
 use crate::forwarding::{Forwards, Inherits};
 use crate::succession::{Followed, Sealed};
+use crate::transfers::Transfers;
+use crate::turns::{Lines, takes_turns};
 
 pub(crate) struct Partition {
     pub(crate) settings: PartitionSettings,
@@ -29,6 +31,23 @@ pub(crate) struct Partition {
     pub(crate) description: Option<Description>,
     pub(crate) forwards: Option<Forwards>,
     pub(crate) inherits: Option<Inherits>,
+    pub(crate) transfers: Option<Transfers>,
+    /// Of a standard queue.
+    pub(crate) lines: Lines,
+}
+
+/// When a command is executed, and by which rules.
+#[derive(Clone, Copy)]
+pub(crate) struct When {
+    pub(crate) now: Ts,
+    pub(crate) version: u16,
+}
+
+impl When {
+    /// Whether leases and receipts are as SQS has them.
+    pub(crate) fn leases_are_bounded(self) -> bool {
+        self.version >= 3
+    }
 }
 
 pub(crate) type Leases = Vec<(u64, u16)>;
@@ -49,6 +68,15 @@ pub(crate) struct Message {
     pub(crate) first_received_at: Option<Ts>,
     /// On its way to the heir; without one ready from then on.
     pub(crate) going: Option<Ts>,
+    /// On its way to the queue that a task moves it to.
+    pub(crate) moves: bool,
+    /// It died: its place in the order of deaths.
+    pub(crate) dead: Option<u64>,
+    /// Where it died before it came here.
+    pub(crate) dead_from: Option<DeadFrom>,
+    pub(crate) takes_turns: bool,
+    /// When it was received that has it leased, if by rules that bound leases.
+    pub(crate) received_at: Option<Ts>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,9 +88,44 @@ pub(crate) struct Wanted {
 }
 
 impl Message {
+    /// Neither leased nor delayed, and sent at no time yet.
+    pub(crate) fn new(number: u64, size: u32, crc: u32, group: Option<GroupName>) -> Self {
+        Self {
+            number,
+            sent_at: Ts::ZERO,
+            size,
+            crc,
+            group,
+            ttl_ends: None,
+            delayed_until: None,
+            leased_until: None,
+            leases: 0,
+            receives: 0,
+            given_back: false,
+            first_received_at: None,
+            going: None,
+            moves: false,
+            dead: None,
+            dead_from: None,
+            takes_turns: false,
+            received_at: None,
+        }
+    }
+
+    /// Its consumers have no say in it any more.
+    fn is_elsewhere(&self) -> bool {
+        self.going.is_some() || self.moves || self.dead.is_some()
+    }
+
+    pub(crate) fn counts_as_ready(&self) -> bool {
+        self.leased_until.is_none() && self.delayed_until.is_none() && self.dead.is_none()
+    }
+
     pub(crate) fn ready(&self) -> bool {
         self.delayed_until.is_none()
             && self.going.is_none()
+            && !self.moves
+            && self.dead.is_none()
             && self.leased_until.is_none()
             && self.leases < LEASES_PER_MESSAGE_MAX
     }
@@ -86,13 +149,16 @@ impl Partition {
             description: None,
             forwards: None,
             inherits: None,
+            transfers: None,
+            lines: Lines::default(),
         }
     }
 
     /// The highest revision of an instruction that it carried out.
     pub(crate) fn instructed(&self) -> Revision {
         let described = self.description.as_ref().map(|kept| kept.revision);
-        self.revision.max(described.unwrap_or_default())
+        let instructed = self.revision.max(described.unwrap_or_default());
+        instructed.max(self.transfers_instructed())
     }
 
     pub(crate) fn message(&mut self, number: u64) -> Option<&mut Message> {
@@ -101,6 +167,7 @@ impl Partition {
 
     pub(crate) fn remove(&mut self, number: u64) {
         self.messages.retain(|m| m.number != number);
+        self.line_up();
     }
 
     pub(crate) fn leased(&self) -> usize {
@@ -108,17 +175,24 @@ impl Partition {
         self.messages.iter().filter(leased).count()
     }
 
-    /// What a receive may give next, if it has leased `mine` already.
-    pub(crate) fn next(&self, mine: &BTreeSet<u64>) -> Option<Message> {
+    /// What a receive may give next, if it has leased `mine` already and gives none of `skipped`.
+    pub(crate) fn next(&self, mine: &BTreeSet<u64>, skipped: &BTreeSet<u64>) -> Option<Message> {
+        if !self.settings.fifo {
+            return self.next_in_turn();
+        }
         let may = |m: &&Message| {
+            if skipped.contains(&m.number) {
+                return false;
+            }
             let earlier_ones_are_mine = || {
                 let same_group = self.messages.iter().filter(|o| o.group == m.group);
+                let same_group = same_group.filter(|o| o.dead.is_none());
                 let mut in_the_way =
                     same_group.filter(|o| o.number < m.number || o.leased_until.is_some());
                 in_the_way.all(|o| mine.contains(&o.number))
             };
             let waits = self.holds_back(m);
-            m.ready() && (!self.settings.fifo || !waits && earlier_ones_are_mine())
+            m.ready() && !waits && earlier_ones_are_mine()
         };
         self.messages.iter().find(may).cloned()
     }
@@ -140,6 +214,7 @@ impl Partition {
             first_received_at: m.first_received_at.unwrap(),
             receive_count: m.receives,
             group: m.group.clone(),
+            dead_from: m.dead_from.map(Box::new),
             size: m.size,
             crc: m.crc,
             body: BodyRef::default(),
@@ -164,13 +239,14 @@ impl Partition {
         id: PartitionId,
         wanted: Wanted,
         mut budget: usize,
-        now: Ts,
+        when: When,
     ) -> Vec<Delivery> {
+        let now = when.now;
         let visibility = wanted.visibility.unwrap_or(self.settings.visibility);
         let mut deliveries: Vec<Delivery> = Vec::new();
-        let mut mine = BTreeSet::new();
+        let (mut mine, mut skipped) = (BTreeSet::new(), BTreeSet::new());
         while deliveries.len() < wanted.max.into()
-            && let Some(next) = self.next(&mine)
+            && let Some(next) = self.next(&mine, &skipped)
         {
             if next.expired(now, self.settings.retention) {
                 if budget == 0 {
@@ -178,6 +254,19 @@ impl Partition {
                 }
                 budget -= 1;
                 self.remove(next.number);
+                continue;
+            }
+            if self.is_doomed(&next) {
+                let of_group = |m: &&Message| m.group == next.group && mine.contains(&m.number);
+                if self.settings.fifo && self.messages.iter().any(|m| of_group(&m)) {
+                    skipped.insert(next.number);
+                    continue;
+                }
+                if budget == 0 {
+                    break;
+                }
+                budget -= 1;
+                self.die(next.number);
                 continue;
             }
             let bytes: usize = deliveries.iter().map(|d| d.size as usize).sum();
@@ -191,8 +280,10 @@ impl Partition {
             message.receives += 1;
             message.given_back = false;
             message.leased_until = Some(now.after(visibility));
+            message.received_at = when.leases_are_bounded().then_some(now);
             message.first_received_at = message.first_received_at.or(Some(now));
             let message = message.clone();
+            self.had_turn(&message);
             deliveries.push(self.delivery(id, &message));
             if wanted.auto_ack {
                 self.remove(next.number);
@@ -221,7 +312,8 @@ impl Partition {
         })
     }
 
-    pub(crate) fn send(&mut self, item: &SendItem, now: Ts) -> SendResult {
+    pub(crate) fn send(&mut self, item: &SendItem, when: When) -> SendResult {
+        let now = when.now;
         if let Some(result) = self.sent_before(item, now) {
             return result;
         }
@@ -238,20 +330,13 @@ impl Partition {
         }
         let delay = item.delay.unwrap_or(self.settings.delay);
         self.messages.push(Message {
-            number: self.last,
             sent_at: now,
-            size: item.size,
-            crc: item.crc,
-            group: item.group.clone(),
             ttl_ends: item.ttl.map(|ttl| now.after(ttl)),
             delayed_until: (delay > 0).then(|| now.after(delay)),
-            leased_until: None,
-            leases: 0,
-            receives: 0,
-            given_back: false,
-            first_received_at: None,
-            going: None,
+            takes_turns: takes_turns(when.version, self.settings.fifo, item.group.as_ref()),
+            ..Message::new(self.last, item.size, item.crc, item.group.clone())
         });
+        self.line_up();
         SendResult::Accepted(self.sequence(self.last))
     }
 
@@ -260,8 +345,9 @@ impl Partition {
         &mut self,
         id: PartitionId,
         receipt: &Receipt,
-        now: Ts,
+        when: When,
     ) -> Result<(), (ReceiptResult, bool)> {
+        let now = when.now;
         let number = receipt.sequence.number();
         if receipt.partition != id
             || receipt.sequence.epoch() != self.settings.epoch
@@ -271,12 +357,13 @@ impl Partition {
         {
             return Err((ReceiptResult::Unknown, false));
         }
-        if self.has_forwarded(number) {
+        if self.has_forwarded(number) || self.was_taken(number) {
             return Err((ReceiptResult::Expired, false));
         }
         let retention = self.settings.retention;
         self.messages
             .retain(|m| m.number != number || !m.expired(now, retention));
+        self.line_up();
         let Some(m) = self.message(number) else {
             return Err((ReceiptResult::Gone, false));
         };
@@ -286,8 +373,11 @@ impl Partition {
             Err((ReceiptResult::Superseded, false))
         } else if m.leased_until.is_some_and(|until| until > now) {
             Ok(())
+        } else if m.given_back && !m.is_elsewhere() && when.leases_are_bounded() {
+            Err((ReceiptResult::NotLeased, false))
         } else {
-            Err((ReceiptResult::Expired, !m.given_back && m.going.is_none()))
+            let is_elsewhere = m.is_elsewhere();
+            Err((ReceiptResult::Expired, !m.given_back && !is_elsewhere))
         }
     }
 
@@ -295,10 +385,10 @@ impl Partition {
         &mut self,
         id: PartitionId,
         receipt: &Receipt,
-        now: Ts,
+        when: When,
     ) -> ReceiptResult {
         let number = receipt.sequence.number();
-        match self.standing(id, receipt, now) {
+        match self.standing(id, receipt, when) {
             Ok(()) => self.remove(number),
             Err((_, true)) if !self.settings.fifo => self.remove(number),
             Err((ReceiptResult::Gone, _)) => {}
@@ -313,9 +403,10 @@ impl Partition {
         receipt: &Receipt,
         delay: Micros,
         undo: bool,
-        now: Ts,
+        when: When,
     ) -> ReceiptResult {
-        if let Err((why, _)) = self.standing(id, receipt, now) {
+        let now = when.now;
+        if let Err((why, _)) = self.standing(id, receipt, when) {
             return why;
         }
         let message = self.message(receipt.sequence.number()).unwrap();
@@ -327,7 +418,10 @@ impl Partition {
             if message.receives == 0 {
                 message.first_received_at = None;
             }
+        } else {
+            self.judge(receipt.sequence.number());
         }
+        self.line_up();
         ReceiptResult::Done
     }
 
@@ -335,16 +429,23 @@ impl Partition {
         &mut self,
         id: PartitionId,
         change: &LeaseChange,
-        now: Ts,
+        when: When,
     ) -> ReceiptResult {
         if change.visibility == 0 {
-            return self.give_back(id, &change.receipt, 0, false, now);
+            return self.give_back(id, &change.receipt, 0, false, when);
         }
-        if let Err((why, _)) = self.standing(id, &change.receipt, now) {
+        if let Err((why, _)) = self.standing(id, &change.receipt, when) {
             return why;
         }
-        let number = change.receipt.sequence.number();
-        self.message(number).unwrap().leased_until = Some(now.after(change.visibility));
+        let message = self.message(change.receipt.sequence.number()).unwrap();
+        let until = when.now.after(change.visibility);
+        if message
+            .received_at
+            .is_some_and(|at| until > at.after(LEASE_MAX))
+        {
+            return ReceiptResult::TooLong;
+        }
+        message.leased_until = Some(until);
         ReceiptResult::Done
     }
 }

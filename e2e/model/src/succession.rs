@@ -8,9 +8,9 @@ use shoal_types::limits::{
     SUCCESSORS_MAX,
 };
 use shoal_types::{
-    Command, ErrorCode, GroupHash, HeldGroups, Inherited, KeyedSend, Outcome, PartitionId,
-    PartitionSettings, Revision, Seal, SendItem, SendResult, Sequence, Succession, SuccessionStage,
-    Successor, Ts, group_hash,
+    ClusterMember, Command, ErrorCode, GroupHash, HeldGroups, Inherited, KeyedSend, Outcome,
+    PartitionId, PartitionSettings, Revision, Seal, SendItem, SendResult, Sequence, Succession,
+    SuccessionStage, Successor, Ts, group_hash,
 };
 
 use crate::forwarding::Inherits;
@@ -83,7 +83,10 @@ impl Partition {
     pub(crate) fn turn_away(&self, items: &[SendItem], now: Ts) -> Option<Outcome> {
         let Some(sealed) = &self.sealed else {
             let waits_for = self.waits_for();
-            return (!waits_for.is_empty()).then_some(Outcome::Closed { waits_for });
+            return (!waits_for.is_empty()).then_some(Outcome::Closed {
+                waits_for,
+                keyed_sends: 0,
+            });
         };
         let mut results = Vec::new();
         for item in items {
@@ -138,9 +141,14 @@ impl Partition {
 
     /// Neither in what it follows nor where it inherits anything is left.
     pub(crate) fn waits_for_nothing(&self) -> bool {
+        self.holds_nothing()
+            && self.inherits.as_ref().is_none_or(Inherits::has_all)
+            && self.transfers_are_settled()
+    }
+
+    pub(crate) fn holds_nothing(&self) -> bool {
         let mut follows = self.follows.values().filter(|_| self.settings.fifo);
-        let nothing_held = follows.all(|f| f.held().is_some_and(|held| held.is_empty()));
-        nothing_held && self.inherits.as_ref().is_none_or(Inherits::has_all)
+        follows.all(|f| f.held().is_some_and(|held| held.is_empty()))
     }
 
     fn seal(
@@ -238,6 +246,7 @@ impl Partition {
                 }
             }
         }
+        let told = followed.keyed_sends_told as u32;
         followed.seal.get_or_insert_with(|| seal.clone());
         match news {
             Inherited::Seal | Inherited::KeyedSends { .. } => {}
@@ -251,7 +260,10 @@ impl Partition {
         Ok(if waits_for.is_empty() {
             Outcome::Done
         } else {
-            Outcome::Closed { waits_for }
+            Outcome::Closed {
+                waits_for,
+                keyed_sends: told,
+            }
         })
     }
 
@@ -284,9 +296,23 @@ fn each_once(ids: &[PartitionId]) -> bool {
 fn are_successors(of: PartitionId, successors: &[Successor]) -> bool {
     let ids: Vec<_> = successors.iter().map(|s| s.partition).collect();
     let is_one = |s: &Successor| {
-        (1..=5).contains(&s.members.len()) && s.groups.first <= s.groups.last && s.partition != of
+        are_members(&s.members) && s.groups.first <= s.groups.last && s.partition != of
     };
     each_once(&ids) && successors.iter().all(is_one)
+}
+
+/// Hosts that can be dialled.
+pub(crate) fn are_members(members: &[ClusterMember]) -> bool {
+    let hosts: BTreeSet<_> = members.iter().map(|member| member.host).collect();
+    let can_be_dialled = |member: &ClusterMember| match member.address.rsplit_once(':') {
+        Some(("", _)) | None => false,
+        Some((_, port)) => {
+            member.address.len() <= 260 && port.parse::<u16>().is_ok_and(|port| port > 0)
+        }
+    };
+    (1..=5).contains(&members.len())
+        && hosts.len() == members.len()
+        && members.iter().all(can_be_dialled)
 }
 
 pub(crate) fn is_seal(seal: &Seal) -> bool {

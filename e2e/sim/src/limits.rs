@@ -66,5 +66,7 @@ pub(crate) const VIEWS_WITHOUT_NEWS_MAX: u32 = 24;
 pub(crate) const EVENTS_MAX: u64 = 60_000_000;
 /// Runs of at least so many seeds must have reached every one of the rare events.
 pub(crate) const SOMETIMES_SEEDS: u64 = 200;
+/// The same for what only runs reach in which queues move: those happen all the time there.
+pub(crate) const SOMETIMES_SEEDS_OF_MOVES: u64 = 60;
 /// Violations of one seed that are reported; the first ones tell the story.
 pub(crate) const VIOLATIONS_SHOWN: usize = 8;

@@ -158,7 +158,7 @@ fn run_one(cli: &Cli, seed: u64) -> bool {
     let began = Instant::now();
     let ended = runner::run_seed(seed, cli.wanted(), &cli.checkers(), cli.trace);
     print!("{}", ended.lines);
-    let mut report = Report::default();
+    let mut report = Report::of(cli.moves);
     report.add(seed, &ended);
     if !cli.trace {
         print!("{}", report.text(began.elapsed(), 1, &cli.checkers()));
@@ -261,7 +261,7 @@ fn run_batch(cli: &Cli) -> bool {
         batch.seeds.saturating_sub(1)
     );
     let (began, mut shown) = (Instant::now(), Instant::now());
-    let mut report = Report::default();
+    let mut report = Report::of(cli.moves);
     batch.run(|seed, ended| {
         report.add(seed, &ended);
         if !ended.violations.is_empty() {

@@ -18,7 +18,7 @@ pub struct Search {
     pub from: u64,
     /// A bug counts as not found after so many.
     pub seeds_max: u64,
-    /// What does not follow from the seed.
+    /// What does not follow from the seed. Queues move where a bug shows only then.
     pub wanted: Wanted,
     /// Checkers that are off all the time.
     pub without: Vec<Checker>,
@@ -58,6 +58,14 @@ impl Search {
     /// Looks for a bug. The result does not depend on the number of threads. No bug is planted afterwards.
     #[must_use]
     pub fn look_for(&self, bug: Bug) -> Outcome {
+        let search = Self {
+            wanted: Wanted {
+                moves: self.wanted.moves || bug.is_of_moves(),
+                ..self.wanted
+            },
+            without: self.without.clone(),
+            ..*self
+        };
         let mut outcome = Outcome {
             bug,
             tried: 0,
@@ -65,7 +73,7 @@ impl Search {
             finding: None,
         };
         while outcome.finding.is_none() && outcome.tried < self.seeds_max {
-            self.look_further(&mut outcome);
+            search.look_further(&mut outcome);
         }
         plant(None);
         outcome

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::checkers::{Checker, CheckerSet};
-use crate::limits::{SOMETIMES_SEEDS, VIOLATIONS_SHOWN};
+use crate::limits::{SOMETIMES_SEEDS, SOMETIMES_SEEDS_OF_MOVES, VIOLATIONS_SHOWN};
 use crate::sometimes::{Reached, Sometimes};
 use crate::world::{Ended, Summary};
 
@@ -16,9 +16,20 @@ pub struct Report {
     sum: Summary,
     reached: Reached,
     simulated: u64,
+    /// Queues move.
+    moves: bool,
 }
 
 impl Report {
+    /// Of runs in which queues move, or not.
+    #[must_use]
+    pub fn of(moves: bool) -> Self {
+        Self {
+            moves,
+            ..Self::default()
+        }
+    }
+
     /// Adds a run.
     pub fn add(&mut self, seed: u64, ended: &Ended) {
         self.seeds += 1;
@@ -33,6 +44,8 @@ impl Report {
         sum.starts += run.starts;
         sum.calls += run.calls;
         sum.answered += run.answered;
+        sum.tellings += run.tellings;
+        sum.carriages += run.carriages;
         for (kind, count) in &run.faults {
             *sum.faults.entry(*kind).or_default() += count;
         }
@@ -54,10 +67,17 @@ impl Report {
     /// Rare events that a batch of this size should have reached and did not.
     #[must_use]
     pub fn not_reached(&self, on: &CheckerSet) -> Vec<Sometimes> {
-        if self.seeds < SOMETIMES_SEEDS || !on.has(Checker::Sometimes) {
+        if !on.has(Checker::Sometimes) {
             return Vec::new();
         }
-        self.reached.never().collect()
+        let is_due = |what: &Sometimes| {
+            if what.is_of_moves() {
+                self.moves && self.seeds >= SOMETIMES_SEEDS_OF_MOVES
+            } else {
+                self.seeds >= SOMETIMES_SEEDS
+            }
+        };
+        self.reached.never().filter(is_due).collect()
     }
 
     /// One line while it goes on.
@@ -101,12 +121,19 @@ impl Report {
             "{} calls of clients, {} of them answered with an outcome",
             sum.calls, sum.answered
         ));
+        if self.moves {
+            line(format!(
+                "{} calls told successors what they follow, {} brought messages to heirs",
+                sum.tellings, sum.carriages
+            ));
+        }
         line("faults:".to_owned());
         for (kind, count) in &sum.faults {
             line(format!("{count:>9}  {kind}"));
         }
         line("rare events:".to_owned());
-        for what in Sometimes::ALL {
+        let shown = |what: &&Sometimes| self.moves || !what.is_of_moves();
+        for what in Sometimes::ALL.iter().filter(shown) {
             line(format!("{:>9}  {}", self.reached.count(*what), what.name()));
         }
         for what in self.not_reached(on) {

@@ -205,6 +205,35 @@ sometimes! {
     ClockSteppedAhead = "system clock stepped ahead";
     /// Wall clock stepped back.
     ClockSteppedBack = "system clock stepped back";
+    // Queues that move
+    /// A partition was sealed.
+    Sealed = "partition sealed";
+    /// Somebody who came to send showed a successor the seal.
+    SealShownByClient = "successor shown the seal by a client";
+    /// A successor was told that what it follows is drained.
+    ToldDrained = "successors told that all before them is drained";
+    /// Messages came to an heir.
+    PieceTaken = "messages taken over by an heir";
+    /// A piece came that the heir had taken long before.
+    PieceTakenLongAgo = "piece came again after the heir had taken later ones";
+    /// Nobody answered who brought a piece.
+    PieceUnanswered = "piece or its answer lost on the way to the heir";
+    /// A body on its way could not be read.
+    PieceUnreadable = "body of a piece could not be read by who was to bring it";
+    /// A process was killed while it brought a piece.
+    KilledInCarriage = "killed while it brought a piece to an heir";
+    /// Some went on, others were leased or locked.
+    WentOnInPart = "some messages went on, others stayed for now";
+    /// All that was there went on, of a partition that waits for what it follows.
+    WentOnWhileOthersAreBefore = "messages went on while their partition waited for an older one";
+    /// All went on.
+    AllWentOn = "all that a partition had went on to its heir";
+    /// The heir was gone.
+    ForwardingEnded = "heir found gone, and the rest kept where it was";
+    /// An heir was given an heir.
+    HeirOfAnHeir = "heir given an heir of its own";
+    /// A receipt was shown where its message was not any more.
+    ReceiptOfWhatWentOn = "receipt shown where the message had gone on to an heir";
     // Clients
     /// A waiting receive was given messages by a command that came in through another host.
     WaiterGivenAcrossHosts = "waiting receive given messages by another host's command";
@@ -226,6 +255,32 @@ sometimes! {
     WaiterCancelled = "waiting receive cancelled by its client";
     /// Nobody knows what became of a call.
     CallBroken = "call whose connection broke";
+}
+
+impl Sometimes {
+    /// Those that only runs reach in which queues move.
+    pub const OF_MOVES: &'static [Self] = &[
+        Self::Sealed,
+        Self::SealShownByClient,
+        Self::ToldDrained,
+        Self::PieceTaken,
+        Self::PieceTakenLongAgo,
+        Self::PieceUnanswered,
+        Self::PieceUnreadable,
+        Self::KilledInCarriage,
+        Self::WentOnInPart,
+        Self::WentOnWhileOthersAreBefore,
+        Self::AllWentOn,
+        Self::ForwardingEnded,
+        Self::HeirOfAnHeir,
+        Self::ReceiptOfWhatWentOn,
+    ];
+
+    /// True if only runs reach it in which queues move.
+    #[must_use]
+    pub fn is_of_moves(self) -> bool {
+        Self::OF_MOVES.contains(&self)
+    }
 }
 
 /// How often each was reached.

@@ -112,11 +112,13 @@ fn queues_move_and_every_promise_is_kept() {
         moves: true,
         ..SHORT
     };
-    let mut tellings = 0;
+    let (mut tellings, mut carriages) = (0, 0);
     for seed in 1..=8 {
         let ended = runner::run_seed(seed, moving, &CheckerSet::all(), false);
         assert_sound("--moves", seed, &ended);
         tellings += ended.summary.tellings;
+        carriages += ended.summary.carriages;
     }
     assert!(tellings > 20, "successors were told {tellings} times");
+    assert!(carriages > 0, "no piece was brought to an heir");
 }

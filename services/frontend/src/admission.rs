@@ -61,16 +61,7 @@ impl Admission {
 
     /// Takes a request with a body of at most `bytes`, or refuses it as busy.
     pub(crate) fn admit(self: &Arc<Self>, class: Class, bytes: usize) -> Result<Place, Problem> {
-        let share = match class {
-            Class::Finish => 100,
-            Class::Receive => RECEIVE_SHARE_PERCENT,
-            Class::Send => SEND_SHARE_PERCENT,
-        };
-        // Never 0, however small the bound was chosen.
-        if !self
-            .in_flight
-            .take(1, (self.in_flight.max * share).div_ceil(100))
-        {
+        if !self.in_flight.take(1, self.in_flight.share(class)) {
             return Err(busy("too many requests are under way here"));
         }
         if !self.bytes.take(bytes, self.bytes.max) {
@@ -88,6 +79,16 @@ impl Admission {
 }
 
 impl Place {
+    /// Holds a request that was taken as one that finishes against the bound of its own class, once that is
+    /// known.
+    pub(crate) fn turns_out(&self, class: Class) -> Result<(), Problem> {
+        let in_flight = &self.admission.in_flight;
+        if in_flight.now.load(Ordering::Relaxed) > in_flight.share(class) {
+            return Err(busy("too many requests are under way here"));
+        }
+        Ok(())
+    }
+
     /// Moves the request among those that wait, so that it is in nobody's way. False if too many wait:
     /// then it is to be answered at once.
     pub(crate) fn wait(&mut self) -> bool {
@@ -112,6 +113,17 @@ impl Drop for Place {
 }
 
 impl Counter {
+    /// How much of it a class may take.
+    fn share(&self, class: Class) -> usize {
+        let percent = match class {
+            Class::Finish => 100,
+            Class::Receive => RECEIVE_SHARE_PERCENT,
+            Class::Send => SEND_SHARE_PERCENT,
+        };
+        // Never 0, however small the bound was chosen.
+        (self.max * percent).div_ceil(100)
+    }
+
     fn take(&self, amount: usize, max: usize) -> bool {
         let taken = self
             .now
@@ -167,6 +179,18 @@ mod tests {
         assert_eq!(refused.code, ErrorCode::Busy);
         drop(acks);
         take(Class::Finish, 1);
+    }
+
+    #[test]
+    fn a_send_that_is_known_as_one_late_is_refused_as_one() {
+        let admission = admission();
+        let mut places: Vec<Place> = (0..8)
+            .map(|_| admission.admit(Class::Finish, 0).expect("there is room"))
+            .collect();
+        assert!(places[7].turns_out(Class::Send).is_ok());
+        places.push(admission.admit(Class::Finish, 0).expect("there is room"));
+        assert!(places[8].turns_out(Class::Send).is_err());
+        assert!(places[8].turns_out(Class::Receive).is_ok());
     }
 
     #[test]

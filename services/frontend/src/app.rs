@@ -1,7 +1,9 @@
 //! What all handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use shoal_api::Problem;
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{Applied, ErrorCode, QueueName, QueueRoute};
@@ -11,9 +13,10 @@ use crate::admission::Admission;
 use crate::dispatch::{Deadline, Dispatcher, Pause};
 use crate::manager_client::ManagerClient;
 use crate::openings::Openings;
+use crate::operations::Turns;
 use crate::partitions::is_not_there;
-use crate::rest::Turns;
 use crate::routes::Routes;
+use crate::sqs::{Keys, Purges};
 
 /// The parts of a running frontend.
 pub(crate) struct App {
@@ -23,13 +26,19 @@ pub(crate) struct App {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) openings: Openings,
     pub(crate) turns: Turns,
+    /// Who may ask by SQS.
+    pub(crate) keys: Keys,
+    pub(crate) purges: Purges,
+    /// What SQS's queue URLs begin with, if it was configured.
+    pub(crate) public_url: String,
 }
 
 impl App {
     /// # Errors
-    /// If the HTTP client for the manager cannot be set up.
-    pub(crate) fn new(config: &FrontendConfig) -> Result<Arc<Self>, reqwest::Error> {
-        let manager = ManagerClient::new(&config.manager)?;
+    /// If the HTTP client for the manager cannot be set up, or the key file cannot be used.
+    pub(crate) fn new(config: &FrontendConfig) -> anyhow::Result<Arc<Self>> {
+        let manager = ManagerClient::new(&config.manager)
+            .context("cannot set up the client for the manager")?;
         let routes = Routes::new(manager.clone());
         let dispatcher = Dispatcher::new(Arc::clone(&routes), SystemClock::new());
         Ok(Arc::new(Self {
@@ -39,6 +48,9 @@ impl App {
             dispatcher,
             openings: Openings::default(),
             turns: Turns::default(),
+            keys: Keys::load(&config.credentials)?,
+            purges: Purges::new(Duration::from_secs(config.purge_pause_s.into())),
+            public_url: config.public_url.trim_end_matches('/').to_owned(),
         }))
     }
 }

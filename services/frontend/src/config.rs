@@ -1,6 +1,7 @@
 //! A frontend's settings.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,45 @@ pub struct FrontendConfig {
     pub request_bytes_max: usize,
     /// Receives that wait at once; more are answered at once.
     pub long_polls_max: usize,
+    /// Whose requests of SQS are taken.
+    pub credentials: Credentials,
+    /// What SQS's queue URLs begin with, `https://mq.example.com`; empty: as the client came, by `http`.
+    pub public_url: String,
+    /// Seconds for which SQS's `PurgeQueue` refuses to purge a queue again; 0: it never does.
+    pub purge_pause_s: u32,
+}
+
+/// Whose requests of SQS are taken: `"none"`, `"any"`, or the path of a key file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Credentials {
+    /// Nobody's.
+    #[default]
+    None,
+    /// Anybody's: an access key of twelve digits is an account, any other means the default one.
+    Any,
+    /// Those signed with one of the keys in this file.
+    File(PathBuf),
+}
+
+impl From<String> for Credentials {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "" | "none" => Self::None,
+            "any" => Self::Any,
+            path => Self::File(path.into()),
+        }
+    }
+}
+
+impl From<Credentials> for String {
+    fn from(credentials: Credentials) -> Self {
+        match credentials {
+            Credentials::None => "none".to_owned(),
+            Credentials::Any => "any".to_owned(),
+            Credentials::File(path) => path.display().to_string(),
+        }
+    }
 }
 
 impl Default for FrontendConfig {
@@ -33,6 +73,9 @@ impl Default for FrontendConfig {
             in_flight_max: limits::IN_FLIGHT_MAX,
             request_bytes_max: limits::REQUEST_BYTES_MAX,
             long_polls_max: limits::LONG_POLLS_MAX,
+            credentials: Credentials::None,
+            public_url: String::new(),
+            purge_pause_s: limits::PURGE_PAUSE_S,
         }
     }
 }
@@ -47,6 +90,16 @@ impl FrontendConfig {
             return Err(format!(
                 "manager: {:?} is no http:// or https:// address",
                 self.manager
+            ));
+        }
+        let url = &self.public_url;
+        let is_base = |rest: &str| !rest.is_empty() && !rest.contains(['/', '?', '#', ' ']);
+        let rest = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        if !url.is_empty() && !rest.is_some_and(is_base) {
+            return Err(format!(
+                "public_url: {url:?} is no http:// or https:// address without a path"
             ));
         }
         if self.in_flight_max == 0 {

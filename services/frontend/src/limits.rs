@@ -21,6 +21,17 @@ pub const SETTINGS_BODY_BYTES_MAX: usize = 128 << 10;
 /// Bytes of a body with receipts: 1,000 of 44 digits with their quotes and separators, with room for
 /// generous white space.
 pub const RECEIPTS_BODY_BYTES_MAX: usize = 128 << 10;
+/// Seconds for which `PurgeQueue` refuses to purge a queue again, if not configured (SQS).
+pub const PURGE_PAUSE_S: u32 = 60;
+/// Queues of which the last purge is remembered, some 30 bytes each. Beyond it a purge is done and not
+/// remembered: the pause is for the caller's sake.
+pub const PURGES_REMEMBERED_MAX: usize = 10_000;
+/// Keys of a key file: each is looked up by name; a file with more wants a service of its own.
+pub const KEYS_MAX: usize = 10_000;
+/// Bytes of a key file: [`KEYS_MAX`] keys with 400 bytes each.
+pub const KEY_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Characters of a wrong receipt handle that an error's text repeats: ours have 44.
+pub const HANDLE_CHARS_SHOWN: usize = 100;
 /// Bytes of a body with messages in JSON: a batch of 4 MiB with some escaping or as base64.
 pub const MESSAGES_BODY_BYTES_MAX: usize = 8 << 20;
 

@@ -147,7 +147,8 @@ struct Answer {
 }
 
 fn queue_path(name: &QueueName) -> String {
-    // The characters of a queue name need no quoting.
+    // Of what stands in a queue's name, only what parts it from its scope needs quoting.
+    let name = name.as_str().replace('/', "%2F");
     format!("{QUEUES_PATH}/{name}")
 }
 

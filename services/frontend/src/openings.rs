@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::dispatch::{Deadline, Pause};
 use crate::limits::LOOK_WITHIN;
+use crate::operations::unexpected;
 use crate::partitions::is_not_there;
-use crate::rest::unexpected;
 
 /// The successors that are being opened. Bounded by the requests under way: each entry is somebody's.
 #[derive(Default)]

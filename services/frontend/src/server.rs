@@ -16,7 +16,7 @@ use tracing::info;
 
 use crate::app::App;
 use crate::limits::{MESSAGES_BODY_BYTES_MAX, STOP_WITHIN};
-use crate::{FrontendConfig, metric_names, rest};
+use crate::{FrontendConfig, http_api, metric_names};
 
 /// A running frontend.
 pub struct Frontend {
@@ -39,7 +39,7 @@ impl Frontend {
         telemetry::describe(metric_names::ALL);
         let (listener, address) = bind(config.listen).await?;
         let (admin_listener, admin) = bind(config.admin).await?;
-        let app = App::new(&config).context("cannot set up the client for the manager")?;
+        let app = App::new(&config)?;
 
         let tasks = Tasks::new("frontend", shutdown.child());
         let ready = follow(&tasks, &app);
@@ -50,18 +50,18 @@ impl Frontend {
         let admin_serving = admin::serve(admin_listener, state, tasks.shutdown().clone());
         tasks.spawn("admin", TaskKind::Essential, admin_serving);
         let limits = HttpLimits {
-            listener: "rest",
+            listener: "clients",
             body_bytes_max: MESSAGES_BODY_BYTES_MAX as u64,
-            refuse: rest::refuse,
+            refuse: http_api::refuse,
             ..HttpLimits::default()
         };
         let serving = http::serve(
             listener,
-            rest::router(app),
+            http_api::router(app),
             limits,
             tasks.shutdown().clone(),
         );
-        tasks.spawn("rest", TaskKind::Essential, serving);
+        tasks.spawn("clients", TaskKind::Essential, serving);
         info!(%address, %admin, manager = config.manager, "frontend listens");
         Ok(Self {
             address,

@@ -234,7 +234,7 @@ const CASES: &[Bad] = &[
     plain("PUT", "/v1/queues/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 400, "invalid_request", Some("queue")),
     plain("GET", "/v1/queues/nowhere", 404, "queue_not_found", Some("queue")),
     plain("POST", "/v1/queues/nowhere/messages/receive", 404, "queue_not_found", Some("queue")),
-    plain("GET", "/", 404, "not_found", None),
+    plain("GET", "/nothing", 404, "not_found", None),
     plain("GET", "/v9/queues", 404, "not_found", None),
     plain("GET", "/v1/queues/good/", 404, "not_found", None),
     plain("GET", "/v1//queues", 404, "not_found", None),

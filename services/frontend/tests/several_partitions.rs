@@ -491,3 +491,151 @@ async fn a_receipt_of_a_partition_that_is_gone_deletes_nothing_of_what_its_heir_
         assert_eq!(late["receipts"][0]["reason"], "expired", "{late}");
     }
 }
+
+/// A moved queue of which one message lies at the heir, on a cluster that this frontend may not know of, and
+/// the manager, who knows of all that, is gone. The receipt is of that message.
+async fn forwarded(cluster_is_known: bool) -> (System, [Other; 2], [PartitionId; 2], Vec<String>) {
+    let system = System::start().await;
+    let to = system.add_cluster(0xc2);
+    system.create("orders", Value::Null).await;
+    system
+        .send("orders", json!({ "body": "old" }))
+        .await
+        .expect(201);
+    let received = system
+        .receive("orders", json!({ "visibility_timeout_s": 0 }))
+        .await
+        .expect(200);
+    let old = system.manager.partitions("orders")[0];
+    system
+        .manager
+        .move_queue("orders", &[(to.cluster.id(), ALL)]);
+    system
+        .send("orders", json!({ "body": "new" }))
+        .await
+        .expect(201);
+    eventually("the feed has told", async || {
+        let shown = system.ask("GET", "/v1/queues/orders", Value::Null).await;
+        shown.expect(200)["partitions"].as_array().unwrap().len() == 2
+    })
+    .await;
+    let elsewhere = match cluster_is_known {
+        true => system.add_cluster(0xc3),
+        false => system.add_cluster_unseen(0xc3),
+    };
+    system.manager.kill();
+    let heir = system
+        .manager
+        .add_heir("orders", old, elsewhere.cluster.id());
+    system.manager.forward("orders", old, heir);
+    assert_eq!(elsewhere.cluster.ready(heir), 1);
+    let receipt = receipts(&received);
+    (system, [to, elsewhere], [old, heir], receipt)
+}
+
+/// It emptied the partitions that it knew of, said that it was done, and what had gone on came after all.
+#[tokio::test]
+async fn a_purge_reaches_an_heir_that_nobody_has_told_this_frontend_of() {
+    let (system, [_to, elsewhere], [_, heir], _) = forwarded(false).await;
+    system
+        .ask("POST", "/v1/queues/orders/purge", Value::Null)
+        .await
+        .expect(204);
+    assert_eq!(elsewhere.cluster.ready(heir), 0);
+}
+
+/// The partition that it knew of was emptied, and what had been sent to the one that follows came after all.
+#[tokio::test]
+async fn a_purge_reaches_those_who_follow_although_nobody_has_told_this_frontend_of_them() {
+    let system = System::start().await;
+    let to = system.add_cluster(0xc2);
+    system.create("orders", Value::Null).await;
+    system
+        .send("orders", json!({ "body": "old" }))
+        .await
+        .expect(201);
+    system.manager.kill();
+    let places = [(to.cluster.id(), ALL)];
+    let follower = system.manager.move_queue("orders", &places)[0];
+    to.cluster.send_directly(follower, "new");
+    assert_eq!(to.cluster.ready(follower), 1);
+    system
+        .ask("POST", "/v1/queues/orders/purge", Value::Null)
+        .await
+        .expect(204);
+    assert_eq!(to.cluster.ready(follower), 0);
+    let left = system.receive("orders", json!({})).await.expect(200);
+    assert_eq!(left["messages"], json!([]));
+}
+
+/// It was answered as done, without a question to the manager, and the message came again from the heir.
+#[tokio::test]
+async fn a_late_receipt_of_a_partition_that_is_gone_does_not_delete_what_went_on() {
+    let (system, _others, [old, heir], late) = forwarded(true).await;
+    system.manager.delete_partition("orders", old, true);
+    system.manager.restart();
+    let acked = system.ack("orders", &late).await.expect(207);
+    assert_eq!(acked["receipts"][0]["reason"], "expired", "{acked}");
+    let again = system.receive("orders", json!({ "wait_s": 5 })).await;
+    assert!(
+        !again.expect(200)["messages"].as_array().unwrap().is_empty(),
+        "{heir}"
+    );
+}
+
+/// The heir has what was in the partition that is gone, and only the manager knows which that is.
+#[tokio::test]
+async fn a_purge_that_may_not_have_reached_all_says_so() {
+    let (system, [to, elsewhere], [old, heir], _) = forwarded(true).await;
+    system.manager.delete_partition("orders", old, true);
+    let refused = system
+        .ask("POST", "/v1/queues/orders/purge", Value::Null)
+        .await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert_eq!(refused.body["retryable"], true);
+    assert_eq!(elsewhere.cluster.ready(heir), 1);
+    system.manager.restart();
+    system
+        .ask("POST", "/v1/queues/orders/purge", Value::Null)
+        .await
+        .expect(204);
+    assert_eq!(elsewhere.cluster.ready(heir), 0);
+    drop(to);
+}
+
+/// The whole batch failed: a consumer could finish with nothing as long as the manager was away.
+#[tokio::test]
+async fn without_the_manager_only_the_receipt_that_it_would_have_to_be_asked_about_fails() {
+    let (system, others, [old, heir], late) = forwarded(true).await;
+    system.manager.delete_partition("orders", old, true);
+    system.manager.restart();
+    eventually("the feed has told", async || {
+        let shown = system.ask("GET", "/v1/queues/orders", Value::Null).await;
+        let shown = shown.expect(200);
+        let places = shown["partitions"].as_array().unwrap();
+        let ids: Vec<_> = places
+            .iter()
+            .map(|place| place["partition"].clone())
+            .collect();
+        ids.contains(&json!(heir.to_string())) && !ids.contains(&json!(old.to_string()))
+    })
+    .await;
+    let received = system
+        .receive("orders", json!({ "max": 10 }))
+        .await
+        .expect(200);
+    let fresh = receipts(&received);
+    assert!(!fresh.is_empty());
+    system.manager.kill();
+    let alone = system.ack("orders", &late).await;
+    assert_eq!(alone.problem().0, "manager_unavailable", "{}", alone.body);
+    let all: Vec<String> = [&late[..], &fresh].concat();
+    let acked = system.ack("orders", &all).await.expect(207);
+    assert_eq!(acked["receipts"][0]["reason"], "unavailable", "{acked}");
+    let rest = &acked["receipts"].as_array().unwrap()[1..];
+    assert!(rest.iter().all(|item| item["ok"] == true), "{acked}");
+    system.manager.restart();
+    let again = system.ack("orders", &all).await.expect(207);
+    assert_eq!(again["receipts"][0]["reason"], "expired", "{again}");
+    drop(others);
+}

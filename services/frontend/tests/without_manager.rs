@@ -2,10 +2,11 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Answer, System, eventually, receipts};
+use shoal_types::GroupRange;
+use support::{Answer, System, eventually, partitions, receipts};
 
 #[tokio::test]
 async fn known_queues_go_on_and_changes_answer_503() {
@@ -70,6 +71,31 @@ async fn a_queue_that_the_feed_has_not_brought_yet_is_looked_up_once() {
         sent.expect(201);
     }
     assert_eq!(system.manager.lookups(), 1);
+}
+
+#[tokio::test]
+async fn a_manager_that_is_back_is_asked_at_once_for_the_hosts_of_a_queue_that_somebody_needs() {
+    // The frontend had asked in vain for so long that it paused for a second or two. A queue made right
+    // after the manager was back was found, but not the hosts of its cluster: sends failed as not ready.
+    let system = System::start().await;
+    for (id, queue) in [(7, "first"), (8, "second")] {
+        system.manager.kill();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let other = system.add_cluster(id);
+        system.manager.restart();
+        system.manager.create(queue, false);
+        let old = system.manager.partitions(queue)[0];
+        let places = [(other.cluster.id(), GroupRange::ALL)];
+        let new = system.manager.create_successors(queue, &[old], &places);
+        system.manager.seal(queue, old, &new);
+        system.manager.settle(queue, &[old], &new);
+
+        let started = Instant::now();
+        let sent = system.send(queue, json!({ "body": "x" })).await.expect(201);
+        assert_eq!(partitions(&sent), new);
+        let waited = started.elapsed();
+        assert!(waited < Duration::from_millis(500), "{waited:?}");
+    }
 }
 
 #[tokio::test]

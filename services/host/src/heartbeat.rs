@@ -3,19 +3,15 @@
 
 use std::time::Duration;
 
-use shoal_api::manager::{HEARTBEAT_PATH, HeartbeatReply};
+use shoal_api::manager::{HEARTBEAT_EVERY, HEARTBEAT_PATH, HEARTBEAT_TIMEOUT, HeartbeatReply};
 use shoal_runtime::http_client;
 use shoal_types::HostStatus;
 use tokio::sync::{mpsc, watch};
 
 use crate::driver::Input;
 
-/// Between heartbeats to the manager.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Between heartbeats until the host belongs to a cluster: a new system is ready sooner.
 const INTERVAL_UNASSIGNED: Duration = Duration::from_millis(100);
-/// An answer that takes longer is not waited for.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sends `status` to the manager for ever; what it answers goes to the driver. Ends only if there can
 /// be no client: TLS wants certificates that the system does not have.
@@ -25,12 +21,14 @@ pub(crate) async fn run(
     inputs: mpsc::Sender<Input>,
 ) -> Result<(), reqwest::Error> {
     let url = format!("{}{HEARTBEAT_PATH}", manager.trim_end_matches('/'));
-    let client = http_client::builder(&url).timeout(TIMEOUT).build()?;
+    let client = http_client::builder(&url)
+        .timeout(HEARTBEAT_TIMEOUT)
+        .build()?;
     let mut reachable = true;
     loop {
         let now = status.borrow_and_update().clone();
         let interval = if now.cluster.is_some() {
-            INTERVAL
+            HEARTBEAT_EVERY
         } else {
             INTERVAL_UNASSIGNED
         };

@@ -148,8 +148,9 @@ pub(crate) const CHECKPOINT_AFTER_LENDING: Duration = Duration::from_millis(100)
 pub(crate) const DEPARTED_MAX: usize = 16_384;
 /// How long they are remembered: a repair gives up before.
 pub(crate) const DEPARTED_KEPT: Duration = Duration::from_secs(5);
-/// Between two looks through the sealed partitions for what their successors do not know yet: what a group
-/// of a queue that is being moved waits at most after its last old message, besides the call itself.
+/// Between two looks through the sealed partitions for what their successors do not know yet, as long as
+/// anything happens: what a group of a queue that is being moved waits at most after its last old message,
+/// besides the call itself.
 pub(crate) const SUCCESSORS_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Sealed partitions in a look: each costs well under a microsecond if nothing is to be told.
 pub(crate) const SUCCESSORS_LOOK_PARTITIONS: usize = 256;
@@ -158,7 +159,7 @@ pub(crate) const SUCCESSORS_LOOK_PARTITIONS: usize = 256;
 pub(crate) const SUCCESSORS_LOOK_GROUPS: usize = 10_000;
 /// How long a host looks after a sealed partition, in cluster time, before one is drawn anew: so long a
 /// queue that is being moved waits for a host that cannot tell, now and then twice or three times. Who
-/// is drawn tells everything again, which is ten calls for ten thousand groups.
+/// is drawn tells again which groups are gone, which is ten calls for ten thousand groups.
 pub(crate) const TELLER_TURN: Micros = 5_000_000;
 /// Calls to successors at once. With 200 KB each they are 3 MB at most.
 pub(crate) const TELLINGS_MAX: usize = 16;
@@ -181,11 +182,22 @@ pub(crate) const CARRYING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections to hosts of other clusters. With more hosts than that to tell, some are made anew now and
 /// then.
 pub(crate) const OTHER_CLUSTERS_CLIENTS_MAX: usize = 64;
-/// Between two looks through the partitions that have heirs, unless one has just taken something.
+/// Between two looks through the partitions that have heirs as long as anything happens, unless one has just
+/// taken something.
 pub(crate) const FORWARDING_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Pieces on their way to heirs at once. With their bodies they are 16 MB at most.
 pub(crate) const CARRIAGES_MAX: usize = 4;
+/// Partitions that send something to other queues looked at in one look for what can go: some milliseconds,
+/// if each of them has a full parcel.
+pub(crate) const PARCEL_LOOK_PARTITIONS: usize = 100;
 /// The next piece was asked for and nothing came of it: it is asked for again after so long.
 pub(crate) const NEXT_PIECE_AGAIN: Duration = Duration::from_secs(1);
 /// Nothing could go: so long passes before the next look, which may hash the names of 10,000 groups.
 pub(crate) const NEXT_PIECE_LOOK: Duration = Duration::from_millis(250);
+/// Bodies of a piece could not be read for so long, whoever was asked: somebody should hear of it. A repair
+/// gives up after 2 s, and a host that is started again is back by then.
+pub(crate) const UNREADABLE_WORTH_AN_ALARM: Duration = Duration::from_secs(30);
+/// It is said again after so long: whoever reads the last hour of a log is to find it.
+pub(crate) const UNREADABLE_SAID_AGAIN: Duration = Duration::from_secs(600);
+/// Numbers of such messages in what is said; a piece has up to 1,000.
+pub(crate) const UNREADABLE_LISTED: usize = 10;

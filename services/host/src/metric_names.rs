@@ -61,6 +61,9 @@ pub const CHECKPOINT_DAMAGE: &str = "shoal_host_checkpoint_damage_total";
 pub const CHECKPOINTS_MENDED: &str = "shoal_host_checkpoints_mended_total";
 /// Rounds of the scrub over all that is kept.
 pub const SCRUBS: &str = "shoal_host_scrubs_total";
+/// Partitions of which nothing goes on to their heirs any more, because bodies cannot be read anywhere. Alert
+/// above 0: the log says which and what to do.
+pub const FORWARDINGS_STOPPED: &str = "shoal_host_forwardings_stopped";
 /// Calls with which successors of sealed partitions were told what they have to know.
 pub const SUCCESSORS_TOLD: &str = "shoal_host_successors_told_total";
 /// Such calls that failed; each is made again. Alert if it goes on growing: a queue is being moved, and the
@@ -73,6 +76,13 @@ pub const FORWARDED_BYTES: &str = "shoal_host_message_bytes_forwarded_total";
 /// Pieces of them that could not be brought; each is tried again. Alert if it goes on growing: a cluster is
 /// being drained, and the one that takes its messages over cannot be reached.
 pub const NOT_FORWARDED: &str = "shoal_host_pieces_not_forwarded_total";
+/// Messages that this host brought to other queues: dead letters, and what tasks move.
+pub const TRANSFERRED: &str = "shoal_host_messages_transferred_total";
+/// Bytes of those messages.
+pub const TRANSFERRED_BYTES: &str = "shoal_host_message_bytes_transferred_total";
+/// Parcels of them that were not taken; most are tried again. Alert if it goes on growing: a dead-letter queue
+/// is full, or its cluster cannot be reached.
+pub const NOT_TRANSFERRED: &str = "shoal_host_parcels_not_transferred_total";
 /// Turns of the driver's loop.
 pub const TURNS: &str = "shoal_host_turns_total";
 
@@ -197,6 +207,11 @@ pub const ALL: &[Metric] = &[
         "Rounds of the scrub over all that is kept",
     ),
     describe(
+        FORWARDINGS_STOPPED,
+        MetricKind::Gauge,
+        "Partitions of which nothing goes on to their heirs because bodies cannot be read; alert above 0",
+    ),
+    describe(
         SUCCESSORS_TOLD,
         MetricKind::Counter,
         "Calls that told successors of sealed partitions what they have to know",
@@ -220,6 +235,21 @@ pub const ALL: &[Metric] = &[
         NOT_FORWARDED,
         MetricKind::Counter,
         "Pieces of such messages that could not be brought and are tried again",
+    ),
+    describe(
+        TRANSFERRED,
+        MetricKind::Counter,
+        "Dead letters and messages moved by tasks that were brought to their queues",
+    ),
+    describe(
+        TRANSFERRED_BYTES,
+        MetricKind::Counter,
+        "Bytes of messages that were brought to other queues",
+    ),
+    describe(
+        NOT_TRANSFERRED,
+        MetricKind::Counter,
+        "Parcels of such messages that were not taken",
     ),
     describe(TURNS, MetricKind::Counter, "Turns of the driver's loop"),
 ];
@@ -261,11 +291,15 @@ pub(crate) struct Observed {
     checkpoint_damage: Counter,
     checkpoints_mended: Counter,
     scrubs: Counter,
+    forwardings_stopped: Gauge,
     successors_told: Counter,
     successors_not_told: Counter,
     forwarded: Counter,
     forwarded_bytes: Counter,
     not_forwarded: Counter,
+    transferred: Counter,
+    transferred_bytes: Counter,
+    not_transferred: Counter,
     turns: Counter,
 }
 
@@ -301,11 +335,15 @@ impl Observed {
             checkpoint_damage: counter(CHECKPOINT_DAMAGE),
             checkpoints_mended: counter(CHECKPOINTS_MENDED),
             scrubs: counter(SCRUBS),
+            forwardings_stopped: gauge(FORWARDINGS_STOPPED),
             successors_told: counter(SUCCESSORS_TOLD),
             successors_not_told: counter(SUCCESSORS_NOT_TOLD),
             forwarded: counter(FORWARDED),
             forwarded_bytes: counter(FORWARDED_BYTES),
             not_forwarded: counter(NOT_FORWARDED),
+            transferred: counter(TRANSFERRED),
+            transferred_bytes: counter(TRANSFERRED_BYTES),
+            not_transferred: counter(NOT_TRANSFERRED),
             turns: counter(TURNS),
         }
     }
@@ -346,6 +384,8 @@ impl Observed {
         self.checkpoint_damage.absolute(care.checkpoint_damage);
         self.checkpoints_mended.absolute(care.checkpoints_mended);
         self.scrubs.absolute(care.scrubs);
+        self.forwardings_stopped
+            .set(core.forwardings_stopped() as f64);
         self.turns.increment(1);
     }
 
@@ -359,14 +399,22 @@ impl Observed {
         counter.increment(1);
     }
 
-    /// A piece was brought to an heir, or could not be.
+    /// A piece was brought to an heir, or a parcel to another queue, or could not be.
     pub(crate) fn carried(&self, carried: &Carried) {
+        let (all, all_bytes, failed) = match carried.is_parcel() {
+            true => (
+                &self.transferred,
+                &self.transferred_bytes,
+                &self.not_transferred,
+            ),
+            false => (&self.forwarded, &self.forwarded_bytes, &self.not_forwarded),
+        };
         match carried.taken() {
             Some((messages, bytes)) => {
-                self.forwarded.increment(messages);
-                self.forwarded_bytes.increment(bytes);
+                all.increment(messages);
+                all_bytes.increment(bytes);
             }
-            None => self.not_forwarded.increment(1),
+            None => failed.increment(1),
         }
     }
 

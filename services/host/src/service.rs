@@ -121,6 +121,13 @@ impl HostService for Service {
                 bodies: Vec::new(),
             };
         }
+        if let Err(refusal) = request.check_ranges() {
+            return Response {
+                clock: self.clock(),
+                result: Err(refusal),
+                bodies: Vec::new(),
+            };
+        }
         self.ask_loop(request, bodies).await
     }
 }

@@ -15,6 +15,8 @@ mod rig;
 mod snapshots;
 #[path = "in_memory/succession.rs"]
 mod succession;
+#[path = "in_memory/transfers.rs"]
+mod transfers;
 #[path = "in_memory/versions.rs"]
 mod versions;
 

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// Run one host of a cluster, or list and replace hosts
     #[command(args_conflicts_with_subcommands = true)]
     Host(HostArgs),
-    /// Run a frontend: REST in, any host of the queue's cluster out
+    /// Run a frontend: REST and SQS in, any host of the queue's cluster out
     Frontend(FrontendArgs),
     /// Run the queue-cluster manager
     Manager(ManagerArgs),
@@ -151,6 +151,15 @@ pub(crate) struct FrontendArgs {
     /// The manager's address, http://…
     #[arg(long)]
     pub(crate) manager: Option<String>,
+    /// Whose requests of SQS are taken: none, any, or a key file
+    #[arg(long)]
+    pub(crate) credentials: Option<String>,
+    /// What SQS's queue URLs begin with, if not the address by which clients come
+    #[arg(long)]
+    pub(crate) public_url: Option<String>,
+    /// Seconds for which SQS's PurgeQueue refuses to purge a queue again
+    #[arg(long)]
+    pub(crate) purge_pause_s: Option<u32>,
 }
 
 #[derive(Args)]
@@ -171,7 +180,7 @@ pub(crate) struct ManagerArgs {
     /// Hosts of each cluster that is formed
     #[arg(long)]
     pub(crate) cluster_size: Option<usize>,
-    /// Milliseconds that an empty store waits for hosts that know of an older one
+    /// Milliseconds that the manager listens first to hosts that may know more than its store; 0: not at all
     #[arg(long)]
     pub(crate) first_look_ms: Option<u32>,
 }

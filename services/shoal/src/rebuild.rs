@@ -1,5 +1,5 @@
 //! `shoal manager rebuild`: asked of the manager itself, which is running with an empty or an old store,
-//! and followed to its end.
+//! and followed to its end. Given again while it is under way, it follows the same one.
 
 use anyhow::bail;
 use shoal_api::rebuild::{
@@ -22,21 +22,30 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<()> {
     let request = RebuildRequest {
         without,
         look_only: look,
-    };
+    }
+    .in_order();
+    let before: RebuildInfo = manager.get(REBUILD_PATH).await?;
     let mut info: RebuildInfo = manager.post(REBUILD_PATH, &request).await?;
+    eprintln!("{}", found(&before, &request));
     let mut told = String::new();
-    while info.running {
+    while info.running && info.asked.as_ref() == Some(&request) {
         if info.progress != told {
             told.clone_from(&info.progress);
             eprintln!("{told}");
         }
         if manager.is_late() {
             bail!(
-                "not done after {wait} s: {told}. It goes on; give the same command again to see"
+                "not done after {wait} s: {told}. It goes on; give the same command again to follow it"
             );
         }
         tokio::time::sleep(LOOK_AGAIN).await;
         info = manager.get(REBUILD_PATH).await?;
+    }
+    if let Some(other) = info.asked.as_ref().filter(|asked| **asked != request) {
+        bail!(
+            "it ended, and `{}` was begun meanwhile: what came of it is in the manager's events",
+            other.command()
+        );
     }
     if let Some(why) = info.failed {
         bail!("{why}");
@@ -45,6 +54,20 @@ pub(crate) async fn run(args: RebuildArgs) -> anyhow::Result<()> {
         bail!("the manager was started again meanwhile; give the same command again");
     };
     print(output, &report, text)
+}
+
+/// What the command meets, in words.
+fn found(before: &RebuildInfo, request: &RebuildRequest) -> String {
+    if before.running && before.asked.as_ref() == Some(request) {
+        return format!(
+            "it is under way, begun {} s ago: following it",
+            before.begun_s_ago
+        );
+    }
+    match &before.lacking {
+        Some(why) => format!("the store lacks what hosts know: {why}"),
+        None => "nobody has told the manager of anything that its store lacks".to_owned(),
+    }
 }
 
 fn text(report: &RebuildReport) -> String {
@@ -91,4 +114,29 @@ fn row(cluster: &RebuiltCluster) -> [String; 5] {
         hosts(&cluster.silent),
         if cluster.added { "added" } else { "" }.to_owned(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Given again, as it says itself, it was refused because it was under way.
+    #[test]
+    fn given_again_it_says_that_it_follows_the_one_that_is_under_way() {
+        let asked = RebuildRequest::default();
+        let under_way = RebuildInfo {
+            lacking: Some("h1 knows more".to_owned()),
+            running: true,
+            asked: Some(asked.clone()),
+            begun_s_ago: 12,
+            ..RebuildInfo::default()
+        };
+        let said = found(&under_way, &asked);
+        assert_eq!(said, "it is under way, begun 12 s ago: following it");
+        let over = RebuildInfo {
+            running: false,
+            ..under_way
+        };
+        assert!(found(&over, &asked).ends_with("h1 knows more"));
+    }
 }

@@ -38,6 +38,9 @@ pub(crate) async fn frontend(args: FrontendArgs, shutdown: Shutdown) -> anyhow::
             .flag("listen", args.listen)
             .flag("admin", args.admin)
             .flag("manager", args.manager)
+            .flag("credentials", args.credentials)
+            .flag("public_url", args.public_url)
+            .flag("purge_pause_s", args.purge_pause_s)
     })?
     else {
         return Ok(());

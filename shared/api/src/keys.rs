@@ -16,6 +16,12 @@ pub fn of_content(body: &[u8]) -> DedupKey {
     digest(&[b"shoal content\0", body])
 }
 
+/// A key that is the same only within a message group.
+#[must_use]
+pub fn in_group(group: &str, key: &DedupKey) -> DedupKey {
+    digest(&[b"shoal in group\0", key, group.as_bytes()])
+}
+
 /// The key of the `index`-th message of a send with an idempotency key.
 #[must_use]
 pub fn of_idempotency(key: &str, index: usize) -> DedupKey {
@@ -70,6 +76,9 @@ mod tests {
             of_idempotency("a", 0),
             of_idempotency("a", 1),
             of_attempt("a"),
+            in_group("a", &of_dedup_id("a")),
+            in_group("b", &of_dedup_id("a")),
+            in_group("a", &of_content(b"a")),
         ];
         for (i, key) in keys.iter().enumerate() {
             assert!(!keys[..i].contains(key), "{i}");

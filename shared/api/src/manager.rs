@@ -19,6 +19,8 @@
 //! the store lacks what hosts know, everything about queues, the feed and clusters' changes is answered
 //! with 503 `manager_unavailable`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use shoal_types::{
     ClusterId, ClusterRoute, ClusterSpec, HostId, HostState, Incarnation, QueueName, QueueRoute,
@@ -38,13 +40,18 @@ pub const CLUSTERS_PATH: &str = "/v1/clusters";
 /// All hosts.
 pub const HOSTS_PATH: &str = "/v1/hosts";
 
+/// Between two heartbeats of a host that belongs to a cluster. One that belongs to none reports more often.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// For the answer to a heartbeat; a host does not wait longer, and reports again.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Queues, deletions and clusters in one page of the feed, together: about 5 MB of JSON.
 pub const FEED_PAGE_MAX: usize = 10_000;
 /// Seconds that the feed waits for something new at most.
 pub const FEED_WAIT_S_MAX: u32 = 30;
 
-/// The answer to a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The answer to a heartbeat. It says nothing as long as the store may lack what hosts know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatReply {
     /// The cluster this host belongs to, with its members' current addresses.
     pub cluster: Option<ClusterSpec>,

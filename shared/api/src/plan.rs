@@ -34,7 +34,7 @@ pub struct PlanInfo {
     pub clusters: Vec<ClusterHeat>,
     /// What was planned, in the order in which it was begun.
     pub actions: Vec<PlannedAction>,
-    /// Overheated clusters for which nothing was begun.
+    /// Overheated clusters for which nothing was begun, and drained ones on which something stays.
     pub not_helped: Vec<NotHelpedInfo>,
     /// What the fleet lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,12 +254,13 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Decided,
         Self::Done,
         Self::Undone,
         Self::NotBegun,
         Self::Capacity,
+        Self::Found,
     ];
 
     /// As in JSON.

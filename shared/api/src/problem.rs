@@ -182,6 +182,7 @@ fn title(code: ErrorCode) -> &'static str {
         ErrorCode::Fenced => "A newer instruction was carried out",
         ErrorCode::Corrupt => "The stored bytes are damaged",
         ErrorCode::Internal => "A fault of the service",
+        ErrorCode::TooManyInFlight => "Too many messages are in flight",
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | request | body | answer |
 //! |---|---|---|
-//! | `POST /v1/rebuild` | [`RebuildRequest`] | 202 [`RebuildInfo`], 409 if one is under way |
+//! | `POST /v1/rebuild` | [`RebuildRequest`] | 202 [`RebuildInfo`], of the same one if that is under way; 409 if another is |
 //! | `GET /v1/rebuild` | | 200 [`RebuildInfo`] |
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,27 @@ pub struct RebuildRequest {
     pub look_only: bool,
 }
 
+impl RebuildRequest {
+    /// The same request, written in one way: clusters ascending, each once.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.without.sort_unstable();
+        self.without.dedup();
+        self
+    }
+
+    /// As a person gives it.
+    #[must_use]
+    pub fn command(&self) -> String {
+        let look = if self.look_only { " --look" } else { "" };
+        let without = self
+            .without
+            .iter()
+            .map(|cluster| format!(" --without {cluster}"));
+        format!("shoal manager rebuild{look}{}", without.collect::<String>())
+    }
+}
+
 /// How far a rebuilding is, or how the last one of this process ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RebuildInfo {
@@ -35,6 +56,12 @@ pub struct RebuildInfo {
     pub lacking: Option<String>,
     /// True while one is under way.
     pub running: bool,
+    /// What was asked for, of the one that is under way or was the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<RebuildRequest>,
+    /// Seconds since it was begun; 0 if none was.
+    #[serde(default)]
+    pub begun_s_ago: u64,
     /// How far it is; for people.
     pub progress: String,
     /// Why it ended without being done, if it did. It may be asked for again.
@@ -84,4 +111,25 @@ pub struct RebuiltCluster {
     pub partitions: u64,
     /// True if the store did not know it.
     pub added: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_reads_as_it_is_given_and_is_the_same_in_any_order() {
+        let asked = |without: &[u64], look_only| RebuildRequest {
+            without: without.iter().copied().map(ClusterId).collect(),
+            look_only,
+        };
+        let command = asked(&[], false).command();
+        assert_eq!(command, "shoal manager rebuild");
+        let two = asked(&[16, 3, 16], true).in_order();
+        assert_eq!(
+            two.command(),
+            "shoal manager rebuild --look --without c3 --without c10"
+        );
+        assert_eq!(two, asked(&[3, 16], true));
+    }
 }

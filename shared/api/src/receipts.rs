@@ -96,19 +96,39 @@ pub enum ReceiptFailure {
     Superseded,
     /// No message has or had this receipt.
     Unknown,
+    /// Its consumer gave the message back, and nobody received it since.
+    NotLeased,
+    /// Extended so far, the lease would last longer than 12 hours from the receive.
+    TooLong,
+    /// Where the message is by now cannot be found out: another attempt may be able to.
+    Unavailable,
 }
 
 impl ReceiptItem {
     /// Joins a receipt with what the host said about it.
     #[must_use]
     pub fn new(receipt: String, result: ReceiptResult) -> Self {
-        let failure = match result {
-            ReceiptResult::Done => None,
-            ReceiptResult::Gone => Some(ReceiptFailure::Gone),
-            ReceiptResult::Expired => Some(ReceiptFailure::Expired),
-            ReceiptResult::Superseded => Some(ReceiptFailure::Superseded),
-            ReceiptResult::Unknown => Some(ReceiptFailure::Unknown),
-        };
+        Self::of(
+            receipt,
+            match result {
+                ReceiptResult::Done => None,
+                ReceiptResult::Gone => Some(ReceiptFailure::Gone),
+                ReceiptResult::Expired => Some(ReceiptFailure::Expired),
+                ReceiptResult::Superseded => Some(ReceiptFailure::Superseded),
+                ReceiptResult::Unknown => Some(ReceiptFailure::Unknown),
+                ReceiptResult::NotLeased => Some(ReceiptFailure::NotLeased),
+                ReceiptResult::TooLong => Some(ReceiptFailure::TooLong),
+            },
+        )
+    }
+
+    /// A receipt that nobody could be asked about. Nothing was done.
+    #[must_use]
+    pub fn unavailable(receipt: String) -> Self {
+        Self::of(receipt, Some(ReceiptFailure::Unavailable))
+    }
+
+    fn of(receipt: String, failure: Option<ReceiptFailure>) -> Self {
         Self {
             receipt,
             ok: failure.is_none(),
@@ -127,6 +147,12 @@ impl ReceiptFailure {
             Self::Expired => "the visibility timeout had passed",
             Self::Superseded => "the message was received again since",
             Self::Unknown => "no message of this queue has this receipt",
+            Self::NotLeased => "the message was given back, and nobody received it since",
+            Self::TooLong => "a lease lasts at most 12 hours from the receive; it was not extended",
+            Self::Unavailable => {
+                "nothing was done: the queue is being moved, and the manager, who knows where this message \
+                 is, cannot be asked at the moment; try again"
+            }
         }
     }
 }

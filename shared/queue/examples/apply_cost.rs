@@ -9,10 +9,11 @@
 
 use std::hint::black_box;
 
-use shoal_queue::Machine;
+use shoal_queue::{MACHINE_VERSION_MAX, Machine};
 use shoal_types::{
-    BodyRef, Command, Epoch, GroupName, HostId, Incarnation, Origin, Outcome, PartitionId,
-    PartitionSettings, Position, Receipt, Request, RequestId, Revision, SendItem, Ts, ViewNumber,
+    BodyRef, Command, Epoch, GroupName, HostId, Incarnation, MachineVersion, Origin, Outcome,
+    PartitionId, PartitionSettings, Position, Receipt, Request, RequestId, Revision, SendItem, Ts,
+    ViewNumber,
 };
 
 const SECOND: u64 = 1_000_000;
@@ -75,6 +76,13 @@ impl Driver {
     }
 
     fn create(&mut self, partition: PartitionId, fifo: bool) {
+        let to = MACHINE_VERSION_MAX;
+        self.create_by(partition, fifo, to);
+    }
+
+    /// By these rules.
+    fn create_by(&mut self, partition: PartitionId, fifo: bool, to: MachineVersion) {
+        self.apply(Command::RaiseVersion { to }, &[]);
         let settings = PartitionSettings {
             epoch: Epoch(0),
             fifo,
@@ -141,13 +149,26 @@ impl Driver {
     }
 }
 
+/// What a queue's messages have groups for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    Fifo,
+    Turns,
+    /// A standard queue by rules that knew no turns.
+    Nothing,
+}
+
 /// Rounds of sending 10,000 messages, receiving and acknowledging them all.
-fn cycles(name: &str, backlog: usize, batch: usize, groups: usize) {
+fn cycles(name: &str, backlog: usize, batch: usize, groups: usize, for_what: Groups) {
     const ROUND: usize = 10_000;
     const ROUNDS: usize = 100;
     let mut driver = Driver::new();
     driver.groups = (0..groups).map(group_name).collect();
-    driver.create(QUEUE, groups > 0);
+    let rules = match for_what {
+        Groups::Nothing => MachineVersion(2),
+        Groups::Fifo | Groups::Turns => MACHINE_VERSION_MAX,
+    };
+    driver.create_by(QUEUE, for_what == Groups::Fifo, rules);
     for _ in 0..backlog / 1_000 {
         driver.send(1_000);
     }
@@ -176,7 +197,7 @@ fn cycles(name: &str, backlog: usize, batch: usize, groups: usize) {
     }
     let [send, receive, acknowledge] = spent.map(|nanos| nanos / (ROUND * ROUNDS) as u64);
     println!(
-        "{name:<34} send {send:>5} ns, receive {receive:>5} ns, acknowledge {acknowledge:>5} ns per message"
+        "{name:<42} send {send:>5} ns, receive {receive:>5} ns, acknowledge {acknowledge:>5} ns per message"
     );
 }
 
@@ -237,17 +258,34 @@ fn main() {
         }
         driver.groups.clear();
     });
+    memory("groups by turns, of one message", GROUPS, |driver| {
+        driver.create(QUEUE, false);
+        for n in 0..GROUPS / 1_000 {
+            driver.groups = (n * 1_000..).take(1_000).map(group_name).collect();
+            driver.send(1_000);
+        }
+        driver.groups.clear();
+    });
     const QUEUES: usize = 1_000_000;
     memory("empty queues", QUEUES, |driver| {
         for n in 0..QUEUES as u64 {
             driver.create(PartitionId(n), false);
         }
     });
-    cycles("batch 1", 0, 1, 0);
-    cycles("batch 1, 1,000,000 waiting", 1_000_000, 1, 0);
-    cycles("batch 10", 0, 10, 0);
-    cycles("batch 10, 1,000,000 waiting", 1_000_000, 10, 0);
-    cycles("batch 100", 0, 100, 0);
-    cycles("FIFO, 20,000 groups, batch 1", 0, 1, 20_000);
-    cycles("FIFO, 20,000 groups, batch 10", 0, 10, 20_000);
+    let turns = Groups::Turns;
+    cycles("batch 1", 0, 1, 0, turns);
+    cycles("batch 1, 1,000,000 waiting", 1_000_000, 1, 0, turns);
+    cycles("batch 10", 0, 10, 0, turns);
+    cycles("batch 10, 1,000,000 waiting", 1_000_000, 10, 0, turns);
+    cycles("batch 100", 0, 100, 0, turns);
+    let fifo = Groups::Fifo;
+    cycles("FIFO, 20,000 groups, batch 1", 0, 1, 20_000, fifo);
+    cycles("FIFO, 20,000 groups, batch 10", 0, 10, 20_000, fifo);
+    for groups in [1, 1_000, 100_000] {
+        let waiting = groups.max(1_000);
+        let name = format!("{groups} groups, without turns, batch 10");
+        cycles(&name, waiting, 10, groups, Groups::Nothing);
+        let name = format!("{groups} groups by turns, batch 10");
+        cycles(&name, waiting, 10, groups, turns);
+    }
 }

@@ -111,6 +111,16 @@ impl Machine {
                 self.check_succession(&request.command)?;
                 self.known(*partition).map(|_| ())
             }
+            Command::SetDeadLetters { partition, .. }
+            | Command::StartMove { partition, .. }
+            | Command::CancelMove { partition, .. }
+            | Command::NextParcel { partition, .. }
+            | Command::TakeParcel { partition, .. }
+            | Command::RedirectParcel { partition, .. }
+            | Command::ReturnParcel { partition, .. } => {
+                self.check_transfers(&request.command)?;
+                self.known(*partition).map(|_| ())
+            }
             Command::Describe {
                 partition,
                 description,

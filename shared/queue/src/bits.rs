@@ -1,7 +1,9 @@
 //! One bit per slot of a chunk.
 
+use serde::{Deserialize, Serialize};
+
 /// A set of offsets within a chunk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bits([u64; 4]);
 
 impl Bits {
@@ -35,6 +37,11 @@ impl Bits {
         self.iter().next()
     }
 
+    pub(crate) fn last(&self) -> Option<u8> {
+        let word = (0..4).rev().find(|word| self.0[*word] != 0)?;
+        Some((word as u32 * 64 + self.0[word].ilog2()) as u8)
+    }
+
     /// In ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u8> + use<> {
         let mut words = self.0;
@@ -59,11 +66,16 @@ mod tests {
     fn counts_ranks_and_walks_across_words() {
         let mut bits = Bits::default();
         assert_eq!((bits.first(), bits.len(), bits.is_empty()), (None, 0, true));
+        assert_eq!(bits.last(), None);
         for offset in [0, 63, 64, 200, 255] {
             bits.set(offset, true);
         }
         assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 63, 64, 200, 255]);
         assert_eq!([0, 63, 64, 65, 255].map(|o| bits.rank(o)), [0, 1, 2, 3, 4]);
+        assert_eq!(bits.last(), Some(255));
+        bits.set(255, false);
+        assert_eq!(bits.last(), Some(200));
+        bits.set(255, true);
         bits.set(0, false);
         assert_eq!((bits.first(), bits.len()), (Some(63), 4));
         assert!(bits.contains(255) && !bits.contains(0));

@@ -15,6 +15,7 @@ use crate::partition::Partition;
 use crate::remains::DeadPiece;
 use crate::remembered::Entry;
 use crate::stored::{Key, MachineRecord, PartitionRecord, encode, encode_chunk};
+use crate::transfers::TransfersRecord;
 use crate::window::Block;
 
 /// What changed since the last freeze, as of this one. It shares chunks and blocks with the machine;
@@ -30,7 +31,9 @@ enum Value {
     Partition(PartitionRecord),
     Lineage(Arc<LineageRecord>),
     Description(Description),
-    Chunk(Arc<Chunk>),
+    Transfers(Arc<TransfersRecord>),
+    /// And whether it is of a FIFO partition.
+    Chunk(Arc<Chunk>, bool),
     KeyedSends(Arc<Block<KeyedSend>>),
     Attempts(Arc<Block<Attempt>>),
     Remembered(Arc<Block<Entry>>),
@@ -54,7 +57,8 @@ impl Value {
             Self::Partition(record) => encode(record),
             Self::Lineage(record) => encode(&**record),
             Self::Description(description) => encode(description),
-            Self::Chunk(chunk) => encode_chunk(chunk),
+            Self::Transfers(record) => encode(&**record),
+            Self::Chunk(chunk, fifo) => encode_chunk(chunk, *fifo),
             Self::KeyedSends(block) => encode(&**block),
             Self::Attempts(block) => encode(&**block),
             Self::Remembered(block) => encode(&**block),
@@ -109,6 +113,9 @@ impl Machine {
             if let Some(description) = &mut partition.description {
                 description.mark();
             }
+            if let Some(transfers) = &mut partition.transfers {
+                transfers.mark();
+            }
             partition.contents.slots.mark_all();
             partition.keyed_sends.window_mut().mark_all();
             partition.attempts.window_mut().mark_all();
@@ -138,6 +145,7 @@ impl Machine {
                 DeadPiece::Attempts(id, number) => Key::Attempts(id, number),
                 DeadPiece::Lineage(id) => Key::Lineage(id),
                 DeadPiece::Description(id) => Key::Description(id),
+                DeadPiece::Transfers(id) => Key::Transfers(id),
             };
             changes.push((key, None));
         }
@@ -165,8 +173,13 @@ fn freeze_partition(partition: &mut Partition, changes: &mut Vec<(Key, Option<Va
         let value = Value::Description(description);
         changes.push((Key::Description(id), Some(value)));
     }
+    let transfers = partition.transfers.as_mut();
+    if let Some(record) = transfers.and_then(|known| known.freeze()) {
+        changes.push((Key::Transfers(id), Some(Value::Transfers(record))));
+    }
     for (index, chunk) in partition.contents.slots.freeze() {
-        changes.push((Key::Chunk(id, index), chunk.map(Value::Chunk)));
+        let chunk = chunk.map(|chunk| Value::Chunk(chunk, partition.settings.fifo));
+        changes.push((Key::Chunk(id, index), chunk));
     }
     let mut keyed_sends = partition.keyed_sends.window_mut().freeze();
     if planted(Bug::DeduplicationNotStored) {

@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{BodyRef, GroupName, Ts};
+use shoal_types::{BodyRef, DeadFrom, Ts};
 
 use crate::bits::Bits;
+use crate::link::{Link, LinkBack};
 
 /// A chunk with so few slots is not worth packing.
 const PACKED_FROM_SLOTS: usize = 16;
@@ -48,20 +49,22 @@ pub(crate) struct Side {
 pub(crate) enum Hold {
     #[default]
     Free,
-    /// In the hands of a consumer until then.
-    Leased(Ts),
+    /// In the hands of a consumer.
+    Leased {
+        /// Until then.
+        until: Ts,
+        /// When it was received; zero if by rules that did not note it. Stored apart, see `stored.rs`.
+        #[serde(skip)]
+        since: Ts,
+    },
     /// Held back until then.
     Delayed(Ts),
-    /// On its way to the partition's heir. Without one it would be ready from then on.
+    /// On its way to the partition's heir, or to the queue that a task moves it to. Without either it would be
+    /// ready from then on.
     Going(Ts),
-}
-
-/// A message's place in its group; 0 stands for no neighbour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) group: GroupName,
-    pub(crate) previous: u64,
-    pub(crate) next: u64,
+    /// Received as often as it may be: given to nobody until the dead-letter queue has it. Its place in the
+    /// order of deaths.
+    Dead(u64),
 }
 
 /// Up to 256 messages whose numbers differ only in the lowest 8 bits, the *offset*.
@@ -71,7 +74,8 @@ pub(crate) struct Chunk {
     pub(crate) dirty: bool,
     live: Bits,
     ready: Bits,
-    /// FIFO only: messages with which a receive may begin, see `groups.rs`.
+    /// FIFO: messages with which a receive may begin, see `groups.rs`. Standard: ready messages that take
+    /// no turns, see `turns.rs`.
     available: Bits,
     packed: bool,
     /// Unless packed: the offset of the first slot.
@@ -81,6 +85,8 @@ pub(crate) struct Chunk {
     /// Empty if no message has a group, else as `slots`.
     links: Vec<Option<Link>>,
     sides: BTreeMap<u8, Side>,
+    /// Only of those that came as dead letters; most chunks have none.
+    dead_from: Option<Box<BTreeMap<u8, DeadFrom>>>,
 }
 
 impl Chunk {
@@ -148,6 +154,9 @@ impl Chunk {
     pub(crate) fn remove(&mut self, offset: u8) -> (Slot, Option<Link>) {
         let at = self.index(offset).expect("only live messages are removed");
         self.sides.remove(&offset);
+        if let Some(dead_from) = &mut self.dead_from {
+            dead_from.remove(&offset);
+        }
         self.ready.set(offset, false);
         self.available.set(offset, false);
         let removed = if self.packed {
@@ -236,12 +245,39 @@ impl Chunk {
         }
     }
 
+    /// Where the message died, if it came as a dead letter.
+    pub(crate) fn dead_from(&self, offset: u8) -> Option<DeadFrom> {
+        self.dead_from.as_ref()?.get(&offset).copied()
+    }
+
+    pub(crate) fn set_dead_from(&mut self, offset: u8, dead_from: DeadFrom) {
+        let all = self.dead_from.get_or_insert_default();
+        all.insert(offset, dead_from);
+    }
+
     pub(crate) fn set_ready(&mut self, offset: u8, ready: bool) {
         self.ready.set(offset, ready);
     }
 
     pub(crate) fn set_available(&mut self, offset: u8, available: bool) {
         self.available.set(offset, available);
+    }
+
+    /// Marks a message of a standard queue. If it was ready before and takes turns, gives its link, and
+    /// that stands aside from now on.
+    pub(crate) fn set_ready_in_turns(&mut self, offset: u8, ready: bool) -> Option<Link> {
+        let was_ready = self.ready.contains(offset);
+        let takes_turns = self.link(offset).is_some_and(|link| link.previous != 0);
+        self.ready.set(offset, ready);
+        self.available.set(offset, ready && !takes_turns);
+        if !takes_turns || !was_ready || ready {
+            return None;
+        }
+        let link = self.link_mut(offset).expect("it takes turns");
+        let left = Link::clone(link);
+        link.set_back(LinkBack::Aside);
+        link.next = 0;
+        Some(left)
     }
 
     pub(crate) fn live(&self) -> &Bits {
@@ -262,6 +298,9 @@ impl Chunk {
             + self.slots.capacity() * size_of::<Slot>()
             + self.links.capacity() * size_of::<Option<Link>>()
             + crate::memory::tree(self.sides.len(), size_of::<(u8, Side)>())
+            + self.dead_from.as_ref().map_or(0, |all| {
+                size_of_val(&**all) + crate::memory::tree(all.len(), size_of::<(u8, DeadFrom)>())
+            })
     }
 }
 
@@ -322,7 +361,10 @@ mod tests {
         let mut chunk = Chunk::starting_at(0);
         chunk.push(0, slot(1), None);
         let leased = Side {
-            hold: Hold::Leased(Ts(5)),
+            hold: Hold::Leased {
+                until: Ts(5),
+                since: Ts(4),
+            },
             ..Side::default()
         };
         chunk.set_side(0, leased);

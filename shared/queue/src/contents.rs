@@ -1,38 +1,52 @@
 //! The messages of a partition and every index over them.
 //!
-//! A message is in exactly one of five states: *ready*, *leased*, *delayed*, *going* (on its way to the
-//! partition's heir), or *spent* (its lease counter is used up, it waits for its end). All changes of state happen here, so that slots and
-//! indexes cannot disagree.
+//! A message is in exactly one of six states: *ready*, *leased*, *delayed*, *going* (on its way to the
+//! partition's heir, or to another queue by a task), *dead* (it waits for the dead-letter queue to have it), or
+//! *spent* (its lease counter is used up, it waits for its end). All changes of state happen here, so that
+//! slots and indexes cannot disagree.
 
+mod dead;
 mod going;
+mod grouping;
+mod restoring;
 
 pub(crate) use going::hold_of;
+use grouping::mark;
 
 use std::collections::BTreeSet;
 
 use shoal_types::limits::LEASES_PER_MESSAGE_MAX;
-use shoal_types::planted::{Bug, planted};
 use shoal_types::{GroupName, HeldGroups, Micros, Ts};
 
-use crate::chunk::{Hold, Link, Side, Slot};
+use crate::chunk::{Hold, Side, Slot};
 use crate::groups::Groups;
 use crate::held::Held;
 use crate::limits::CHUNK_SLOTS;
+use crate::link::{Link, LinkBack};
 use crate::live_bodies::LiveBodies;
 use crate::slots::Slots;
+use crate::turns::Turns;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     fifo: bool,
     pub(crate) slots: Slots,
+    /// FIFO only.
     groups: Groups,
+    /// Standard only, and only once a message took turns.
+    turns: Option<Box<Turns>>,
     /// By when the lease ends.
     pub(crate) leases: BTreeSet<(Ts, u64)>,
     /// By when the message becomes ready.
     pub(crate) delays: BTreeSet<(Ts, u64)>,
     /// By when the message's own time to live ends.
     pub(crate) ttls: BTreeSet<(Ts, u64)>,
+    /// By the order of their deaths.
+    dead: BTreeSet<(u64, u64)>,
+    /// By when they were sent: messages that were sent before others with smaller numbers. Those that came as
+    /// dead letters to a standard partition.
+    elders: BTreeSet<(Ts, u64)>,
     messages: u64,
     bytes: u64,
 }
@@ -52,7 +66,6 @@ impl Contents {
     pub(crate) fn new(fifo: bool) -> Self {
         Self {
             fifo,
-            groups: Groups::new(fifo),
             ..Self::default()
         }
     }
@@ -68,6 +81,10 @@ impl Contents {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    pub(crate) fn turns(&self) -> Option<&Turns> {
+        self.turns.as_deref()
     }
 
     pub(crate) fn held(&self) -> &Held {
@@ -93,7 +110,8 @@ impl Contents {
         self.bytes
     }
 
-    /// Adds the message with the highest number so far.
+    /// Adds the message with the highest number so far. `turns`: in a standard queue, its group is to
+    /// take turns.
     pub(crate) fn insert(
         &mut self,
         number: u64,
@@ -101,14 +119,10 @@ impl Contents {
         group: Option<&GroupName>,
         delayed_until: Option<Ts>,
         expires: Option<Ts>,
+        turns: bool,
     ) {
-        let link = group.map(|name| self.groups.append(name, number));
-        let previous = link.as_ref().map(|link| link.previous);
-        if let Some(previous) = previous.filter(|n| *n != 0) {
-            self.slots.edit(previous, |chunk, offset| {
-                chunk.link_mut(offset).expect("it is of the group").next = number;
-            });
-        }
+        let link = group.map(|name| self.new_link(name, number, turns));
+        let is_first = link.as_ref().is_some_and(|link| link.previous == 0);
         let side = Side {
             hold: delayed_until.map_or(Hold::Free, Hold::Delayed),
             expires,
@@ -116,25 +130,30 @@ impl Contents {
         };
         self.messages += 1;
         self.bytes += u64::from(slot.size);
-        self.slots
-            .push(number, slot, link, side, delayed_until.is_none());
+        let ready = delayed_until.is_none();
+        self.slots.push(number, slot, link, side, |chunk, offset| {
+            mark(self.fifo, chunk, offset, ready);
+        });
         if let Some(due) = delayed_until {
             self.delays.insert((due, number));
         }
         if let Some(expires) = expires {
             self.ttls.insert((expires, number));
         }
-        // A group with older messages stays as available as it is.
-        if let Some(group) = group.filter(|_| previous == Some(0)) {
-            self.groups.readied(group, &mut self.slots);
+        // A FIFO group with older messages stays as available as it is.
+        if !self.fifo || is_first {
+            self.settle(number);
         }
     }
 
-    /// Puts a ready message into a consumer's hands and gives the lease's number.
-    pub(crate) fn lease(&mut self, number: u64, now: Ts, until: Ts) -> u16 {
-        let lease = self.receive(number, now, Hold::Leased(until));
+    /// Puts a ready message into a consumer's hands and gives the lease's number. `since` is noted as
+    /// when that was.
+    pub(crate) fn lease(&mut self, number: u64, now: Ts, since: Ts, until: Ts) -> u16 {
+        let lease = self.receive(number, now, Hold::Leased { until, since });
         self.leases.insert((until, number));
-        if let Some(group) = self.group_of(number) {
+        if self.fifo
+            && let Some(group) = self.group_of(number)
+        {
             self.groups.leased(&group, &mut self.slots);
         }
         lease
@@ -146,12 +165,12 @@ impl Contents {
     }
 
     fn receive(&mut self, number: u64, now: Ts, hold: Hold) -> u16 {
-        self.slots.edit(number, |chunk, offset| {
+        let (lease, left) = self.slots.edit(number, |chunk, offset| {
             assert!(
                 chunk.ready().contains(offset),
                 "only ready messages are received"
             );
-            chunk.set_ready(offset, false);
+            let left = mark(self.fifo, chunk, offset, false);
             let mut side = chunk.side(offset);
             side.hold = hold;
             side.first_received_at.get_or_insert(now);
@@ -160,30 +179,40 @@ impl Contents {
             slot.lease += 1;
             slot.receives += 1;
             slot.given_back = false;
-            slot.lease
-        })
+            (slot.lease, left)
+        });
+        if let Some(link) = left {
+            self.left_line(number, &link, true);
+        }
+        lease
     }
 
     /// Moves the end of a lease.
     pub(crate) fn extend(&mut self, number: u64, until: Ts) {
         let before = self.slots.edit(number, |chunk, offset| {
             let side = chunk.side(offset);
-            let hold = Hold::Leased(until);
+            let Hold::Leased {
+                until: before,
+                since,
+            } = side.hold
+            else {
+                panic!("only leased messages have a lease to extend")
+            };
+            let hold = Hold::Leased { until, since };
             chunk.set_side(offset, Side { hold, ..side });
-            side.hold
+            before
         });
-        let Hold::Leased(before) = before else {
-            panic!("only leased messages have a lease to extend")
-        };
         self.leases.remove(&(before, number));
         self.leases.insert((until, number));
     }
 
-    /// Takes a message out of its consumer's hands.
-    pub(crate) fn end_lease(&mut self, number: u64, end: LeaseEnd) {
-        let delayed_until = match end {
-            LeaseEnd::Released(until) => until,
-            LeaseEnd::RanOut | LeaseEnd::Undone => None,
+    /// Takes a message out of its consumer's hands. `dies`: it dies, with this place in the order of deaths, the
+    /// first of its group in a FIFO partition.
+    pub(crate) fn end_lease(&mut self, number: u64, end: LeaseEnd, dies: Option<u64>) {
+        let hold = match (dies, end) {
+            (Some(place), _) => Hold::Dead(place),
+            (None, LeaseEnd::Released(Some(until))) => Hold::Delayed(until),
+            (None, _) => Hold::Free,
         };
         let before = self.slots.edit(number, |chunk, offset| {
             let slot = chunk.slot_mut(offset).expect("it is leased");
@@ -195,23 +224,34 @@ impl Contents {
             let spent = slot.lease == LEASES_PER_MESSAGE_MAX;
             let mut side = chunk.side(offset);
             let before = side.hold;
-            side.hold = delayed_until.map_or(Hold::Free, Hold::Delayed);
+            side.hold = hold;
             if never_received {
                 side.first_received_at = None;
             }
             chunk.set_side(offset, side);
-            chunk.set_ready(offset, delayed_until.is_none() && !spent);
+            mark(self.fifo, chunk, offset, hold == Hold::Free && !spent);
             before
         });
-        let Hold::Leased(before) = before else {
+        let Hold::Leased { until: before, .. } = before else {
             panic!("only leased messages have a lease to end")
         };
         self.leases.remove(&(before, number));
-        if let Some(due) = delayed_until {
-            self.delays.insert((due, number));
+        match hold {
+            Hold::Delayed(due) => {
+                self.delays.insert((due, number));
+            }
+            Hold::Dead(place) => {
+                self.dead.insert((place, number));
+            }
+            _ => {}
         }
-        if let Some(group) = self.group_of(number) {
+        if !self.fifo {
+            self.settle(number);
+        } else if let Some(group) = self.group_of(number) {
             self.groups.unleased(&group, &mut self.slots);
+            if dies.is_some() {
+                self.note_death_in_group(number);
+            }
         }
     }
 
@@ -222,30 +262,36 @@ impl Contents {
             let hold = Hold::Free;
             chunk.set_side(offset, Side { hold, ..side });
             let spent = chunk.slot(offset).expect("it is delayed").lease == LEASES_PER_MESSAGE_MAX;
-            chunk.set_ready(offset, !spent);
+            mark(self.fifo, chunk, offset, !spent);
             side.hold
         });
         let Hold::Delayed(before) = before else {
             panic!("only delayed messages have a delay to end")
         };
         self.delays.remove(&(before, number));
-        if let Some(group) = self.group_of(number) {
-            self.groups.readied(&group, &mut self.slots);
-        }
+        self.settle(number);
     }
 
     /// Drops a message, whatever its state.
     pub(crate) fn remove(&mut self, number: u64, bodies: &mut LiveBodies) {
         let (chunk, offset) = self.slots.find(number).expect("it exists");
         let side = chunk.side(offset);
+        let was_ready = chunk.ready().contains(offset);
         match side.hold {
             Hold::Free | Hold::Going(_) => {}
-            Hold::Leased(until) => {
+            Hold::Leased { until, .. } => {
                 self.leases.remove(&(until, number));
             }
             Hold::Delayed(until) => {
                 self.delays.remove(&(until, number));
             }
+            Hold::Dead(place) => {
+                self.dead.remove(&(place, number));
+            }
+        }
+        if chunk.dead_from(offset).is_some() {
+            let sent_at = chunk.slot(offset).expect("it exists").sent_at;
+            self.elders.remove(&(sent_at, number));
         }
         if let Some(expires) = side.expires {
             self.ttls.remove(&(expires, number));
@@ -254,10 +300,16 @@ impl Contents {
         self.messages -= 1;
         self.bytes -= u64::from(slot.size);
         bodies.remove(slot.body, slot.size);
-        if let Some(link) = link {
-            let was_leased = matches!(side.hold, Hold::Leased(_));
-            self.groups
-                .unlink(number, &link, was_leased, &mut self.slots);
+        match link {
+            Some(link) if self.fifo => {
+                let was_leased = matches!(side.hold, Hold::Leased { .. });
+                self.groups
+                    .unlink(number, &link, was_leased, &mut self.slots);
+            }
+            Some(link) if was_ready && link.back() != LinkBack::None => {
+                self.left_line(number, &link, false);
+            }
+            _ => {}
         }
     }
 
@@ -271,11 +323,13 @@ impl Contents {
 
     /// The message with which a receive begins.
     pub(crate) fn first_receivable(&self) -> Option<u64> {
+        let available = self.slots.first_available();
         if self.fifo {
-            let all_held = self.groups.held().is_all();
-            self.slots.first_available().filter(|_| !all_held)
-        } else {
-            self.slots.first_ready()
+            return available.filter(|_| !self.groups.held().is_all());
+        }
+        match &self.turns {
+            Some(turns) => turns.first(available),
+            None => available,
         }
     }
 
@@ -291,62 +345,6 @@ impl Contents {
         self.slots
             .link(number)
             .map(|link| GroupName::clone(&link.group))
-    }
-
-    /// Finishes a restore.
-    pub(crate) fn derive(&mut self) {
-        self.groups.derive(&mut self.slots);
-    }
-
-    /// Puts in a chunk of a checkpoint, as encoded: without links and readiness, which follow from
-    /// the rest. Chunks come in ascending order.
-    pub(crate) fn restore_chunk(
-        &mut self,
-        index: u64,
-        messages: Vec<(u64, Slot, Option<GroupName>, Side)>,
-        bodies: &mut LiveBodies,
-    ) {
-        let mut stored = Vec::with_capacity(messages.len());
-        let mut states = Vec::with_capacity(messages.len());
-        let mut links = Vec::new();
-        for (number, slot, group, side) in messages {
-            self.messages += 1;
-            self.bytes += u64::from(slot.size);
-            bodies.add(slot.body, slot.size);
-            if let Some(expires) = side.expires {
-                self.ttls.insert((expires, number));
-            }
-            let link = group.map(|name| self.groups.append(&name, number));
-            if let Some(link) = &link {
-                links.push((link.previous, number));
-            }
-            states.push((number, side.hold, slot.lease == LEASES_PER_MESSAGE_MAX));
-            stored.push(((number % CHUNK_SLOTS) as u8, slot, link, side));
-        }
-        self.slots.restore(index, stored);
-        for (previous, number) in links.into_iter().filter(|(previous, _)| *previous != 0) {
-            self.slots.derive(previous, |chunk, offset| {
-                chunk.link_mut(offset).expect("it is of the group").next = number;
-            });
-        }
-        for (number, hold, spent) in states {
-            match hold {
-                Hold::Free if spent => {}
-                Hold::Going(_) => {}
-                Hold::Delayed(until) if !planted(Bug::DelaysNotRestored) => {
-                    self.delays.insert((until, number));
-                }
-                Hold::Free | Hold::Delayed(_) => self
-                    .slots
-                    .derive(number, |chunk, offset| chunk.set_ready(offset, true)),
-                Hold::Leased(until) => {
-                    self.leases.insert((until, number));
-                    if let Some(link) = self.slots.link(number) {
-                        self.groups.restore_lease(&link.group);
-                    }
-                }
-            }
-        }
     }
 
     /// Frees up to about `pieces` of what is in here, which nobody needs any more, and gives the
@@ -368,17 +366,27 @@ impl Contents {
             freed_chunk(index);
             freed += CHUNK_SLOTS as usize;
         }
-        for index in [&mut self.leases, &mut self.delays, &mut self.ttls] {
+        let by_time = [&mut self.leases, &mut self.delays, &mut self.ttls];
+        for index in by_time.into_iter().chain([&mut self.elders]) {
             while freed < pieces && index.pop_first().is_some() {
                 freed += 1;
             }
         }
-        freed + self.groups.free(pieces.saturating_sub(freed))
+        while freed < pieces && self.dead.pop_first().is_some() {
+            freed += 1;
+        }
+        freed += self.groups.free(pieces.saturating_sub(freed));
+        let turns = self.turns.as_mut();
+        freed + turns.map_or(0, |turns| turns.free(pieces.saturating_sub(freed)))
     }
 
     pub(crate) fn memory(&self) -> usize {
         let timed = self.leases.len() + self.delays.len() + self.ttls.len();
-        self.slots.memory() + self.groups.memory() + crate::memory::tree(timed, 16)
+        let timed = timed + self.elders.len() + self.dead.len();
+        self.slots.memory()
+            + self.groups.memory()
+            + self.turns.as_ref().map_or(0, |turns| turns.memory())
+            + crate::memory::tree(timed, 16)
     }
 
     /// The group's name, if the message has one.

@@ -79,7 +79,9 @@ impl Partition {
     pub(crate) fn instructed(&self) -> Revision {
         let described = self.description.as_ref();
         let described = described.map_or(Revision(0), |kept| kept.get().revision);
-        self.revision.max(described)
+        let transfers = self.transfers.as_ref();
+        let transfers = transfers.map_or(Revision(0), |known| known.instructed());
+        self.revision.max(described).max(transfers)
     }
 
     fn kept(&self) -> KeptPartition {

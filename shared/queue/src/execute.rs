@@ -81,8 +81,7 @@ impl Machine {
             } => self.delete(*partition, *revision, effects),
             Command::Purge { partition } => {
                 self.known(*partition)?;
-                self.purge(*partition, effects);
-                Ok(Outcome::Done)
+                Ok(self.purge(*partition, effects))
             }
             Command::CancelWaiter { waiter, .. } => {
                 self.cancel_waiter(*waiter, request, effects);
@@ -185,6 +184,16 @@ impl Machine {
                 self.check_succession(&request.command)?;
                 self.pass_on(&request.command, bodies, effects)
             }
+            Command::SetDeadLetters { .. }
+            | Command::StartMove { .. }
+            | Command::CancelMove { .. }
+            | Command::NextParcel { .. }
+            | Command::TakeParcel { .. }
+            | Command::RedirectParcel { .. }
+            | Command::ReturnParcel { .. } => {
+                self.check_transfers(&request.command)?;
+                self.transfer(&request.command, bodies, effects)
+            }
         }
     }
 
@@ -219,7 +228,9 @@ impl Machine {
             | Outcome::Refused(_)
             | Outcome::Sealed(_)
             | Outcome::Closed { .. }
-            | Outcome::Taken { .. } => return,
+            | Outcome::Taken { .. }
+            // Purged once more it names the same once more, and nothing is sent there in between.
+            | Outcome::PurgedBut { .. } => return,
         };
         let now = self.executed.ts;
         self.remembered
@@ -333,6 +344,10 @@ impl Machine {
         if partition.description.is_some() {
             self.dead.push(DeadPiece::Description(id));
         }
+        if partition.transfers.is_some() {
+            self.senders.remove(&id);
+            self.dead.push(DeadPiece::Transfers(id));
+        }
         self.messages -= partition.contents.messages();
         self.bytes -= partition.contents.bytes();
         self.remains.push_back(Remains::of_deletion(
@@ -345,7 +360,7 @@ impl Machine {
     }
 
     /// The partition exists.
-    fn purge(&mut self, id: PartitionId, effects: &mut Vec<Effect>) {
+    fn purge(&mut self, id: PartitionId, effects: &mut Vec<Effect>) -> Outcome {
         let purged = self.on_partition(id, effects, |partition, _| {
             partition.purged_through = partition.purged_now();
             let mut purged = partition.contents.take_all();
@@ -358,6 +373,12 @@ impl Machine {
         if purged.messages() > 0 {
             self.remains.push_back(Remains::of_purge(id, purged));
         }
+        let partition = &self.partitions[&id];
+        let heir = partition.forwarding().map(|to| Box::new(to.heir.clone()));
+        partition.seal().map_or(Outcome::Done, |seal| {
+            let seal = Box::new(seal.clone());
+            Outcome::PurgedBut { seal, heir }
+        })
     }
 
     /// The client at the request's origin is gone. If it has come back through another host in the

@@ -8,9 +8,10 @@
 use std::collections::BTreeSet;
 
 use shoal_types::limits::{PIECE_BYTES_MAX, PIECE_DELAYED_SCAN_MAX, PIECE_MESSAGES_MAX};
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{
     BodyRef, ErrorCode, Forwarded, GroupName, Heir, HeldGroups, Outcome, PartitionId, Passed,
-    Piece, Refusal, Rest, Revision,
+    Piece, Refusal, Rest, Revision, Ts,
 };
 
 use crate::chunk::Hold;
@@ -70,6 +71,13 @@ impl Partition {
                 "heir: it is gone, and the forwarding to it was ended",
             );
         }
+        let may_begin = before.is_some_and(|one| !one.ended) || self.has_all_of_its_source();
+        if !may_begin {
+            return refuse(
+                ErrorCode::NotReady,
+                "partition: it still takes messages over itself, and what it passed on would be overtaken",
+            );
+        }
         if let Some(before) = before.filter(|one| !one.ended) {
             if !before.is_to(heir) {
                 return refuse(ErrorCode::Fenced, "heir: it is forwarded to another one");
@@ -105,7 +113,8 @@ impl Partition {
         if taken == known.pieces {
             self.forget_piece(step);
         }
-        if self.forwarding_mut().piece.is_none() {
+        // What a task has on its way is neither here nor gone until that is known.
+        if self.forwarding_mut().piece.is_none() && !self.has_moved_parcel() {
             self.make_piece(step);
         }
         Ok(Outcome::Done)
@@ -147,15 +156,18 @@ impl Partition {
         Some((&forwarding.heir, piece, bodies))
     }
 
-    /// True if [`Partition::next_piece`] would or might make one.
+    /// True if [`Partition::next_piece`] would make one, or drop what its time is over for.
     pub(crate) fn may_make_piece(&self) -> bool {
         let Some(forwarding) = self.forwarding().filter(|one| one.piece.is_none()) else {
             return false;
         };
-        let held = self.contents.held().is_all();
+        if self.has_moved_parcel() {
+            return false;
+        }
+        let mut delayed = self.delayed_looked_at();
         self.contents.first_receivable().is_some()
             || forwarding.unfinished.is_some()
-            || !held && !self.contents.delays.is_empty()
+            || delayed.any(|number| !self.settings.fifo || self.may_go_although_delayed(number))
             || self.rest_without(0, &BTreeSet::new()) != forwarding.rest
     }
 
@@ -215,17 +227,23 @@ impl Partition {
         let Hold::Going(ready_at) = side.hold else {
             panic!("only messages that are going are forwarded")
         };
+        let forgets = planted(Bug::LeasesNotForwarded);
         let message = Forwarded {
             sequence: self.sequence(number),
             sent_at: slot.sent_at,
             size: slot.size,
             crc: slot.crc,
             group: chunk.link(offset).map(|link| link.group.clone()),
-            ready_at,
+            dead_from: chunk.dead_from(offset).map(Box::new),
+            ready_at: if planted(Bug::DelaysNotForwarded) {
+                Ts::ZERO
+            } else {
+                ready_at
+            },
             expires: side.expires,
             first_received_at: side.first_received_at,
-            leases: slot.lease,
-            receives: slot.receives,
+            leases: if forgets { 0 } else { slot.lease },
+            receives: if forgets { 0 } else { slot.receives },
         };
         (message, slot.body)
     }
@@ -244,7 +262,7 @@ impl Partition {
             let forwarding = self.forwarding_mut();
             forwarding.passed.messages += 1;
             forwarding.passed.bytes += u64::from(size);
-            if was_leased {
+            if was_leased && !planted(Bug::WentNotRemembered) {
                 forwarding.went.insert(number);
             }
         }
@@ -319,21 +337,31 @@ impl Partition {
                 return;
             }
         }
-        let delayed = self.contents.delays.iter().take(PIECE_DELAYED_SCAN_MAX);
-        let delayed: Vec<u64> = delayed.map(|(_, number)| *number).collect();
+        let delayed: Vec<u64> = self.delayed_looked_at().collect();
         for number in delayed {
-            // It may have gone with an earlier one of its group.
-            let Some(group) = self.contents.group_of(number) else {
+            // It may have gone with an earlier one of its group, or been dropped with it.
+            if !self.may_go_although_delayed(number) {
                 continue;
-            };
-            if self.contents.groups().may_go(&group)
-                && !self.contents.held().is_all()
-                && !self.is_going(number)
-                && !self.take_group(group, false, making, step)
-            {
+            }
+            let group = self.contents.group_of(number).expect("it may go");
+            if !self.take_group(group, false, making, step) {
                 return;
             }
         }
+    }
+
+    /// Of the delayed ones those that a piece costs a look at.
+    fn delayed_looked_at(&self) -> impl Iterator<Item = u64> {
+        let delayed = self.contents.delays.iter().take(PIECE_DELAYED_SCAN_MAX);
+        delayed.map(|(_, number)| *number)
+    }
+
+    /// Whether a delayed FIFO message may go, with its group: nobody has one of that in hand.
+    fn may_go_although_delayed(&self, number: u64) -> bool {
+        let group = self.contents.group_of(number);
+        group.is_some_and(|group| self.contents.groups().may_go(&group))
+            && !self.contents.held().is_all()
+            && !self.is_going(number)
     }
 
     /// Takes what is left of a group, of which a part may have gone before. False if the piece is full.
@@ -356,9 +384,9 @@ impl Partition {
             }
             begun |= making.numbers.len() > taken;
         }
-        // All of it is on its way, or its time was over.
+        // All that lives of it is on its way, or its time was over.
         self.contents.set_went_on(&group, false);
-        if self.contents.groups().oldest(&group).is_some() {
+        if self.contents.is_all_alive(&group) {
             making.whole.insert(group);
         }
         true

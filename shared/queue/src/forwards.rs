@@ -70,7 +70,7 @@ impl Machine {
     }
 
     /// What it makes ready is given to those who wait.
-    fn on_known(
+    pub(crate) fn on_known(
         &mut self,
         id: PartitionId,
         effects: &mut Vec<Effect>,
@@ -112,6 +112,14 @@ impl Machine {
     #[must_use]
     pub fn piece(&self, partition: PartitionId) -> Option<(&Heir, Piece, Vec<BodyRef>)> {
         self.partitions.get(&partition)?.piece()
+    }
+
+    /// True if a piece of a partition's messages is on its way.
+    #[must_use]
+    pub fn has_piece(&self, partition: PartitionId) -> bool {
+        let partition = self.partitions.get(&partition);
+        let forwarding = partition.and_then(|partition| partition.forwarding());
+        forwarding.is_some_and(|forwarding| forwarding.piece.is_some())
     }
 
     /// To whom a partition's messages go on, if it has an heir, and what has been made of it: the last

@@ -2,7 +2,9 @@
 
 use shoal_types::PartitionId;
 
+use crate::chunk::Hold;
 use crate::hash::StateHash;
+use crate::link::LinkBack;
 use crate::machine::Machine;
 use crate::partition::Partition;
 use crate::remembered::Answer;
@@ -45,9 +47,21 @@ fn absorb_partition(id: PartitionId, partition: &Partition, hash: &mut StateHash
         let slot = chunk.slot(offset).expect("it is live");
         let sent = (slot.sent_at, slot.size, slot.crc);
         let received = (slot.lease, slot.receives, slot.given_back);
-        let group = partition.contents.link(number).map(|link| &link.group);
-        hash.absorb(&(number, sent, received, group, chunk.side(offset)));
+        let link = partition.contents.link(number);
+        let group = link.map(|link| &link.group);
+        let side = chunk.side(offset);
+        hash.absorb(&(number, sent, received, group, side));
+        if let Hold::Leased { since, .. } = side.hold {
+            hash.absorb(&since);
+        }
         hash.absorb(&chunk.ready().contains(offset));
+        hash.absorb(&chunk.dead_from(offset));
+        let standard = link.filter(|_| !partition.settings.fifo);
+        hash.absorb(&standard.is_some_and(|link| link.back() != LinkBack::None));
+    }
+    let turns = partition.contents.turns();
+    for (place, first) in turns.into_iter().flat_map(|turns| turns.iter()) {
+        hash.absorb(&(place.to_stored(), first));
     }
     for (_, send) in partition.keyed_sends.window().iter() {
         hash.absorb(send);
@@ -60,6 +74,9 @@ fn absorb_partition(id: PartitionId, partition: &Partition, hash: &mut StateHash
     }
     if let Some(description) = &partition.description {
         hash.absorb(description.get());
+    }
+    if let Some(transfers) = &partition.transfers {
+        hash.absorb(transfers.record());
     }
     let waiting: Vec<u64> = partition.waiters.positions().collect();
     hash.absorb(&waiting.len());

@@ -1,30 +1,30 @@
-//! The message groups of a partition that have messages.
+//! The message groups of a FIFO partition that have messages. Those of standard ones: `turns.rs`.
 //!
 //! A group's messages form a list through their [`Link`]s, oldest first, leased and delayed ones
-//! included. In a FIFO queue a group is *available* if none of its messages is leased and its oldest
-//! one is ready; that message is then the only one of the group that a receive may begin with. One that
-//! is *held* is not available, see `held.rs`.
-//! Standard queues keep the lists too, but do not look at them.
+//! included. A group is *available* if none of its messages is leased and its oldest one is ready; that
+//! message is then the only one of the group that a receive may begin with. One that is *held* is not
+//! available, see `held.rs`. Dead messages stand before all others of their group, and the oldest is the
+//! first that lives.
 
 use std::collections::BTreeMap;
 
 use shoal_types::planted::{Bug, planted};
 use shoal_types::{GroupName, HeldGroups};
 
-use crate::chunk::Link;
 use crate::held::Held;
+use crate::link::Link;
 use crate::slots::Slots;
 
 /// Groups by name; a group without messages is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    fifo: bool,
     groups: BTreeMap<GroupName, Group>,
     held: Held,
 }
 
 #[derive(Debug)]
 struct Group {
+    /// Of those that live, 0 if none does.
     oldest: u64,
     newest: u64,
     leased: u32,
@@ -48,6 +48,15 @@ impl Group {
         }
     }
 
+    /// Before another one is the oldest.
+    fn hide_oldest(&mut self, slots: &mut Slots) {
+        if std::mem::take(&mut self.available) {
+            slots.edit(self.oldest, |chunk, offset| {
+                chunk.set_available(offset, false);
+            });
+        }
+    }
+
     fn is_to_be_available(&self, slots: &Slots) -> bool {
         let unlocked = self.leased == 0 || planted(Bug::GroupUnlockedEarly);
         unlocked && !self.held && !self.went_on && slots.is_ready(self.oldest)
@@ -55,19 +64,11 @@ impl Group {
 }
 
 impl Groups {
-    pub(crate) fn new(fifo: bool) -> Self {
-        Self {
-            fifo,
-            groups: BTreeMap::new(),
-            held: Held::default(),
-        }
-    }
-
     /// The same groups held, and no messages.
     pub(crate) fn without_messages(&self) -> Self {
         Self {
             held: self.held.without_messages(),
-            ..Self::new(self.fifo)
+            ..Self::default()
         }
     }
 
@@ -85,7 +86,8 @@ impl Groups {
 
     /// The number of the group's first message, if it has any.
     pub(crate) fn oldest(&self, name: &GroupName) -> Option<u64> {
-        self.groups.get(name).map(|group| group.oldest)
+        let oldest = self.groups.get(name).map(|group| group.oldest);
+        oldest.filter(|number| *number != 0)
     }
 
     /// The number of the message that came last, if it has any.
@@ -118,19 +120,59 @@ impl Groups {
         }
     }
 
+    /// True if dead messages of the group stand before those that live.
+    pub(crate) fn has_dead(&self, name: &GroupName, slots: &Slots) -> bool {
+        let Some(group) = self.groups.get(name) else {
+            return false;
+        };
+        let oldest = slots.link(group.oldest);
+        oldest.is_none_or(|link| link.previous != 0)
+    }
+
+    /// Where a dead message of a checkpoint stands.
+    pub(crate) fn append_dead(&mut self, name: &GroupName, number: u64) -> Link {
+        let link = self.append(name, number);
+        let group = self.groups.get_mut(name).expect("it has a message");
+        if group.oldest == number {
+            group.oldest = 0;
+        }
+        link
+    }
+
+    /// A message died, the oldest of its group.
+    pub(crate) fn died(&mut self, number: u64, link: &Link, slots: &mut Slots) {
+        let group = self.groups.get_mut(&link.group).expect("it has a message");
+        assert_eq!(group.oldest, number, "the oldest of a group dies first");
+        group.hide_oldest(slots);
+        group.oldest = link.next;
+        group.settle(slots);
+    }
+
+    /// A dead message lives again, the last of its group that died.
+    pub(crate) fn revived(&mut self, number: u64, link: &Link, slots: &mut Slots) {
+        let group = self.groups.get_mut(&link.group).expect("it has a message");
+        assert_eq!(group.oldest, link.next, "the last of a group lives first");
+        group.hide_oldest(slots);
+        group.oldest = number;
+        group.settle(slots);
+    }
+
     /// Where a new message of this group stands. The caller sets the link of its predecessor.
     pub(crate) fn append(&mut self, name: &GroupName, number: u64) -> Link {
         let entry = self.groups.entry(GroupName::clone(name));
         // One name for all messages of the group, not one per message.
         let group = GroupName::clone(entry.key());
         let state = entry.or_insert_with(|| Group {
-            oldest: number,
+            oldest: 0,
             newest: 0,
             leased: 0,
             available: false,
             held: self.held.arrived(name),
             went_on: false,
         });
+        if state.oldest == 0 {
+            state.oldest = number;
+        }
         Link {
             group,
             previous: std::mem::replace(&mut state.newest, number),
@@ -145,10 +187,9 @@ impl Groups {
         if group.oldest == number {
             // Its mark went with it.
             group.available = false;
-        }
-        if link.previous == 0 {
             group.oldest = link.next;
-        } else {
+        }
+        if link.previous != 0 {
             slots.edit(link.previous, |chunk, offset| {
                 chunk.link_mut(offset).expect("it is of the group").next = link.next;
             });
@@ -160,12 +201,12 @@ impl Groups {
                 chunk.link_mut(offset).expect("it is of the group").previous = link.previous;
             });
         }
-        if group.oldest == 0 {
+        if group.newest == 0 {
             if group.held {
                 self.held.left(&link.group);
             }
             self.groups.remove(&link.group);
-        } else if self.fifo {
+        } else {
             group.settle(slots);
         }
     }
@@ -182,17 +223,13 @@ impl Groups {
 
     /// One of the group's messages became ready.
     pub(crate) fn readied(&mut self, name: &GroupName, slots: &mut Slots) {
-        if self.fifo {
-            self.change(name, slots, |_| ());
-        }
+        self.change(name, slots, |_| ());
     }
 
     fn change(&mut self, name: &GroupName, slots: &mut Slots, change: impl FnOnce(&mut Group)) {
         let group = self.groups.get_mut(name).expect("it has a message");
         change(group);
-        if self.fifo {
-            group.settle(slots);
-        }
+        group.settle(slots);
     }
 
     /// Counts a lease that a checkpoint tells of; [`Groups::derive`] follows.
@@ -202,7 +239,10 @@ impl Groups {
 
     /// Marks the available groups once all messages of a checkpoint are in.
     pub(crate) fn derive(&mut self, slots: &mut Slots) {
-        for group in self.groups.values_mut().filter(|_| self.fifo) {
+        for group in self.groups.values_mut() {
+            if group.oldest == 0 {
+                continue;
+            }
             group.available = group.is_to_be_available(slots);
             slots.derive(group.oldest, |chunk, offset| {
                 chunk.set_available(offset, group.available);
@@ -220,14 +260,8 @@ impl Groups {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        /// An `Arc`'s two counters and what the allocator rounds up.
-        const NAME_OVERHEAD: usize = 24;
-        let names: usize = self
-            .groups
-            .keys()
-            .map(|name| NAME_OVERHEAD + name.len())
-            .sum();
-        names
+        let names = self.groups.keys().map(crate::memory::name);
+        names.sum::<usize>()
             + crate::memory::tree(self.groups.len(), size_of::<(GroupName, Group)>())
             + self.held.memory()
     }

@@ -2,14 +2,14 @@
 //! in one thing only, once for each thing that the hash is over.
 
 use shoal_types::{
-    Applied, Command, Delivery, Description, Epoch, ErrorCode, HostId, Incarnation, LeaseChange,
-    MachineVersion, Origin, Outcome, PartitionId, PartitionSettings, Position, Receipt,
-    ReceiptResult, Refusal, Request, RequestId, Revision, SendItem, SendResult, Sequence, Ts,
-    ViewNumber,
+    Applied, Command, DeadFrom, Delivery, Description, Epoch, ErrorCode, Heir, HostId, Incarnation,
+    LeaseChange, MachineVersion, MessageId, Origin, Outcome, PartitionId, PartitionSettings,
+    Position, QueueId, Receipt, ReceiptResult, Refusal, Request, RequestId, Revision, Seal,
+    SendItem, SendResult, Sequence, Ts, ViewNumber,
 };
 
 use crate::hash::StateHash;
-use crate::hash_covers_succession::seals;
+use crate::hash_covers_succession::{heirs, seals};
 use crate::machine::Machine;
 
 pub(crate) const QUEUE: PartitionId = PartitionId(7);
@@ -275,6 +275,7 @@ fn delivery() -> Delivery {
         first_received_at: Ts(20),
         receive_count: 1,
         group: None,
+        dead_from: None,
         size: 5,
         crc: 6,
         body: Default::default(),
@@ -316,7 +317,7 @@ fn each_part_of_a_description_counts() {
 
 /// A delivery, and ones that differ from it in one field each.
 fn deliveries() -> Vec<Delivery> {
-    let mut all = vec![delivery(); 11];
+    let mut all = vec![delivery(); 15];
     all[1].sequence = Sequence(2);
     all[2].receipt.partition = PartitionId(8);
     all[3].receipt.sequence = Sequence(2);
@@ -327,6 +328,19 @@ fn deliveries() -> Vec<Delivery> {
     all[8].group = Some("g".into());
     all[9].size = 6;
     all[10].crc = 7;
+    for (n, (queue, message, receives)) in [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)]
+        .into_iter()
+        .enumerate()
+    {
+        all[11 + n].dead_from = Some(Box::new(DeadFrom {
+            queue: QueueId(queue),
+            message: MessageId {
+                partition: QUEUE,
+                sequence: Sequence(message),
+            },
+            receives,
+        }));
+    }
     all
 }
 
@@ -334,6 +348,13 @@ fn hash_of(outcome: &Outcome) -> u64 {
     let mut hash = StateHash::default();
     hash.absorb_outcome(outcome);
     hash.0
+}
+
+fn closed(waits_for: Vec<PartitionId>, keyed_sends: u32) -> Outcome {
+    Outcome::Closed {
+        waits_for,
+        keyed_sends,
+    }
 }
 
 #[test]
@@ -364,14 +385,21 @@ fn each_part_of_an_outcome_counts() {
         Outcome::Receipts(vec![ReceiptResult::Expired]),
         Outcome::Receipts(vec![ReceiptResult::Superseded]),
         Outcome::Receipts(vec![ReceiptResult::Unknown]),
+        Outcome::Receipts(vec![ReceiptResult::NotLeased]),
+        Outcome::Receipts(vec![ReceiptResult::TooLong]),
         refused(ErrorCode::Busy, Applied::No),
         refused(ErrorCode::Busy, Applied::Unknown),
         refused(ErrorCode::QueueFull, Applied::No),
-        Outcome::Closed { waits_for: vec![] },
-        Outcome::Closed {
-            waits_for: vec![QUEUE],
-        },
+        closed(vec![], 0),
+        closed(vec![QUEUE], 0),
+        closed(vec![QUEUE], 1),
     ]);
+    let purged = |seal: Seal, heir: Option<Heir>| Outcome::PurgedBut {
+        seal: Box::new(seal),
+        heir: heir.map(Box::new),
+    };
+    outcomes.extend(seals().into_iter().map(|seal| purged(seal, None)));
+    outcomes.extend(heirs().map(|heir| purged(seals().remove(0), Some(heir))));
     outcomes.extend(seals().into_iter().map(|s| Outcome::Sealed(Box::new(s))));
     all_differ(&outcomes, hash_of);
 }

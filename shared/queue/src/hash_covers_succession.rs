@@ -57,6 +57,21 @@ pub(crate) fn seals() -> Vec<Seal> {
     all
 }
 
+/// An heir, and ones that differ from it in one field each.
+pub(crate) fn heirs() -> impl Iterator<Item = Heir> {
+    let heir = Heir {
+        partition: NEXT,
+        cluster: ClusterId(1),
+        members: seal().successors.remove(0).members,
+    };
+    let mut all = vec![heir; 5];
+    all[1].partition = PartitionId(9);
+    all[2].cluster = ClusterId(2);
+    all[3].members[0].host = HostId(2);
+    all[4].members[0].address = "b:1".to_owned();
+    all.into_iter()
+}
+
 fn settings(epoch: u32) -> PartitionSettings {
     PartitionSettings {
         epoch: Epoch(epoch),

@@ -51,6 +51,7 @@ impl Partition {
         Ok(if self.is_closed() {
             Outcome::Closed {
                 waits_for: self.waits_for(),
+                keyed_sends: self.keyed_sends_told(at),
             }
         } else {
             Outcome::Done
@@ -69,6 +70,12 @@ impl Partition {
     fn predecessors(&self) -> &[Predecessor] {
         let lineage = self.lineage.as_ref();
         lineage.map_or(&[], |lineage| &lineage.record().follows[..])
+    }
+
+    /// How many it knows of the sends that the seal of one that it follows counts.
+    fn keyed_sends_told(&self, at: usize) -> u32 {
+        let heard = self.predecessors()[at].heard.as_ref();
+        heard.map_or(0, |heard| heard.keyed_sends_told)
     }
 
     /// Only of one whose seal was noted.
@@ -109,8 +116,7 @@ impl Partition {
         first: u32,
         sends: &[KeyedSend],
     ) -> Result<(), Refusal> {
-        let heard = self.predecessors()[at].heard.as_ref();
-        let told = heard.map_or(0, |heard| heard.keyed_sends_told);
+        let told = self.keyed_sends_told(at);
         let end = first as usize + sends.len();
         if first > told {
             return refuse("news.first: there is a gap before it");

@@ -11,13 +11,15 @@
 //! | files | what |
 //! |---|---|
 //! | `partition`, `sending`, `receiving`, `receipts`, `due` | one partition and what it does |
-//! | `contents`, `slots`, `chunk`, `bits`, `groups` | its messages, 32 bytes each, and their indexes |
+//! | `contents`, `slots`, `chunk`, `bits` | its messages, 32 bytes each, and their indexes |
+//! | `groups`, `turns`, `line`, `link` | groups: in order in FIFO queues, in fair turns in standard ones |
 //! | `window`, `keyed_window`, `positions`, `deduplication`, `attempts`, `remembered`, `waiters` | what is kept for a time |
 //! | `succession`, `succession_form`, `lineage`, `sealing`, `inheriting`, `held` | how partitions follow one another |
 //! | `forwards`, `forwarding`, `taking`, `numbers` | how what nobody consumes goes on to an heir |
+//! | `transfer_commands`, `transfer_form`, `transfers`, `dying`, `parcels`, `moving`, `arriving` | how dead letters and tasks take messages to other queues |
 //! | `deleted`, `remains` | what stays of deleted and purged partitions |
 //! | `description` | what the manager noted down beside partitions |
-//! | `stored`, `checkpoint`, `restore`, `row_bodies` | the state on disk, and on its way to another host |
+//! | `stored`, `chunk_extras`, `checkpoint`, `restore`, `row_bodies` | the state on disk, and on its way to another host |
 //! | `version`, `hash`, `full_hash`, `live_bodies`, `body_search`, `memory`, `limits`, `admission` | the rest |
 //!
 //! The promises kept here: numbers without a gap; a lease in one consumer's hands at a time, fenced by
@@ -26,16 +28,19 @@
 //! backlog.
 
 mod admission;
+mod arriving;
 mod attempts;
 mod bits;
 mod body_search;
 mod checkpoint;
 mod chunk;
+mod chunk_extras;
 mod contents;
 mod deduplication;
 mod deleted;
 mod description;
 mod due;
+mod dying;
 mod effect;
 mod execute;
 mod forwarding;
@@ -47,15 +52,23 @@ mod hash;
 mod hash_covers_everything;
 #[cfg(test)]
 mod hash_covers_succession;
+#[cfg(test)]
+mod hash_covers_transfers;
+#[cfg(test)]
+mod hash_covers_turns;
 mod held;
 mod inheriting;
 mod keyed_window;
 mod limits;
+mod line;
 mod lineage;
+mod link;
 mod live_bodies;
 mod machine;
 mod memory;
+mod moving;
 mod numbers;
+mod parcels;
 mod partition;
 mod positions;
 mod receipts;
@@ -71,6 +84,10 @@ mod stored;
 mod succession;
 mod succession_form;
 mod taking;
+mod transfer_commands;
+mod transfer_form;
+mod transfers;
+mod turns;
 mod version;
 mod waiters;
 mod window;

@@ -31,3 +31,15 @@ pub(crate) const DELETED_PARTITIONS_MAX: usize = 65_536;
 
 /// Ready messages looked at by one peek, so that one over many expired messages stays short.
 pub(crate) const PEEK_SCAN_MAX: usize = 4_096;
+
+/// A group with more ready messages than that is crowded, and lets others go first: more than a receive
+/// of SQS takes at once, so more than its tenant's consumers are about to see to.
+pub(crate) const CROWDED_ABOVE: u32 = 10;
+
+/// Of those that a crowded group would come before, one in so many waits for it: enough that it never
+/// stops, and so few that the others lose a tenth at most.
+pub(crate) const CROWDED_TURNS: u64 = 10;
+
+/// Groups in one run of a line: a run is searched and moved within as a whole, 8 KB, and its own cost
+/// is nothing beside that of its groups.
+pub(crate) const LINE_RUN: usize = 256;

@@ -41,6 +41,8 @@ pub struct Machine {
     pub(crate) schedule: BTreeSet<(Ts, PartitionId)>,
     /// The sealed ones among the partitions.
     pub(crate) sealed: BTreeSet<PartitionId>,
+    /// Those that have parcels to be carried, or will have.
+    pub(crate) senders: BTreeSet<PartitionId>,
     pub(crate) remembered: Remembered,
     pub(crate) deleted: DeletedPartitions,
     pub(crate) messages: u64,
@@ -182,6 +184,7 @@ impl Machine {
         let bytes = partition.contents.bytes();
         let mut step = Step {
             now: self.executed.ts,
+            version: self.version,
             bodies: &mut self.bodies,
             remembered: &mut self.remembered,
             effects,
@@ -198,6 +201,13 @@ impl Machine {
                 self.schedule.insert((at, id));
             }
             partition.scheduled = due;
+        }
+        if partition.transfers.is_some() {
+            if partition.has_parcels() {
+                self.senders.insert(id);
+            } else {
+                self.senders.remove(&id);
+            }
         }
         if !partition.dirty {
             partition.dirty = true;
@@ -315,7 +325,7 @@ impl Machine {
         partitions
             + crate::memory::tree(self.partitions.len(), 16)
             + crate::memory::tree(self.schedule.len(), 16)
-            + crate::memory::tree(self.sealed.len(), 8)
+            + crate::memory::tree(self.sealed.len() + self.senders.len(), 8)
             + self.remembered.memory()
             + self.deleted.memory()
     }

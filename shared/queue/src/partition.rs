@@ -1,11 +1,12 @@
 //! One partition: what it is set to, its messages, and what it remembers about sends and receives.
 //!
 //! What it does stands in `sending.rs`, `receiving.rs`, `receipts.rs` and `due.rs`; of one that follows
-//! others or is followed also in `inheriting.rs` and `sealing.rs`.
+//! others or is followed also in `inheriting.rs` and `sealing.rs`, and of one whose messages go to other
+//! queues or come from there in `dying.rs`, `parcels.rs`, `moving.rs` and `arriving.rs`.
 
 use shoal_types::{
-    BodyRef, Delivery, PartitionCounts, PartitionId, PartitionSettings, Peeked, Receipt, Revision,
-    Sequence, Ts,
+    BodyRef, Delivery, MachineVersion, PartitionCounts, PartitionId, PartitionSettings, Peeked,
+    Receipt, Revision, Sequence, Ts,
 };
 
 use crate::Effect;
@@ -18,6 +19,7 @@ use crate::limits::PEEK_SCAN_MAX;
 use crate::lineage::Lineage;
 use crate::live_bodies::LiveBodies;
 use crate::remembered::{Answer, Leases, Remembered, Taken, Wanted};
+use crate::transfers::Transfers;
 use crate::waiters::Waiters;
 
 /// See the module.
@@ -39,6 +41,8 @@ pub(crate) struct Partition {
     pub(crate) lineage: Option<Box<Lineage>>,
     /// What the manager noted down beside it.
     pub(crate) description: Option<Box<Described>>,
+    /// Only if its messages go to other queues, or some came from there.
+    pub(crate) transfers: Option<Box<Transfers>>,
     /// Where it stands in the machine's timer index.
     pub(crate) scheduled: Option<Ts>,
     /// Changed since the last freeze.
@@ -49,6 +53,8 @@ pub(crate) struct Partition {
 pub(crate) struct Step<'a> {
     /// The time of the entry.
     pub(crate) now: Ts,
+    /// By which rules it is executed.
+    pub(crate) version: MachineVersion,
     pub(crate) bodies: &'a mut LiveBodies,
     pub(crate) remembered: &'a mut Remembered,
     pub(crate) effects: &'a mut Vec<Effect>,
@@ -68,6 +74,7 @@ impl Partition {
             waiters: Waiters::default(),
             lineage: None,
             description: None,
+            transfers: None,
             scheduled: None,
             dirty: false,
         }
@@ -80,12 +87,13 @@ impl Partition {
     pub(crate) fn counts(&self) -> PartitionCounts {
         let in_flight = self.contents.leases.len() as u64;
         let delayed = self.contents.delays.len() as u64;
+        let dead = self.contents.dead().len() as u64;
         PartitionCounts {
-            ready: self.contents.messages() - in_flight - delayed,
+            ready: self.contents.messages() - in_flight - delayed - dead,
             in_flight,
             delayed,
             bytes: self.contents.bytes(),
-            oldest_sent_at: self.contents.slots.first().map(|(_, slot)| slot.sent_at),
+            oldest_sent_at: self.contents.oldest_sent_at(),
             last_sequence: if self.last == 0 {
                 Sequence::default()
             } else {
@@ -143,6 +151,7 @@ impl Partition {
                 .expect("it is received"),
             receive_count: slot.receives.into(),
             group: chunk.link(offset).map(|link| link.group.clone()),
+            dead_from: chunk.dead_from(offset).map(Box::new),
             size: slot.size,
             crc: slot.crc,
             body: slot.body,
@@ -165,7 +174,8 @@ impl Partition {
             .find(number)
             .is_some_and(|(chunk, offset)| {
                 let current = chunk.slot(offset).expect("it was found").lease;
-                let in_time = matches!(chunk.side(offset).hold, Hold::Leased(until) if until > now);
+                let in_time =
+                    matches!(chunk.side(offset).hold, Hold::Leased { until, .. } if until > now);
                 current == lease && in_time && !self.is_expired(number, now)
             })
     }
@@ -197,6 +207,7 @@ impl Partition {
             + self.waiters.memory()
             + self.lineage.as_ref().map_or(0, |lineage| lineage.memory())
             + self.description.as_ref().map_or(0, |kept| kept.memory())
+            + self.transfers.as_ref().map_or(0, |known| known.memory())
     }
 }
 

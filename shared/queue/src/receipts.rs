@@ -1,12 +1,14 @@
 //! What consumers do with leases: acknowledge, extend, release, undo.
 
+use shoal_types::limits::LEASE_MAX;
 use shoal_types::planted::{Bug, planted};
-use shoal_types::{LeaseChange, Micros, Receipt, ReceiptResult, Ts};
+use shoal_types::{LeaseChange, MachineVersion, Micros, Receipt, ReceiptResult, Ts};
 
 use crate::chunk::Hold;
 use crate::contents::LeaseEnd;
 use crate::live_bodies::LiveBodies;
 use crate::partition::{Partition, Step};
+use crate::version::LEASES_BOUNDED_SINCE;
 
 /// What a receipt is worth at the moment. A lease is judged by its deadline, whether or not the
 /// timer got to it.
@@ -18,8 +20,8 @@ enum Standing {
     RanOut(u64),
     /// Its consumer gave the message back, and it was not leased again.
     GivenBack,
-    /// Its lease ended, and the message went on to the partition's heir or is on its way: whoever has
-    /// this receipt has no say in it any more.
+    /// Its lease ended, and the message died, or went on to the partition's heir or another queue, or is on its
+    /// way: whoever has this receipt has no say in it any more.
     Elsewhere,
     /// The message was leased again.
     Superseded,
@@ -44,14 +46,15 @@ impl Partition {
                 ReceiptResult::Done
             }
             Standing::Gone => ReceiptResult::Done,
-            Standing::GivenBack | Standing::Elsewhere => ReceiptResult::Expired,
+            Standing::GivenBack => given_back(step.version),
+            Standing::Elsewhere => ReceiptResult::Expired,
             Standing::Superseded => ReceiptResult::Superseded,
             Standing::Unknown => ReceiptResult::Unknown,
         };
         receipts.iter().map(&mut acknowledge).collect()
     }
 
-    /// Moves the ends of leases; 0 gives the message back.
+    /// Moves the ends of leases, to [`LEASE_MAX`] after the receive at most; 0 gives the message back.
     pub(crate) fn change_visibility(
         &mut self,
         changes: &[LeaseChange],
@@ -63,10 +66,13 @@ impl Partition {
             self.on_held(&change.receipt, step, |partition, number| {
                 if visibility == 0 {
                     let end = LeaseEnd::Released(None);
-                    partition.contents.end_lease(number, end);
-                } else {
+                    partition.end_lease(number, end);
+                } else if partition.lease_may_last(number, until) {
                     partition.contents.extend(number, until);
+                } else {
+                    return ReceiptResult::TooLong;
                 }
+                ReceiptResult::Done
             })
         };
         changes.iter().map(&mut change).collect()
@@ -100,7 +106,8 @@ impl Partition {
     ) -> Vec<ReceiptResult> {
         let mut end_one = |receipt: &Receipt| {
             self.on_held(receipt, step, |partition, number| {
-                partition.contents.end_lease(number, end);
+                partition.end_lease(number, end);
+                ReceiptResult::Done
             })
         };
         receipts.iter().map(&mut end_one).collect()
@@ -110,20 +117,25 @@ impl Partition {
         &mut self,
         receipt: &Receipt,
         step: &mut Step<'_>,
-        act: impl FnOnce(&mut Self, u64),
+        act: impl FnOnce(&mut Self, u64) -> ReceiptResult,
     ) -> ReceiptResult {
         match self.standing(receipt, step) {
-            Standing::Held(number) => {
-                act(self, number);
-                ReceiptResult::Done
-            }
-            Standing::RanOut(_) | Standing::GivenBack | Standing::Elsewhere => {
-                ReceiptResult::Expired
-            }
+            Standing::Held(number) => act(self, number),
+            Standing::RanOut(_) | Standing::Elsewhere => ReceiptResult::Expired,
+            Standing::GivenBack => given_back(step.version),
             Standing::Superseded => ReceiptResult::Superseded,
             Standing::Gone => ReceiptResult::Gone,
             Standing::Unknown => ReceiptResult::Unknown,
         }
+    }
+
+    /// Whether a leased message's lease may end only then. Those by older rules may end whenever.
+    fn lease_may_last(&self, number: u64, until: Ts) -> bool {
+        let (chunk, offset) = self.contents.slots.find(number).expect("it is leased");
+        let Hold::Leased { since, .. } = chunk.side(offset).hold else {
+            panic!("only leased messages have a lease to extend")
+        };
+        since == Ts::ZERO || until <= since.after(LEASE_MAX)
     }
 
     fn standing(&mut self, receipt: &Receipt, step: &mut Step<'_>) -> Standing {
@@ -134,7 +146,7 @@ impl Partition {
         }
         if !self.exists_in_time(number, step.now, step.bodies) {
             // Runs of numbers that went are joined where there are too many of them: one that is here has not.
-            return match self.went_on(number) {
+            return match self.went_on(number) || self.was_taken(number) {
                 true => Standing::Elsewhere,
                 false => Standing::Gone,
             };
@@ -146,8 +158,9 @@ impl Partition {
             _ if receipt.lease < slot.lease && !planted(Bug::ReceiptsNotFenced) => {
                 Standing::Superseded
             }
-            Hold::Leased(until) if until > step.now => Standing::Held(number),
-            Hold::Going(_) => Standing::Elsewhere,
+            Hold::Leased { until, .. } if until > step.now => Standing::Held(number),
+            Hold::Going(_) if !planted(Bug::DeletedOnItsWay) => Standing::Elsewhere,
+            Hold::Dead(_) => Standing::Elsewhere,
             _ if slot.given_back => Standing::GivenBack,
             _ => Standing::RanOut(number),
         }
@@ -163,5 +176,14 @@ impl Partition {
             self.contents.remove(number, bodies);
         }
         !expired
+    }
+}
+
+/// What is said of a message that its consumer gave back: older rules took it for one that ran out.
+fn given_back(version: MachineVersion) -> ReceiptResult {
+    if version >= LEASES_BOUNDED_SINCE {
+        ReceiptResult::NotLeased
+    } else {
+        ReceiptResult::Expired
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use shoal_types::limits::{LEASED_MAX, RECEIVE_BYTES_MAX, SEALED_WAIT_MAX};
-use shoal_types::{Delivery, Outcome, Request, RequestId, Ts};
+use shoal_types::{Delivery, ErrorCode, MachineVersion, Outcome, Refusal, Request, RequestId, Ts};
 
 use crate::Effect;
 use crate::limits::DUE_ITEMS_PER_RECEIVE;
-use crate::live_bodies::LiveBodies;
 use crate::partition::{Partition, Step, leases_of};
 use crate::remembered::{Answer, Waiter, Wanted};
+use crate::version::LEASES_BOUNDED_SINCE;
 
 impl Partition {
     /// Executes a receive that was not seen before, and remembers it.
@@ -28,7 +28,7 @@ impl Partition {
 
         let repeated = self.repeat_attempt(wanted, step.now);
         let deliveries = if repeated.is_empty() {
-            let deliveries = self.take(wanted, budget, step.now, step.bodies);
+            let deliveries = self.take(wanted, budget, step);
             self.note_attempt(wanted, &deliveries, step.now);
             deliveries
         } else {
@@ -41,6 +41,12 @@ impl Partition {
         {
             self.wait(request, wanted, until, step);
             return Outcome::Waiting;
+        }
+        if deliveries.is_empty() && self.refuses_leases(wanted, step.version) {
+            return Outcome::Refused(Refusal::not_applied(
+                ErrorCode::TooManyInFlight,
+                "the queue has as many messages in flight as it may have: 120000",
+            ));
         }
         if request.id != RequestId(0) {
             let answer = self.answer_of(&deliveries, wanted, request.origin);
@@ -108,7 +114,7 @@ impl Partition {
             };
             let waiter = step.remembered.waiter(position).clone();
             let wanted = waiter.wanted;
-            let deliveries = self.take(wanted, due_budget(wanted), step.now, step.bodies);
+            let deliveries = self.take(wanted, due_budget(wanted), step);
             if deliveries.is_empty() {
                 return;
             }
@@ -143,19 +149,30 @@ impl Partition {
         });
     }
 
+    /// Whether a receive that finds nothing is told that it could not be given anything. One that waits
+    /// is not: a lease may end meanwhile. In a FIFO queue more in flight than it may have is no error.
+    fn refuses_leases(&self, wanted: Wanted, version: MachineVersion) -> bool {
+        version >= LEASES_BOUNDED_SINCE
+            && !self.settings.fifo
+            && !wanted.auto_ack
+            && self.lease_room() == 0
+    }
+
     fn lease_room(&self) -> usize {
         LEASED_MAX.saturating_sub(self.contents.leases.len())
     }
 
-    /// Leases (or deletes at once) up to `max` messages, smallest number first. Messages whose time
-    /// is over and that are met on the way are dropped, up to `budget` of them.
-    fn take(
-        &mut self,
-        wanted: Wanted,
-        mut budget: usize,
-        now: Ts,
-        bodies: &mut LiveBodies,
-    ) -> Vec<Delivery> {
+    /// Leases (or deletes at once) up to `max` messages, smallest number first or by fair turns, see
+    /// [`Contents::first_receivable`](crate::contents::Contents::first_receivable). Messages whose time
+    /// is over or that were received as often as they may be, and that are met on the way, are dropped or
+    /// die, up to `budget` of them.
+    fn take(&mut self, wanted: Wanted, mut budget: usize, step: &mut Step<'_>) -> Vec<Delivery> {
+        let now = step.now;
+        let since = if step.version >= LEASES_BOUNDED_SINCE {
+            now
+        } else {
+            Ts::ZERO
+        };
         let visibility = wanted.visibility.unwrap_or(self.settings.visibility);
         let mut deliveries = Vec::new();
         let mut bytes = 0;
@@ -173,11 +190,24 @@ impl Partition {
                 }
                 budget -= 1;
                 let next = self.contents.ready_successor(number);
-                self.contents.remove(number, bodies);
+                self.contents.remove(number, step.bodies);
                 if follows {
                     followers.remove(&number);
                     followers.extend(next);
                 }
+                continue;
+            }
+            if self.is_doomed(number) {
+                if follows {
+                    // It dies once it is the first of its group.
+                    followers.remove(&number);
+                    continue;
+                }
+                if budget == 0 {
+                    break;
+                }
+                budget -= 1;
+                self.die(number);
                 continue;
             }
             if !wanted.auto_ack && self.lease_room() == 0 {
@@ -191,9 +221,10 @@ impl Partition {
             if wanted.auto_ack {
                 self.contents.take(number, now);
                 deliveries.push(self.delivery(number));
-                self.contents.remove(number, bodies);
+                self.contents.remove(number, step.bodies);
             } else {
-                self.contents.lease(number, now, now.after(visibility));
+                let until = now.after(visibility);
+                self.contents.lease(number, now, since, until);
                 deliveries.push(self.delivery(number));
                 followers.remove(&number);
                 followers.extend(self.contents.ready_successor(number));

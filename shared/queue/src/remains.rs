@@ -29,6 +29,7 @@ pub(crate) enum DeadPiece {
     Attempts(PartitionId, u64),
     Lineage(PartitionId),
     Description(PartitionId),
+    Transfers(PartitionId),
 }
 
 impl Remains {

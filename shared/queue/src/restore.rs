@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use shoal_types::planted::{Bug, planted};
 use shoal_types::{MachineVersion, PartitionId, Revision};
 
+use crate::chunk::Hold;
 use crate::description::Described;
 use crate::hash::StateHash;
 use crate::lineage::Lineage;
@@ -15,6 +16,7 @@ use crate::remembered::Answer;
 use crate::stored::{
     Key, MachineRecord, PartitionRecord, decode, decode_chunk, decode_machine_version,
 };
+use crate::transfers::Transfers;
 
 /// Why stored keys and values are no state of ours. Nothing of them may be used then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +144,13 @@ impl Machine {
                 }
                 None => self.dead.push(DeadPiece::Description(id)),
             },
+            Key::Transfers(id) => match self.partitions.get_mut(&id) {
+                Some(partition) => {
+                    let transfers = Transfers::restore(decode(value)?)?;
+                    partition.transfers = Some(Box::new(transfers));
+                }
+                None => self.dead.push(DeadPiece::Transfers(id)),
+            },
             Key::Chunk(id, index) => self.restore_chunk(id, index, value)?,
             Key::KeyedSends(id, number) => match self.partitions.get_mut(&id) {
                 Some(partition) => follows(partition.keyed_sends.restore(number, decode(value)?))?,
@@ -170,19 +179,28 @@ impl Machine {
         };
         let mut messages = decode_chunk(index, value)?;
         let stored = messages.len();
-        messages.retain(|(number, ..)| *number > partition.purged_through);
+        messages.retain(|message| message.number > partition.purged_through);
         if messages.len() < stored {
             self.dead.push(DeadPiece::Chunk(id, index));
         }
-        if messages.iter().any(|(number, ..)| *number > partition.last) {
+        if messages
+            .iter()
+            .any(|message| message.number > partition.last)
+        {
             return Err("a message has a number that was not used yet".to_owned());
         }
-        if partition.settings.fifo && messages.iter().any(|(_, _, group, _)| group.is_none()) {
+        if partition.settings.fifo && messages.iter().any(|message| message.group.is_none()) {
             return Err("a FIFO message has no group".to_owned());
         }
+        let deaths = partition.sends().map_or(0, |known| known.deaths);
+        let is_unheard_of = |hold| matches!(hold, Hold::Dead(place) if place > deaths);
+        if messages.iter().any(|one| is_unheard_of(one.side.hold)) {
+            return Err(
+                "a message is dead, and the partition does not know of its death".to_owned(),
+            );
+        }
         let contents = &mut partition.contents;
-        contents.restore_chunk(index, messages, &mut self.bodies);
-        Ok(())
+        contents.restore_chunk(index, messages, &mut self.bodies)
     }
 
     /// Rebuilds what is kept over all partitions, and checks what can be checked.
@@ -205,6 +223,9 @@ impl Machine {
             self.bytes += record.bytes;
             if partition.seal().is_some() {
                 self.sealed.insert(*id);
+            }
+            if partition.has_parcels() {
+                self.senders.insert(*id);
             }
         }
         self.instructed = self.derive_instructed();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use shoal_types::limits::{HELD_GROUPS_MAX, KEYED_SENDS_TOLD_MAX};
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{
     ErrorCode, GroupHash, GroupName, HeldGroups, KeyedSend, Outcome, PartitionId, Refusal, Rest,
     Revision, Seal, SendItem, SendResult, Sequence, Successor, Ts, group_hash,
@@ -157,7 +158,9 @@ impl Partition {
             HeldGroups::These(left) => left,
             HeldGroups::All => return Some(Vec::new()),
         };
-        let is_gone = |hash: &&GroupHash| left.binary_search(hash).is_err();
+        let is_gone = |hash: &&GroupHash| {
+            left.binary_search(hash).is_err() || planted(Bug::GroupsToldTooEarly)
+        };
         Some(named.iter().filter(is_gone).copied().collect())
     }
 
@@ -199,7 +202,8 @@ impl Partition {
             send.counts(now).then(|| send.told())
         };
         let places = (first as usize..count).take(max.min(KEYED_SENDS_TOLD_MAX));
-        let sends = places.map(|place| at_place(place).unwrap_or(OVER));
+        let skipped = usize::from(planted(Bug::KeysToldOffByOne));
+        let sends = places.map(|place| at_place(place + skipped).unwrap_or(OVER));
         Some(sends.collect())
     }
 
@@ -245,6 +249,7 @@ impl Partition {
         }
         self.is_closed().then(|| Outcome::Closed {
             waits_for: self.waits_for(),
+            keyed_sends: 0,
         })
     }
 

@@ -1,11 +1,12 @@
 //! Numbering and keeping messages.
 
 use shoal_types::planted::{Bug, planted};
-use shoal_types::{BodyRef, SendItem, SendResult, Ts};
+use shoal_types::{BodyRef, SendItem, SendResult};
 
 use crate::chunk::Slot;
 use crate::deduplication::Seen;
 use crate::partition::{Partition, Step};
+use crate::version::FAIR_TURNS_SINCE;
 
 impl Partition {
     /// Takes the items in order. An item that is not kept uses no number, so numbers have no gap.
@@ -54,7 +55,7 @@ impl Partition {
         if let Some(send) = &item.deduplication {
             self.keyed_sends.remember(send, sequence, step.now);
         }
-        self.keep(number, item, body, step.now);
+        self.keep(number, item, body, step);
         step.bodies.add(body, item.size);
         SendResult::Accepted(sequence)
     }
@@ -68,7 +69,8 @@ impl Partition {
             && bytes <= self.settings.max_bytes
     }
 
-    fn keep(&mut self, number: u64, item: &SendItem, body: BodyRef, now: Ts) {
+    fn keep(&mut self, number: u64, item: &SendItem, body: BodyRef, step: &Step<'_>) {
+        let now = step.now;
         let slot = Slot {
             sent_at: now,
             body,
@@ -81,7 +83,8 @@ impl Partition {
         let delay = item.delay.unwrap_or(self.settings.delay);
         let delayed_until = (delay > 0).then(|| now.after(delay));
         let expires = item.ttl.map(|ttl| now.after(ttl));
+        let (group, turns) = (item.group.as_ref(), step.version >= FAIR_TURNS_SINCE);
         self.contents
-            .insert(number, slot, item.group.as_ref(), delayed_until, expires);
+            .insert(number, slot, group, delayed_until, expires, turns);
     }
 }

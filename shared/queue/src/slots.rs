@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::chunk::{Chunk, Link, Side, Slot};
+use crate::chunk::{Chunk, Side, Slot};
 use crate::limits::CHUNK_SLOTS;
+use crate::link::Link;
 
 /// Chunks by the upper part of the message number. An empty chunk is freed wherever it lies.
 #[derive(Debug, Default)]
@@ -12,7 +13,7 @@ pub(crate) struct Slots {
     chunks: BTreeMap<u64, Arc<Chunk>>,
     /// The chunks that have ready messages.
     ready: BTreeSet<u64>,
-    /// The chunks that have available messages. FIFO only, see `groups.rs`.
+    /// The chunks that have available messages, see [`Chunk`].
     available: BTreeSet<u64>,
     /// The chunks that changed or went since the last freeze.
     dirty: BTreeSet<u64>,
@@ -36,14 +37,14 @@ fn list(chunks: &mut BTreeSet<u64>, index: u64, before: bool, after: bool) {
 }
 
 impl Slots {
-    /// Adds the message with the highest number so far.
+    /// Adds the message with the highest number so far, not ready; `mark` may change that.
     pub(crate) fn push(
         &mut self,
         number: u64,
         slot: Slot,
         link: Option<Link>,
         side: Side,
-        ready: bool,
+        mark: impl FnOnce(&mut Chunk, u8),
     ) {
         let (index, offset) = split(number);
         self.chunks
@@ -54,7 +55,7 @@ impl Slots {
             if side != Side::default() {
                 chunk.set_side(offset, side);
             }
-            chunk.set_ready(offset, ready);
+            mark(chunk, offset);
         });
     }
 
@@ -66,7 +67,7 @@ impl Slots {
         slot: Slot,
         link: Option<Link>,
         side: Side,
-        ready: bool,
+        mark: impl FnOnce(&mut Chunk, u8),
     ) {
         let (index, _) = split(number);
         self.chunks
@@ -75,7 +76,7 @@ impl Slots {
         self.edit(number, |chunk, offset| {
             chunk.insert(offset, slot, link);
             chunk.set_side(offset, side);
-            chunk.set_ready(offset, ready);
+            mark(chunk, offset);
         });
     }
 
@@ -147,7 +148,29 @@ impl Slots {
         self.iter_ready().next()
     }
 
-    /// The oldest available message. FIFO only.
+    /// The first ready message from this number on.
+    pub(crate) fn first_ready_from(&self, number: u64) -> Option<u64> {
+        let (first, offset) = split(number);
+        let in_first = self.ready.contains(&first).then(|| {
+            let ready = self.chunks[&first].ready();
+            let mut from = ready.iter().filter(|one| *one >= offset);
+            from.next().map(|offset| join(first, offset))
+        });
+        in_first.flatten().or_else(|| {
+            let index = self.ready.range(first + 1..).next()?;
+            let offset = self.chunks[index].ready().first();
+            Some(join(*index, offset.expect("the chunk is listed")))
+        })
+    }
+
+    /// The newest message that is there.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        let (index, chunk) = self.chunks.last_key_value()?;
+        let offset = chunk.live().last().expect("empty chunks are freed");
+        Some(join(*index, offset))
+    }
+
+    /// The oldest available message.
     pub(crate) fn first_available(&self) -> Option<u64> {
         let index = self.available.first()?;
         let offset = self.chunks[index].available().first();
@@ -262,7 +285,9 @@ mod tests {
                 receives: 0,
                 given_back: false,
             };
-            slots.push(n, slot, None, Side::default(), true);
+            slots.push(n, slot, None, Side::default(), |chunk, offset| {
+                chunk.set_ready(offset, true);
+            });
         }
         slots
     }

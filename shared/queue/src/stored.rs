@@ -8,14 +8,19 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shoal_types::{
-    BodyRef, GroupName, MachineVersion, PartitionId, PartitionSettings, Position, Revision, Ts,
+    BodyRef, DeadFrom, GroupName, MachineVersion, PartitionId, PartitionSettings, Position,
+    Revision, Ts,
 };
 
-use crate::chunk::{Chunk, Side, Slot};
+use crate::chunk::{Chunk, Hold, Side, Slot};
+use crate::chunk_extras::{ChunkExtras, Extra};
 use crate::limits::CHUNK_SLOTS;
+use crate::link::LinkBack;
 
 /// The version of all values. A successor keeps reading this one.
 const VERSION: u8 = 1;
+/// That of a chunk of which there is more to say: its record, then its [`ChunkExtras`].
+const VERSION_WITH_EXTRAS: u8 = 2;
 
 /// The key space. The numbers are on disks: they never change and are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +34,9 @@ pub(crate) enum Key {
     Lineage(PartitionId),
     /// `9 | partition` → what the manager noted down beside it, a [`shoal_types::Description`].
     Description(PartitionId),
+    /// `10 | partition` → a [`crate::transfers::TransfersRecord`]. Only of partitions whose messages go to other
+    /// queues or came from there.
+    Transfers(PartitionId),
     /// `3 | partition | number / 256` → [`ChunkRecord`]. Lives as long as one of its messages; dead if
     /// its partition is gone or all its numbers were purged.
     Chunk(PartitionId, u64),
@@ -54,6 +62,7 @@ impl Key {
             Self::Deleted(id) => (7, [Some(id.0), None]),
             Self::Lineage(id) => (8, [Some(id.0), None]),
             Self::Description(id) => (9, [Some(id.0), None]),
+            Self::Transfers(id) => (10, [Some(id.0), None]),
         };
         let mut bytes = vec![kind];
         for number in numbers.into_iter().flatten() {
@@ -78,6 +87,7 @@ impl Key {
             7 => Self::Deleted(PartitionId(number(0)?)),
             8 => Self::Lineage(PartitionId(number(0)?)),
             9 => Self::Description(PartitionId(number(0)?)),
+            10 => Self::Transfers(PartitionId(number(0)?)),
             _ => return None,
         };
         (key.encode() == bytes).then_some(key)
@@ -132,8 +142,16 @@ struct MessageRecord {
     side: Option<Side>,
 }
 
-/// A message as read from a checkpoint: number, slot, group, side record.
-pub(crate) type StoredMessage = (u64, Slot, Option<GroupName>, Side);
+/// A message as read from a checkpoint.
+pub(crate) struct StoredMessage {
+    pub(crate) number: u64,
+    pub(crate) slot: Slot,
+    pub(crate) group: Option<GroupName>,
+    /// What its link has, if it has one. Never a message: lists follow from the rest.
+    pub(crate) back: LinkBack,
+    pub(crate) side: Side,
+    pub(crate) dead_from: Option<DeadFrom>,
+}
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![VERSION]).expect("writing to memory does not fail")
@@ -142,13 +160,17 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// The value, or what is wrong with the bytes.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
-            Err(error) => Err(error.to_string()),
-        },
+        Some((&VERSION, rest)) => read(rest),
         Some((version, _)) => Err(format!("version {version} is not known to this release")),
         None => Err("empty".to_owned()),
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -163,7 +185,7 @@ pub(crate) fn decode_machine_version(bytes: &[u8]) -> Result<MachineVersion, Str
     }
 }
 
-pub(crate) fn encode_chunk(chunk: &Chunk) -> Vec<u8> {
+pub(crate) fn encode_chunk(chunk: &Chunk, fifo: bool) -> Vec<u8> {
     let slots = chunk.live().iter().filter_map(|offset| chunk.slot(offset));
     let mut record = ChunkRecord {
         base: slots.map(|slot| slot.sent_at).min().unwrap_or(Ts::ZERO),
@@ -197,16 +219,31 @@ pub(crate) fn encode_chunk(chunk: &Chunk) -> Vec<u8> {
             side: (side != Side::default()).then_some(side),
         });
     }
-    encode(&record)
+    encode_record(&record, &ChunkExtras::of(chunk, fifo))
+}
+
+fn encode_record(record: &ChunkRecord, extras: &ChunkExtras) -> Vec<u8> {
+    if extras.is_empty() {
+        return encode(record);
+    }
+    postcard::to_extend(&(record, extras), vec![VERSION_WITH_EXTRAS])
+        .expect("writing to memory does not fail")
+}
+
+fn decode_record(bytes: &[u8]) -> Result<(ChunkRecord, ChunkExtras), String> {
+    match bytes.split_first() {
+        Some((&VERSION_WITH_EXTRAS, rest)) => read(rest),
+        _ => Ok((decode(bytes)?, ChunkExtras::default())),
+    }
 }
 
 pub(crate) fn decode_chunk(index: u64, bytes: &[u8]) -> Result<Vec<StoredMessage>, String> {
-    let record: ChunkRecord = decode(bytes)?;
+    let (record, mut extras) = decode_record(bytes)?;
     let ascending = record.messages.is_sorted_by(|a, b| a.offset < b.offset);
     if !ascending {
         return Err("messages are not in order".to_owned());
     }
-    let message = |message: MessageRecord| {
+    let mut message = |message: MessageRecord| {
         let group = match message.group {
             None => None,
             Some(at) => Some(
@@ -226,10 +263,35 @@ pub(crate) fn decode_chunk(index: u64, bytes: &[u8]) -> Result<Vec<StoredMessage
             receives: message.receives,
             given_back: message.given_back,
         };
-        let number = index * CHUNK_SLOTS + u64::from(message.offset);
-        Ok((number, slot, group, message.side.unwrap_or_default()))
+        let Extra {
+            back,
+            received,
+            dead_from,
+        } = extras.take(message.offset)?;
+        if back != LinkBack::None && group.is_none() {
+            return Err("a message without a group takes turns".to_owned());
+        }
+        let mut side = message.side.unwrap_or_default();
+        match (&mut side.hold, received) {
+            (Hold::Leased { since, .. }, Some(received)) => *since = received,
+            (_, Some(_)) => return Err("a message is not leased, and was received".to_owned()),
+            (_, None) => {}
+        }
+        Ok(StoredMessage {
+            number: index * CHUNK_SLOTS + u64::from(message.offset),
+            slot,
+            group,
+            back,
+            side,
+            dead_from,
+        })
     };
-    record.messages.into_iter().map(message).collect()
+    let messages = record.messages.into_iter().map(&mut message);
+    let messages = messages.collect::<Result<_, _>>()?;
+    if !extras.is_empty() {
+        return Err("more is said of messages that are not there".to_owned());
+    }
+    Ok(messages)
 }
 
 /// A chunk's value with other places of bodies, without the messages that get none; `None` if none is left.
@@ -238,13 +300,15 @@ pub(crate) fn replace_bodies(
     bytes: &[u8],
     mut place: impl FnMut(u64, BodyRef, u32, u32) -> Option<BodyRef>,
 ) -> Result<Option<Vec<u8>>, String> {
-    let mut record: ChunkRecord = decode(bytes)?;
+    let (mut record, mut extras) = decode_record(bytes)?;
     record.messages.retain_mut(|message| {
         let number = index * CHUNK_SLOTS + u64::from(message.offset);
         let placed = place(number, message.body, message.size, message.crc);
         placed.inspect(|at| message.body = *at).is_some()
     });
-    Ok((!record.messages.is_empty()).then(|| encode(&record)))
+    let messages = &record.messages;
+    extras.retain(|offset| messages.iter().any(|message| message.offset == offset));
+    Ok((!messages.is_empty()).then(|| encode_record(&record, &extras)))
 }
 
 #[cfg(test)]
@@ -274,6 +338,7 @@ mod tests {
         assert_eq!(hex(Key::Deleted(id)), "070000000000000102");
         assert_eq!(hex(Key::Lineage(id)), "080000000000000102");
         assert_eq!(hex(Key::Description(id)), "090000000000000102");
+        assert_eq!(hex(Key::Transfers(id)), "0a0000000000000102");
     }
 
     #[test]
@@ -284,6 +349,7 @@ mod tests {
             &[8],
             &[9],
             &[10],
+            &[11],
             &[1, 0],
             &[2, 0, 0],
             &[6; 10],

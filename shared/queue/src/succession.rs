@@ -1,6 +1,7 @@
 //! How partitions follow one another: the commands of it, and what a sealed partition's host asks to
 //! tell the successors.
 
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{
     ErrorCode, GroupHash, Inherited, KeyedSend, Outcome, PartitionId, PartitionSettings, Refusal,
     Revision, Seal, Succession, SuccessionStage, Successor,
@@ -142,7 +143,8 @@ impl Machine {
     #[must_use]
     pub fn is_drained(&self, partition: PartitionId) -> bool {
         let partition = self.partitions.get(&partition);
-        partition.is_some_and(|partition| partition.is_drained())
+        partition
+            .is_some_and(|partition| partition.is_drained() || planted(Bug::DrainedToldTooEarly))
     }
 
     /// The sends that the seal of a partition counts, from a place in their order on, to be told as

@@ -7,8 +7,8 @@ use shoal_types::limits::{
     PIECE_MESSAGES_MAX, SUCCESSORS_MAX,
 };
 use shoal_types::{
-    Command, ErrorCode, GroupHash, GroupName, HeldGroups, Inherited, PartitionId, Piece, Refusal,
-    Rest, Seal, Successor,
+    ClusterMember, Command, ErrorCode, GroupHash, GroupName, HeldGroups, Inherited, PartitionId,
+    Piece, Refusal, Rest, Seal, Successor, is_address,
 };
 
 type Checked = Result<(), Refusal>;
@@ -70,9 +70,10 @@ pub(crate) fn check_succession_form(command: &Command) -> Checked {
                 "settings.epoch: another one than the seal's",
             )
         }
-        Command::Forward { heir, .. } => check(
-            CLUSTER_HOSTS.contains(&heir.members.len()),
-            "heir.members: not 1 to 5 hosts",
+        Command::Forward { heir, .. } => check_members(
+            &heir.members,
+            "heir.members: not 1 to 5 hosts, each once",
+            "heir.members.address: not name:port of at most 260 bytes",
         ),
         _ => Ok(()),
     }
@@ -92,11 +93,13 @@ fn check_successors(partition: PartitionId, successors: &[Successor]) -> Checked
         successors.iter().all(|one| one.partition != partition),
         "successors: the sealed partition itself is among them",
     )?;
-    let has_hosts = |one: &Successor| CLUSTER_HOSTS.contains(&one.members.len());
-    check(
-        successors.iter().all(has_hosts),
-        "successors.members: not 1 to 5 hosts",
-    )?;
+    for successor in successors {
+        check_members(
+            &successor.members,
+            "successors.members: not 1 to 5 hosts, each once",
+            "successors.members.address: not name:port of at most 260 bytes",
+        )?;
+    }
     check(
         successors
             .iter()
@@ -105,7 +108,24 @@ fn check_successors(partition: PartitionId, successors: &[Successor]) -> Checked
     )
 }
 
-fn check_seal(seal: &Seal) -> Checked {
+/// What is kept, checkpointed and dialled. The words: if the hosts are wrong, and if an address is.
+pub(crate) fn check_members(
+    members: &[ClusterMember],
+    hosts: &'static str,
+    address: &'static str,
+) -> Checked {
+    let each_once: BTreeSet<_> = members.iter().map(|member| member.host).collect();
+    check(
+        CLUSTER_HOSTS.contains(&members.len()) && each_once.len() == members.len(),
+        hosts,
+    )?;
+    check(
+        members.iter().all(|member| is_address(&member.address)),
+        address,
+    )
+}
+
+pub(crate) fn check_seal(seal: &Seal) -> Checked {
     check_successors(seal.partition, &seal.successors)?;
     check(
         seal.keyed_sends as usize <= DEDUPLICATION_IDS_MAX,

@@ -2,6 +2,7 @@
 //! once.
 
 use shoal_types::limits::PIECE_MESSAGES_MAX;
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{
     BodyRef, ErrorCode, Forwarded, Outcome, PartitionId, Piece, Refusal, Rest, Sequence,
 };
@@ -10,6 +11,7 @@ use crate::chunk::{Side, Slot};
 use crate::contents::hold_of;
 use crate::lineage::Inheritance;
 use crate::partition::{Partition, Step};
+use crate::version::FAIR_TURNS_SINCE;
 
 /// Above all numbers: what is purged with an heir is also all that will still come.
 const ALL_NUMBERS: u64 = (1 << Sequence::NUMBER_BITS) - 1;
@@ -35,12 +37,16 @@ impl Partition {
         if piece.number > through + 1 {
             return refuse("piece.number: there is a gap before it");
         }
-        if piece.number <= through {
+        if piece.number <= through && !planted(Bug::PieceTakenTwice) {
             return Ok(Outcome::Taken { through });
         }
         self.check_messages(&piece.messages)?;
         for (message, body) in piece.messages.iter().zip(bodies) {
-            self.take_over(message, *body, step);
+            let body = match planted(Bug::BodiesOfOthers) {
+                true => bodies[0],
+                false => *body,
+            };
+            self.take_over(message, body, step);
         }
         let lineage = self.lineage.as_mut().expect("it is an heir");
         let inheritance = lineage.change().inheritance.as_mut();
@@ -57,10 +63,19 @@ impl Partition {
     }
 
     /// True unless it follows others of which messages may be left, or more is to come from where it takes
-    /// messages over.
+    /// messages over, or it has yet to hear of parcels or others of theirs.
     pub(crate) fn waits_for_nothing(&self) -> bool {
+        let has_all = self.has_all_of_its_source() || planted(Bug::HeirDrainedTooEarly);
+        let transfers = self.transfers.as_ref();
+        self.contents.held().is_none()
+            && has_all
+            && transfers.is_none_or(|known| known.are_settled())
+    }
+
+    /// True unless more is to come from where it takes messages over.
+    pub(crate) fn has_all_of_its_source(&self) -> bool {
         let has_all = |known: &Inheritance| known.rest == Rest::Nothing;
-        self.contents.held().is_none() && self.inheritance().is_none_or(has_all)
+        self.inheritance().is_none_or(has_all)
     }
 
     /// Up to which number everything is gone once it is purged. Whoever purges a queue means all that was
@@ -127,8 +142,12 @@ impl Partition {
             expires: message.expires,
             first_received_at: message.first_received_at,
         };
+        let (group, turns) = (message.group.as_ref(), step.version >= FAIR_TURNS_SINCE);
         self.contents
-            .insert_anywhere(number, slot, message.group.as_ref(), side);
+            .insert_anywhere(number, slot, group, side, turns);
+        if let Some(dead_from) = &message.dead_from {
+            self.contents.set_dead_from(number, **dead_from);
+        }
         step.bodies.add(body, message.size);
     }
 }

@@ -14,10 +14,17 @@ use crate::machine::Machine;
 /// form one together only if this is the same in both.
 pub const MACHINE_VERSION_MIN: MachineVersion = MachineVersion(1);
 /// The newest rules that this release knows.
-pub const MACHINE_VERSION_MAX: MachineVersion = MachineVersion(2);
+pub const MACHINE_VERSION_MAX: MachineVersion = MachineVersion(3);
 
 /// From these rules on partitions follow one another.
 pub(crate) const SUCCESSION_SINCE: MachineVersion = MachineVersion(2);
+/// From these rules on the groups of standard queues take turns, with messages sent from then on.
+pub(crate) const FAIR_TURNS_SINCE: MachineVersion = MachineVersion(3);
+/// From these rules on leases are bounded as SQS says: in how long they last and how many a standard
+/// queue has; and receipts of messages that were given back are told from those that ran out.
+pub(crate) const LEASES_BOUNDED_SINCE: MachineVersion = MachineVersion(3);
+/// From these rules on messages go to other queues: dead letters and tasks that move messages.
+pub(crate) const TRANSFERS_SINCE: MachineVersion = MachineVersion(3);
 
 impl Machine {
     /// No partitions, nothing executed, the oldest version that this release supports.
@@ -38,6 +45,7 @@ impl Machine {
             partitions: Default::default(),
             schedule: Default::default(),
             sealed: Default::default(),
+            senders: Default::default(),
             remembered: Default::default(),
             deleted: Default::default(),
             messages: 0,

@@ -9,6 +9,7 @@
 
 mod heirs;
 mod moves;
+mod parcels;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,11 +17,12 @@ use std::ops::RangeInclusive;
 
 use heirs::{Forwarding, a_forwarding};
 use moves::{Move, Moves, Reached, a_move};
+use parcels::{Transfer, a_transfer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use shoal_model::{Given, Model};
 use shoal_queue::{Effect, Frozen, Machine};
-use shoal_types::limits::DESCRIPTION_BYTES_MAX;
+use shoal_types::limits::{DESCRIPTION_BYTES_MAX, LEASE_MAX};
 use shoal_types::{
     BodyRef, Command, Deduplication, Delivery, Description, Epoch, HostId, Incarnation,
     KeptPartition, LeaseChange, MachineVersion, Origin, Outcome, PartitionId, PartitionSettings,
@@ -62,6 +64,7 @@ enum Operation {
     View(u8),
     Move(Move),
     Forward(Forwarding),
+    Transfer(Transfer),
     Freeze,
     Reopen,
     Crash,
@@ -146,7 +149,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         24 => (p.clone(), prop::collection::vec(item, 0..6)).prop_map(|(p, i)| Operation::Send(p, i)),
         28 => (p.clone(), wish).prop_map(|(p, w)| Operation::Receive(p, w)),
         12 => (p.clone(), picks()).prop_map(|(p, r)| Operation::Acknowledge(p, r)),
-        5 => (p.clone(), prop::collection::vec((pick(), 0..4u8), 1..4))
+        5 => (p.clone(), prop::collection::vec((pick(), 0..5u8), 1..4))
             .prop_map(|(p, c)| Operation::Change(p, c)),
         5 => (p.clone(), picks(), 0..4u8).prop_map(|(p, r, d)| Operation::Release(p, r, d)),
         4 => (p.clone(), picks()).prop_map(|(p, r)| Operation::Unreceive(p, r)),
@@ -158,6 +161,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (0..8u8).prop_map(Operation::View),
         18 => a_move().prop_map(Operation::Move),
         10 => a_forwarding().prop_map(Operation::Forward),
+        24 => a_transfer().prop_map(Operation::Transfer),
         2 => Just(Operation::Freeze),
         1 => Just(Operation::Reopen),
         2 => Just(Operation::Crash),
@@ -236,9 +240,19 @@ impl Host {
                 }
             })
             .collect();
+        let before = self.last_of(request);
         let outcome = self
             .feed(Fed::Apply(request.clone(), bodies.clone()), effects)
             .unwrap();
+        if let Command::TakeParcel { partition, .. } = &request.command
+            && self.last_of(request) > before
+        {
+            let last = self.last_of(request);
+            let numbers = (last.0 + 1 - bodies.len() as u64)..;
+            let placed = numbers.zip(&bodies);
+            self.placed
+                .extend(placed.map(|(n, body)| ((*partition, Sequence(n)), *body)));
+        }
         if let (
             Outcome::Taken { through },
             Command::TakePiece {
@@ -263,6 +277,13 @@ impl Host {
             }
         }
         outcome
+    }
+
+    /// The number of the last message of the partition that it is about.
+    fn last_of(&self, request: &Request) -> Sequence {
+        let partition = request.command.partition();
+        let counts = partition.and_then(|id| self.machine.counts(id));
+        counts.map_or(Sequence(0), |counts| counts.last_sequence)
     }
 
     fn write_frozen(&mut self) {
@@ -433,6 +454,19 @@ impl World {
                     self.request_new(step, command);
                 }
             }
+        } else if let Operation::Transfer(whole) = &step.operation {
+            let newer = match whole {
+                Transfer::Dies(.., newer, _)
+                | Transfer::Start(.., newer, _)
+                | Transfer::Cancel(_, _, newer) => *newer,
+                _ => 0,
+            };
+            for phase in whole.phases() {
+                let revision = self.next_revision(newer);
+                for command in self.moves.transfer(&phase, revision, &self.model) {
+                    self.request_new(step, command);
+                }
+            }
         } else if let Some(command) = self.command(&step.operation) {
             self.request_new(step, command);
         } else {
@@ -536,7 +570,12 @@ impl World {
                 partition: id(p),
                 items: items
                     .iter()
-                    .map(|i| item(i, self.fifo[usize::from(*p) % 3]))
+                    .flat_map(|i| {
+                        let fifo = self.fifo[usize::from(*p) % 3];
+                        // Now and then enough that a standard queue's group is crowded.
+                        let count = if i.key > 9 && !fifo { 5 } else { 1 };
+                        std::iter::repeat_n(item(i, fifo), count)
+                    })
                     .collect(),
             },
             Operation::Receive(p, wish) => Command::Receive {
@@ -560,7 +599,12 @@ impl World {
                     .filter_map(|(pick, seconds)| {
                         Some(LeaseChange {
                             receipt: self.receipt(pick)?,
-                            visibility: u64::from(*seconds) * SECOND,
+                            visibility: if *seconds == 4 {
+                                // Too long for what was received a while ago.
+                                LEASE_MAX - 2 * SECOND
+                            } else {
+                                u64::from(*seconds) * SECOND
+                            },
                         })
                     })
                     .collect(),
@@ -650,6 +694,7 @@ impl World {
         for id in self.model.partitions() {
             let counts = self.model.counts(id).unwrap();
             totals.0 += counts.ready + counts.in_flight + counts.delayed;
+            totals.0 += self.model.outbox(id).unwrap().dead;
             totals.1 += counts.bytes;
             assert_eq!(one.machine.counts(id), Some(counts));
             assert_eq!(other.machine.counts(id), Some(counts));
@@ -718,6 +763,17 @@ impl World {
             piece.map(|(heir, piece, _)| (heir.partition, piece)),
             expected
         );
+        let parcel = machine.parcel(id);
+        let parcel = parcel.map(|(to, parcel, bodies)| {
+            assert_eq!(parcel.messages.len(), bodies.len());
+            (to.partition, parcel)
+        });
+        assert_eq!(parcel, model.parcel(id));
+        let due = model.may_make_parcel(id, self.at.ts);
+        assert_eq!(machine.may_make_parcel(id, self.at.ts), due);
+        let sends = machine.senders().any(|sender| sender == id);
+        assert!(sends || !due && machine.parcel(id).is_none());
+        assert_eq!(machine.outbox(id), model.outbox(id));
         let heir = machine.heir(id).map(|(heir, made)| (heir.partition, made));
         assert_eq!(heir, model.heir(id));
         let is_sealed = machine.sealed().any(|sealed| sealed == id);
@@ -839,8 +895,10 @@ fn agrees(fifo: [bool; 3], salt: u64) {
             retention: 0,
             limits: 0,
         };
+        // Mostly with fair turns from the beginning.
+        let version = if steps[0].origin == 0 { 2 } else { 3 };
         let create = (0..3).map(|p| Operation::Create(p, all_at_ease.clone(), 0));
-        for operation in std::iter::once(Operation::Raise(2)).chain(create) {
+        for operation in std::iter::once(Operation::Raise(version)).chain(create) {
             world.take(&Step {
                 operation,
                 pause: None,

@@ -3,7 +3,10 @@
 
 mod descriptions;
 mod desk;
+mod fair_turns;
+mod leases;
 mod succession;
+mod transfers;
 
 use desk::{Desk, QUEUE, SECOND, item, keyed, origin, plain_settings, seconds};
 use shoal_queue::{Effect, Machine, RestoreError, RowBodies, RowBody};

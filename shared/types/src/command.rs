@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Description, Heir, HostId, Incarnation, Inherited, MachineVersion, Micros, PartitionId,
-    PartitionSettings, Piece, Receipt, RequestId, Revision, Seal, Successor, Ts,
+    DeadLetters, Description, Heir, HostId, Incarnation, Inherited, MachineVersion, Micros,
+    MoveTask, Parcel, PartitionId, PartitionSettings, Piece, Receipt, RequestId, Revision, Seal,
+    Successor, Ts,
 };
 
 /// A command with what makes it safe to repeat.
@@ -117,7 +118,8 @@ pub enum Command {
         /// Which leases.
         receipts: Vec<Receipt>,
     },
-    /// Delete all messages that were sent before, leased ones included.
+    /// Delete all messages that were sent before, leased ones included. Of a sealed partition only those
+    /// that are still there; answered with [`crate::Outcome::PurgedBut`].
     Purge {
         /// Which partition.
         partition: PartitionId,
@@ -236,6 +238,71 @@ pub enum Command {
         /// The heir that is gone.
         heir: PartitionId,
     },
+    /// Manager: when this partition's messages die, and where they go then. `None`: they do not; those that
+    /// have not gone yet come to life again.
+    SetDeadLetters {
+        /// Which partition.
+        partition: PartitionId,
+        /// The new setting.
+        dead_letters: Option<Box<DeadLetters>>,
+        /// Fence: compared with that of the last such instruction alone.
+        revision: Revision,
+    },
+    /// Manager: move to another queue what can be received here now. Refused while another task runs.
+    StartMove {
+        /// Which partition.
+        partition: PartitionId,
+        /// What to move where.
+        task: Box<MoveTask>,
+        /// Fence: compared with that of the last such instruction alone.
+        revision: Revision,
+    },
+    /// Manager: what has not gone of a task's messages stays. What is on its way arrives.
+    CancelMove {
+        /// Which partition.
+        partition: PartitionId,
+        /// The task.
+        task: u64,
+        /// Fence, as of [`Command::StartMove`].
+        revision: Revision,
+    },
+    /// A host of the source's cluster: the parcel with this number was taken, so its messages are gone from
+    /// here; and if none is on its way then, make the next one if there is anything to go.
+    NextParcel {
+        /// The source.
+        partition: PartitionId,
+        /// The last parcel that was taken by whom it was for; 0: none.
+        taken: u64,
+    },
+    /// A host of the source's cluster, to the target: take this parcel, if it was not taken before. Bodies
+    /// travel beside the command, one per message, in order. Answered with [`crate::Outcome::Taken`], or with
+    /// [`crate::Outcome::Sealed`] or [`crate::Outcome::Closed`] as a send would be.
+    TakeParcel {
+        /// The target.
+        partition: PartitionId,
+        /// The source.
+        from: PartitionId,
+        /// What is to be taken.
+        parcel: Parcel,
+    },
+    /// A host of the source's cluster: whom the parcel was for is sealed and has not taken it. It was not
+    /// made, and what follows takes the place of the one that is sealed.
+    RedirectParcel {
+        /// The source.
+        partition: PartitionId,
+        /// The parcel's number.
+        parcel: u64,
+        /// What was shown instead of taking it.
+        seal: Box<Seal>,
+    },
+    /// A host of the source's cluster: whom the parcel was for is gone for good, or will never take it. It
+    /// was not made.
+    ReturnParcel {
+        /// The source.
+        partition: PartitionId,
+        /// The parcel's number.
+        parcel: u64,
+    },
 }
 
 impl Command {
@@ -263,7 +330,14 @@ impl Command {
             | Self::Forward { partition, .. }
             | Self::NextPiece { partition, .. }
             | Self::TakePiece { partition, .. }
-            | Self::EndForwarding { partition, .. } => Some(*partition),
+            | Self::EndForwarding { partition, .. }
+            | Self::SetDeadLetters { partition, .. }
+            | Self::StartMove { partition, .. }
+            | Self::CancelMove { partition, .. }
+            | Self::NextParcel { partition, .. }
+            | Self::TakeParcel { partition, .. }
+            | Self::RedirectParcel { partition, .. }
+            | Self::ReturnParcel { partition, .. } => Some(*partition),
             Self::Tick | Self::RaiseVersion { .. } => None,
         }
     }
@@ -279,6 +353,9 @@ impl Command {
             | Self::Seal { revision, .. }
             | Self::CreateHeir { revision, .. }
             | Self::Forward { revision, .. }
+            | Self::SetDeadLetters { revision, .. }
+            | Self::StartMove { revision, .. }
+            | Self::CancelMove { revision, .. }
             | Self::Describe {
                 description: Description { revision, .. },
                 ..
@@ -297,20 +374,26 @@ impl Command {
             | Self::ToldDrained { .. }
             | Self::NextPiece { .. }
             | Self::TakePiece { .. }
-            | Self::EndForwarding { .. } => None,
+            | Self::EndForwarding { .. }
+            | Self::NextParcel { .. }
+            | Self::TakeParcel { .. }
+            | Self::RedirectParcel { .. }
+            | Self::ReturnParcel { .. } => None,
         }
     }
 
     /// Of a command that bodies travel beside: bytes and CRC-32C of each, in order. Empty for all others.
     pub fn bodies(&self) -> impl Iterator<Item = (u32, u32)> {
-        let (items, messages) = match self {
-            Self::Send { items, .. } => (items.as_slice(), &[][..]),
-            Self::TakePiece { piece, .. } => (&[][..], piece.messages.as_slice()),
-            _ => (&[][..], &[][..]),
+        let (items, forwarded, parceled) = match self {
+            Self::Send { items, .. } => (items.as_slice(), &[][..], &[][..]),
+            Self::TakePiece { piece, .. } => (&[][..], piece.messages.as_slice(), &[][..]),
+            Self::TakeParcel { parcel, .. } => (&[][..], &[][..], parcel.messages.as_slice()),
+            _ => (&[][..], &[][..], &[][..]),
         };
         let items = items.iter().map(|item| (item.size, item.crc));
-        let messages = messages.iter();
-        items.chain(messages.map(|message| (message.size, message.crc)))
+        let forwarded = forwarded.iter().map(|one| (one.size, one.crc));
+        let parceled = parceled.iter().map(|one| (one.size, one.crc));
+        items.chain(forwarded).chain(parceled)
     }
 }
 

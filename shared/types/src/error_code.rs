@@ -67,7 +67,7 @@ error_codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, retryable: false;
     /// The same idempotency key with another request.
     IdempotencyConflict = "idempotency_conflict", 422, retryable: false;
-    /// A limit of the queue is reached: messages, bytes or leases.
+    /// A limit of the queue is reached: messages or bytes.
     QueueFull = "queue_full", 429, retryable: true;
     /// The host has as much to do as it may have; another one may have room.
     Busy = "busy", 503, retryable: true;
@@ -91,6 +91,8 @@ error_codes! {
     Corrupt = "corrupt", 500, retryable: true;
     /// A fault of ours.
     Internal = "internal", 500, retryable: false;
+    /// A standard queue has as many messages in flight as it may have; acknowledge or release some.
+    TooManyInFlight = "too_many_in_flight", 429, retryable: true;
 }
 
 impl fmt::Display for ErrorCode {

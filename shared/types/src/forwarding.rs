@@ -5,9 +5,10 @@
 //! remembers the number of the last piece that it took and passes over what comes again, so a repetition
 //! never doubles, however late. The source keeps a piece until it hears that the heir has it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{ClusterId, ClusterMember, GroupName, HeldGroups, PartitionId, Sequence, Ts};
+use crate::transfer::Label;
+use crate::{ClusterId, ClusterMember, DeadFrom, GroupName, HeldGroups, PartitionId, Sequence, Ts};
 
 /// Where a sealed partition's messages go on to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ pub enum Rest {
 }
 
 /// A message on its way, without its body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
     /// The number that it has and keeps.
     pub sequence: Sequence,
@@ -56,6 +57,8 @@ pub struct Forwarded {
     pub crc: u32,
     /// Its message group.
     pub group: Option<GroupName>,
+    /// Where it died, if it came as a dead letter.
+    pub dead_from: Option<Box<DeadFrom>>,
     /// Not to be given out before; [`Ts::ZERO`] if it is not delayed.
     pub ready_at: Ts,
     /// When its own time to live ends.
@@ -66,6 +69,59 @@ pub struct Forwarded {
     pub leases: u16,
     /// Receives so far: leases without those that were undone.
     pub receives: u16,
+}
+
+/// A [`Forwarded`] as it is serialised: `L` is its [`Label`].
+#[derive(Serialize, Deserialize)]
+struct ForwardedForm<L> {
+    sequence: Sequence,
+    sent_at: Ts,
+    size: u32,
+    crc: u32,
+    label: L,
+    ready_at: Ts,
+    expires: Option<Ts>,
+    first_received_at: Option<Ts>,
+    leases: u16,
+    receives: u16,
+}
+
+impl Serialize for Forwarded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let form = ForwardedForm {
+            sequence: self.sequence,
+            sent_at: self.sent_at,
+            size: self.size,
+            crc: self.crc,
+            label: Label::of(self.group.as_ref(), self.dead_from.as_deref()),
+            ready_at: self.ready_at,
+            expires: self.expires,
+            first_received_at: self.first_received_at,
+            leases: self.leases,
+            receives: self.receives,
+        };
+        form.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Forwarded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = ForwardedForm::<Label<GroupName, DeadFrom>>::deserialize(deserializer)?;
+        let (group, dead_from) = form.label.parts();
+        Ok(Self {
+            sequence: form.sequence,
+            sent_at: form.sent_at,
+            size: form.size,
+            crc: form.crc,
+            group,
+            dead_from,
+            ready_at: form.ready_at,
+            expires: form.expires,
+            first_received_at: form.first_received_at,
+            leases: form.leases,
+            receives: form.receives,
+        })
+    }
 }
 
 /// How much went on.
@@ -181,6 +237,7 @@ mod tests {
             size: 12,
             crc: 13,
             group: Some("g".into()),
+            dead_from: None,
             ready_at: Ts(14),
             expires: Some(Ts(15)),
             first_received_at: Some(Ts(16)),

@@ -17,11 +17,16 @@ pub mod planted;
 mod position;
 mod protocol;
 mod queue_name;
+mod ranges;
 mod receipt;
+mod redrive;
 mod route;
+mod scope;
 mod settings;
+mod sqs_attributes;
 mod succession;
 mod time;
+mod transfer;
 mod wire;
 
 pub use command::{
@@ -40,15 +45,22 @@ pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};
 pub use position::Position;
 pub use protocol::{
     ClusterMember, ClusterSpec, HostReply, HostRequest, HostState, HostStatus, PartitionCounts,
-    Peeked, Push, Query, QueryReply, ViewSummary,
+    Peeked, Push, Query, QueryReply, ViewSummary, is_address,
 };
 pub use queue_name::{QueueName, QueueNameError};
 pub use receipt::{Receipt, ReceiptError};
+pub use redrive::RedriveAllow;
 pub use route::{ClusterRoute, PartitionRoute, PartitionState, QueueRoute};
+pub use scope::{Scope, ScopeError};
 pub use settings::{PartitionSettings, Partitioning, QueueSettings, SettingsError};
+pub use sqs_attributes::{DeduplicationScope, SqsAttributes, ThroughputLimit};
 pub use succession::{
     GroupHash, GroupRange, HeldGroups, Inherited, KeyedSend, Seal, Succession, SuccessionStage,
     Successor, group_hash,
 };
 pub use time::{Micros, Mono, Now, Ts};
+pub use transfer::{
+    DeadFrom, DeadLetters, MoveProgress, MoveStatus, MoveTask, MoveTo, Outbox, Parcel, Parceled,
+    Target, TargetPart,
+};
 pub use wire::{Frame, WireError, decode_frame, decode_frame_prefix, encode_frame, join};

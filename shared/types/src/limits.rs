@@ -5,6 +5,10 @@ use crate::Micros;
 
 /// Characters of a queue name, `.fifo` included (SQS).
 pub const QUEUE_NAME_CHARS_MAX: usize = 80;
+/// Digits of an account (AWS).
+pub const ACCOUNT_DIGITS: usize = 12;
+/// Characters of a region: AWS's longest have 14, and one's own may say more.
+pub const REGION_CHARS_MAX: usize = 32;
 /// Largest message, body and attributes together, in bytes (SQS since 2025: 1 MiB).
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Messages of one send: a batch is executed in one step, and 1,000 items of 1 µs keep that at 1 ms.
@@ -33,8 +37,22 @@ pub const TAG_KEY_CHARS_MAX: usize = 128;
 /// Characters of a tag's value (SQS).
 pub const TAG_VALUE_CHARS_MAX: usize = 256;
 
+/// `max_receive_count` of a queue, from and to (SQS).
+pub const RECEIVE_COUNT: std::ops::RangeInclusive<u32> = 1..=1_000;
+/// Queues that one queue names as those it takes dead letters of (SQS).
+pub const REDRIVE_SOURCES_MAX: usize = 10;
+/// Bytes of a queue's policy: as many as AWS takes for most kinds of policies.
+pub const POLICY_BYTES_MAX: usize = 8 << 10;
+/// Characters of the name of a key for encryption: an alias of AWS's has up to 256, an ARN no more.
+pub const KMS_KEY_CHARS_MAX: usize = 256;
+/// Seconds for which a key of encryption is used again, from and to (SQS: a minute to a day).
+pub const KMS_REUSE_S: std::ops::RangeInclusive<u32> = 60..=86_400;
+
 /// Seconds of a visibility timeout (SQS: 12 hours).
 pub const VISIBILITY_S_MAX: u32 = 43_200;
+/// From a receive to the end of its lease, however often that is extended (SQS: 12 hours). A consumer
+/// that hangs and extends for ever does not keep its messages for ever.
+pub const LEASE_MAX: Micros = VISIBILITY_S_MAX as Micros * 1_000_000;
 /// Seconds of a delay (SQS: 15 minutes).
 pub const DELAY_S_MAX: u32 = 900;
 /// Seconds of retention, from and to (SQS: a minute to 14 days).
@@ -86,6 +104,29 @@ pub const PIECE_DELAYED_SCAN_MAX: usize = 1_000;
 /// whose lease ran out.
 pub const FORWARDED_RUNS_MAX: usize = 10_000;
 
+/// Partitions of a queue that messages go to: four times as many as a queue is split into, since ranges of
+/// those that follow each other may be in pieces for a while.
+pub const TARGET_PARTS_MAX: usize = 4 * SUCCESSORS_MAX;
+/// Queues that a task moves messages back to: each with one partition, an instruction of 100 KB.
+pub const MOVE_QUEUES_MAX: usize = 1_000;
+/// Partitions of all queues together that a task moves messages to; the reason is that of
+/// [`MOVE_QUEUES_MAX`].
+pub const MOVE_PARTS_MAX: usize = 2_000;
+/// Messages that a task may be told to move in a second (SQS).
+pub const MOVED_PER_SECOND_MAX: u16 = 500;
+/// Partitions of which a target remembers the last parcel: a dead-letter queue of thousands of queues, some
+/// 700 KB. At the bound parcels of others are refused as busy until one is forgotten.
+pub const PARCEL_SOURCES_MAX: usize = 10_000;
+/// Partitions that a source has to tell yet that it heard of what they took. At the bound they are told
+/// before anything else goes.
+pub const UNSETTLED_TARGETS_MAX: usize = TARGET_PARTS_MAX;
+/// How long a target remembers the last parcel of a source: a day longer than any message is kept, so that
+/// nothing is alive any more of a parcel that could be taken for a new one.
+pub const PARCEL_MEMORY: Micros = (*RETENTION_S.end() as Micros + 86_400) * 1_000_000;
+/// A parcel with a message that was sent further in the future than this is refused until the clocks of the
+/// two clusters agree better: [`PARCEL_MEMORY`] counts on it.
+pub const PARCEL_AHEAD_MAX: Micros = 3_600_000_000;
+
 /// Bytes of what the manager notes down beside a partition: a queue with 50 tags of full length has 115 KB
 /// in JSON's longest writing.
 pub const DESCRIPTION_BYTES_MAX: usize = 128 << 10;
@@ -103,7 +144,20 @@ pub const CAPACITY_MAX: u32 = 16;
 
 /// Bytes of one frame between processes: a full batch plus its headers.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a host's address, `name:port`: a DNS name has at most 253.
+pub const ADDRESS_BYTES_MAX: usize = 260;
 /// Hosts of a cluster, from and to.
 pub const CLUSTER_HOSTS: std::ops::RangeInclusive<usize> = 1..=5;
 /// A clock further above one's own than this is not adopted, and its owner is suspected.
 pub const MAX_CLOCK_SKEW: Micros = 500_000;
+
+/// The highest of the manager's revisions. At a thousand writes a second they last for 35,000 years, and a
+/// thousand times as many ids still fit in 64 bits.
+pub const REVISION_MAX: u64 = 1 << 50;
+/// The highest number of a cluster. They are given one after the other: a system that forms and retires a
+/// cluster every hour gets there after 119 years.
+pub const CLUSTER_ID_MAX: u64 = 1 << 20;
+/// The highest number of a start of a host: one a second for 34,000 years.
+pub const INCARNATION_MAX: u64 = 1 << 40;
+/// The highest id of a queue or a partition: a block of a thousand takes a revision ([`REVISION_MAX`]).
+pub const ID_MAX: u64 = 1 << 61;

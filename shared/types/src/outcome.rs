@@ -1,8 +1,9 @@
 //! What executing a command gave.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{GroupName, PartitionId, Receipt, Refusal, Seal, Sequence, Ts};
+use crate::transfer::Label;
+use crate::{DeadFrom, GroupName, Heir, PartitionId, Receipt, Refusal, Seal, Sequence, Ts};
 
 /// Where a body lies in this host's log. Host-local: outside equality, state hash and snapshots, and
 /// never sent to anyone.
@@ -41,11 +42,22 @@ pub enum Outcome {
     Closed {
         /// What it follows and has not all been told about, ascending.
         waits_for: Vec<PartitionId>,
+        /// Of what a successor is told: it knows so many of the sends with deduplication keys that the
+        /// seal counts, from the first on; whoever tells it goes on from there. Of a send 0.
+        keyed_sends: u32,
     },
     /// Of a piece: this one and all before are taken.
     Taken {
         /// The last one's number.
         through: u64,
+    },
+    /// Of a purge of a sealed partition: done here. Those who follow, and the heir that has or gets what is
+    /// gone from here, are to be purged as well.
+    PurgedBut {
+        /// Names those who follow.
+        seal: Box<Seal>,
+        /// Who has or gets what was here.
+        heir: Option<Box<Heir>>,
     },
 }
 
@@ -63,7 +75,7 @@ pub enum SendResult {
 }
 
 /// A leased message on its way to a consumer. The body travels beside it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// Its number.
     pub sequence: Sequence,
@@ -77,13 +89,62 @@ pub struct Delivery {
     pub receive_count: u32,
     /// Its message group.
     pub group: Option<GroupName>,
+    /// Where it died, if it came as a dead letter.
+    pub dead_from: Option<Box<DeadFrom>>,
     /// Bytes of the stored form.
     pub size: u32,
     /// CRC-32C of the stored form as sent.
     pub crc: u32,
-    /// Where the body lies on the host that executes.
-    #[serde(skip)]
+    /// Where the body lies on the host that executes. Not part of the serialised form.
     pub body: BodyRef,
+}
+
+/// A [`Delivery`] as it is serialised: `L` is its [`Label`].
+#[derive(Serialize, Deserialize)]
+struct DeliveryForm<L> {
+    sequence: Sequence,
+    receipt: Receipt,
+    sent_at: Ts,
+    first_received_at: Ts,
+    receive_count: u32,
+    label: L,
+    size: u32,
+    crc: u32,
+}
+
+impl Serialize for Delivery {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let form = DeliveryForm {
+            sequence: self.sequence,
+            receipt: self.receipt,
+            sent_at: self.sent_at,
+            first_received_at: self.first_received_at,
+            receive_count: self.receive_count,
+            label: Label::of(self.group.as_ref(), self.dead_from.as_deref()),
+            size: self.size,
+            crc: self.crc,
+        };
+        form.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Delivery {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = DeliveryForm::<Label<GroupName, DeadFrom>>::deserialize(deserializer)?;
+        let (group, dead_from) = form.label.parts();
+        Ok(Self {
+            sequence: form.sequence,
+            receipt: form.receipt,
+            sent_at: form.sent_at,
+            first_received_at: form.first_received_at,
+            receive_count: form.receive_count,
+            group,
+            dead_from,
+            size: form.size,
+            crc: form.crc,
+            body: BodyRef::default(),
+        })
+    }
 }
 
 /// What became of one receipt.
@@ -93,11 +154,17 @@ pub enum ReceiptResult {
     Done,
     /// The message is gone (deleted, expired or purged), so its lease cannot change.
     Gone,
-    /// The lease ran out and the message was not leased again. A standard queue's acknowledge still
+    /// The lease ran out, or ended and the message went on elsewhere, and it was not leased again. A standard queue's acknowledge still
     /// deletes it then and answers `Done`; a FIFO queue's does not.
     Expired,
     /// The message was leased again, to someone else; nothing was done.
     Superseded,
     /// The receipt names a message that was never here.
     Unknown,
+    /// Its consumer gave the message back, and it was not leased again: it is ready, or will be after a
+    /// delay. Machine versions below 3 say `Expired`.
+    NotLeased,
+    /// Extended so far the lease would end later than [`crate::limits::LEASE_MAX`] after the receive.
+    /// Nothing was done; the lease ends when it did.
+    TooLong,
 }

@@ -189,9 +189,66 @@ bugs! {
     /// Delayed messages are ready at once after a start from a checkpoint.
     DelaysNotRestored = "delays-not-restored",
         breaks "a restored machine is the machine that was frozen: its delays";
+    /// A target takes a parcel each time that it comes.
+    DeadLetterTwice = "dead-letter-twice",
+        breaks "a dead letter stands in the dead-letter queue once";
+    /// A message dies one receive before its time.
+    DiesEarly = "dies-early",
+        breaks "a message dies after exactly as many receives as its queue says";
     /// The rolling hash begins anew after a start from a checkpoint.
     HashNotRestored = "hash-not-restored",
         breaks "hosts that executed the same have the same state hash";
+
+    // What successors are told of.
+
+    /// All groups that a seal names are told as gone.
+    GroupsToldTooEarly = "groups-told-too-early",
+        breaks "a group is told as gone once no message of it is left before the successor";
+    /// A sealed partition is told as drained whatever is left in it.
+    DrainedToldTooEarly = "drained-told-too-early",
+        breaks "a partition is told as drained once nothing is left in it and before it";
+    /// The sends with keys are told from the second on.
+    KeysToldOffByOne = "keys-told-off-by-one",
+        breaks "every send with a key that the seal counts is told, each in its place";
+    /// A successor opens as soon as it is shown the seal.
+    OpenedBeforeTold = "opened-before-told",
+        breaks "a successor opens once it was told of all sends with keys before it";
+
+    // What goes on to heirs.
+
+    /// A piece that nobody is known to have taken is forgotten, and the next one made.
+    UnansweredPieceForgotten = "unanswered-piece-forgotten",
+        breaks "a source keeps a piece until it hears that the heir has it";
+    /// A piece that comes again is taken again.
+    PieceTakenTwice = "piece-taken-twice",
+        breaks "an heir takes the piece whose number follows the last one, and no other";
+    /// All messages of a piece are given the first one's body.
+    BodiesOfOthers = "bodies-of-others",
+        breaks "each message of a piece goes with its own body";
+    /// Messages count at the heir as never leased.
+    LeasesNotForwarded = "leases-not-forwarded",
+        breaks "leases and receives are counted on where a message goes on to";
+    /// What was delayed is ready at the heir.
+    DelaysNotForwarded = "delays-not-forwarded",
+        breaks "a delay lasts as long where a message goes on to";
+    /// A receipt whose lease ran out deletes a message that is on its way.
+    DeletedOnItsWay = "deleted-on-its-way",
+        breaks "whoever has a receipt for a message that is on its way has no say in it any more";
+    /// Which leased messages went on is not remembered.
+    WentNotRemembered = "went-not-remembered",
+        breaks "a receipt for a message that went on is not answered as if it were gone";
+    /// An heir that is empty counts as drained, whatever is still to come.
+    HeirDrainedTooEarly = "heir-drained-too-early",
+        breaks "an heir is drained once it has all of its source, and nothing is left";
+}
+
+impl Bug {
+    /// True if it can show only where queues move: in what partitions that follow one another or take
+    /// messages over do.
+    #[must_use]
+    pub fn is_of_moves(self) -> bool {
+        self >= Self::GroupsToldTooEarly
+    }
 }
 
 /// No bug of this name.

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ClusterId, HostId, Incarnation, LoadReport, Outcome, PartitionId, PartitionPage, Position,
-    Request, Revision, Sequence, Succession, Ts, ViewNumber,
+    ClusterId, HostId, Incarnation, LoadReport, Outbox, Outcome, PartitionId, PartitionPage,
+    Position, Request, Revision, Sequence, Succession, Ts, ViewNumber,
 };
 
 /// A request to a host. Bodies of a send travel beside it.
@@ -80,6 +80,11 @@ pub enum Query {
         /// At most so many; fewer if their descriptions are long.
         limit: u16,
     },
+    /// What a partition sends to other queues.
+    Outbox {
+        /// Which.
+        partition: PartitionId,
+    },
 }
 
 /// The answer to a [`HostRequest`], if it is not a [`crate::Refusal`]. Bodies of delivered or peeked
@@ -113,6 +118,8 @@ pub enum QueryReply {
     Succession(Succession),
     /// Of `Partitions`.
     Partitions(PartitionPage),
+    /// Of `Outbox`.
+    Outbox(Box<Outbox>),
 }
 
 /// How many messages are where.
@@ -167,8 +174,18 @@ pub struct ClusterSpec {
 pub struct ClusterMember {
     /// The host.
     pub host: HostId,
-    /// What others dial: `name:port`.
+    /// What others dial: `name:port`, see [`is_address`].
     pub address: String,
+}
+
+/// Whether others may dial this: `name:port`, the name not empty, the port not 0, and at most
+/// [`crate::limits::ADDRESS_BYTES_MAX`] bytes.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    let parts = text.rsplit_once(':');
+    let named = parts
+        .is_some_and(|(name, port)| !name.is_empty() && matches!(port.parse::<u16>(), Ok(1..)));
+    named && text.len() <= crate::limits::ADDRESS_BYTES_MAX
 }
 
 /// What a host is at the moment.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Epoch, Micros, QueueName, limits};
+use crate::{Epoch, Micros, QueueName, RedriveAllow, SqsAttributes, limits};
 
 /// Settings as the REST API shows them. Missing fields of a creation take the defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,19 @@ pub struct QueueSettings {
     pub max_messages: Option<u64>,
     /// Sends are refused above so many bytes; `null`: no bound but the disk.
     pub max_bytes: Option<u64>,
+    /// After so many receives a message goes to the dead-letter queue; 1 to 1,000. With `dead_letter_queue`
+    /// and never without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_receive_count: Option<u32>,
+    /// Another queue of the same scope and kind (FIFO or not).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter_queue: Option<QueueName>,
+    /// Which queues may name this one as their dead-letter queue.
+    #[serde(skip_serializing_if = "RedriveAllow::is_all")]
+    pub redrive_allow: RedriveAllow,
+    /// What only users of SQS set and see.
+    #[serde(skip_serializing_if = "SqsAttributes::is_default")]
+    pub sqs: SqsAttributes,
     /// Whether the queue may be split. Its partitions need not know.
     pub partitions: Partitioning,
     /// Anything a user wants to note down; at most 50.
@@ -47,6 +60,10 @@ impl Default for QueueSettings {
             content_deduplication: false,
             max_messages: None,
             max_bytes: None,
+            max_receive_count: None,
+            dead_letter_queue: None,
+            redrive_allow: RedriveAllow::All,
+            sqs: SqsAttributes::default(),
             partitions: Partitioning::One,
             tags: BTreeMap::new(),
         }
@@ -190,6 +207,8 @@ impl QueueSettings {
         check(self.max_bytes != Some(0), "max_bytes", || {
             "must be at least 1".to_owned()
         })?;
+        self.check_redrive(name)?;
+        self.sqs.validate(self.fifo)?;
         check(self.tags.len() <= limits::TAGS_MAX, "tags", || {
             format!(
                 "{} tags are more than {}",
@@ -219,6 +238,57 @@ impl QueueSettings {
                     )
                 },
             )?;
+            check(
+                !key.chars().chain(value.chars()).any(char::is_control),
+                "tags",
+                || "no control characters are taken".to_owned(),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What can be said of dead letters without knowing other queues.
+    fn check_redrive(&self, name: &QueueName) -> Result<(), SettingsError> {
+        let refuse = |field, why: String| Err(SettingsError { field, why });
+        match (&self.dead_letter_queue, self.max_receive_count) {
+            (None, None) => {}
+            (Some(_), None) => {
+                return refuse(
+                    "max_receive_count",
+                    "goes with dead_letter_queue".to_owned(),
+                );
+            }
+            (None, Some(_)) => {
+                return refuse(
+                    "dead_letter_queue",
+                    "goes with max_receive_count".to_owned(),
+                );
+            }
+            (Some(to), Some(count)) => {
+                let range = limits::RECEIVE_COUNT;
+                if !range.contains(&count) {
+                    let why = format!("{count} is not within {} to {}", range.start(), range.end());
+                    return refuse("max_receive_count", why);
+                }
+                if to == name {
+                    return refuse("dead_letter_queue", "is the queue itself".to_owned());
+                }
+                if to.is_fifo() != self.fifo {
+                    let why = "is a FIFO queue if this is one, and only then";
+                    return refuse("dead_letter_queue", why.to_owned());
+                }
+                if to.scope() != name.scope() {
+                    let why = "is in the same account and region";
+                    return refuse("dead_letter_queue", why.to_owned());
+                }
+            }
+        }
+        if let RedriveAllow::Queues(sources) = &self.redrive_allow
+            && !(1..=limits::REDRIVE_SOURCES_MAX).contains(&sources.len())
+        {
+            let most = limits::REDRIVE_SOURCES_MAX;
+            let why = format!("names 1 to {most} queues, not {}", sources.len());
+            return refuse("redrive_allow", why);
         }
         Ok(())
     }
@@ -320,6 +390,48 @@ mod tests {
         assert_eq!(
             refused("a", |s| s.tags = [(String::new(), String::new())].into()),
             "tags"
+        );
+        assert_eq!(
+            refused("a", |s| s.tags = [("a".into(), "\n".into())].into()),
+            "tags"
+        );
+        assert_eq!(
+            refused("a", |s| s.sqs.kms_data_key_reuse_period_s = Some(0)),
+            "sqs.kms_data_key_reuse_period_s"
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_queue_is_another_one_of_the_same_kind_and_scope() {
+        let to = |queue: &str, count| QueueSettings {
+            dead_letter_queue: Some(queue.parse().unwrap()),
+            max_receive_count: Some(count),
+            ..QueueSettings::default()
+        };
+        let name: QueueName = "a".parse().unwrap();
+        to("dead", 1).validate(&name).unwrap();
+        to("dead", 1_000).validate(&name).unwrap();
+        for (queue, count, field) in [
+            ("dead", 0, "max_receive_count"),
+            ("dead", 1_001, "max_receive_count"),
+            ("a", 3, "dead_letter_queue"),
+            ("dead.fifo", 3, "dead_letter_queue"),
+            ("123456789012/us-east-1/dead", 3, "dead_letter_queue"),
+        ] {
+            let refused = to(queue, count).validate(&name).unwrap_err();
+            assert_eq!(refused.field, field, "{queue} after {count}");
+        }
+        assert_eq!(
+            refused("a", |s| s.max_receive_count = Some(3)),
+            "dead_letter_queue"
+        );
+        assert_eq!(
+            refused("a", |s| s.dead_letter_queue = Some("b".parse().unwrap())),
+            "max_receive_count"
+        );
+        assert_eq!(
+            refused("a", |s| s.redrive_allow = RedriveAllow::Queues([].into())),
+            "redrive_allow"
         );
     }
 }

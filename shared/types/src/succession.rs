@@ -286,8 +286,9 @@ mod tests {
         is_on_the_wire(&Outcome::Sealed(seal()), &[6], SEAL);
         let closed = Outcome::Closed {
             waits_for: vec![PartitionId(1)],
+            keyed_sends: 5,
         };
-        is_on_the_wire(&closed, &[7], &[1, 1]);
+        is_on_the_wire(&closed, &[7], &[1, 1, 5]);
         let query = Query::Succession {
             partition: PartitionId(1),
         };

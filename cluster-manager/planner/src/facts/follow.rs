@@ -2,7 +2,7 @@
 
 use shoal_types::{ClusterId, Epoch, GroupRange, PartitionId, QueueId, Ts};
 
-use super::{Facts, Partition, PartitionStage, Queue};
+use super::{ClusterStage, Facts, Partition, PartitionStage, Queue};
 use crate::limits::{HOUR, NEGLIGIBLE};
 use crate::{Action, Decided, Heat, Reason};
 
@@ -23,13 +23,36 @@ pub struct Change {
     pub opens: Vec<PartitionId>,
     /// Since when the old partition is sealed; `None`: it is not yet.
     pub sealed: Option<Ts>,
-    /// What is left in the old partition is being forwarded.
-    pub forwarding: bool,
+    /// Whether what is left in the old partition is forwarded.
+    pub forwarding: Forwarding,
     /// The old partition took over what was left in another one before.
     pub is_heir: bool,
 }
 
+/// Whether what is left in a sealed partition goes on to another cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarding {
+    /// It was not tried yet.
+    #[default]
+    No,
+    /// It is under way.
+    UnderWay,
+    /// It came to nothing.
+    GivenUp {
+        /// From then on it may be tried again. `None`: not before what is left of the last attempts has
+        /// been deleted.
+        again: Option<Ts>,
+        /// Where the heir was to be.
+        at: ClusterId,
+    },
+}
+
 impl Change {
+    /// True if it only waits for consumers.
+    pub(crate) fn drains(&self) -> bool {
+        self.sealed.is_some() && self.forwarding != Forwarding::UnderWay
+    }
+
     /// True if the load has not gone over yet, and there is enough of it to matter.
     pub(crate) fn unsettles(&self) -> bool {
         self.sealed.is_none() && self.carries > NEGLIGIBLE
@@ -54,7 +77,12 @@ impl Facts {
         };
         let mut seals = change.seals.iter();
         let waits = seals.any(|sealed| self.changes.contains_key(sealed));
-        let keeps_order = queue.fifo && !queue.is_settled();
+        let from = self.clusters.get(&change.from);
+        let is_emptied = from.is_some_and(|from| from.stage == ClusterStage::Draining);
+        let keeps_order = match is_emptied {
+            true => !queue.may_be_followed_again(),
+            false => queue.fifo && !queue.is_settled(),
+        };
         if queue.epoch() != epoch || waits || keeps_order {
             return false;
         }
@@ -122,7 +150,9 @@ impl Facts {
             return false;
         };
         let change = self.changes.get_mut(partition);
-        change.map(|change| change.forwarding = true).is_some()
+        change
+            .map(|change| change.forwarding = Forwarding::UnderWay)
+            .is_some()
     }
 
     /// Notes that the successors of a partition take sends, and that it is sealed, with all that they
@@ -209,7 +239,7 @@ fn change(action: &Action) -> Option<(Epoch, Change)> {
         seals,
         opens: Vec::new(),
         sealed: None,
-        forwarding: false,
+        forwarding: Forwarding::No,
         is_heir: false,
     };
     Some((*epoch, change))

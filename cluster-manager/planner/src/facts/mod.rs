@@ -9,10 +9,10 @@ mod queues;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use shoal_types::{ClusterId, HostId, Micros, PartitionId, Ts};
+use shoal_types::{ClusterId, HostId, Micros, PartitionId, QueueId, Ts};
 
 pub use cluster::{Cluster, ClusterStage, Load, Window, Windows};
-pub use follow::Change;
+pub use follow::{Change, Forwarding};
 pub use host::{Host, HostStage};
 pub use queue::{Partition, PartitionStage, Queue};
 pub use queues::Queues;
@@ -30,11 +30,31 @@ pub struct Facts {
     pub queues: Queues,
     /// What was decided about queues and is not finished, by the partition that it is about.
     pub changes: BTreeMap<PartitionId, Change>,
+    /// Moves of which only partitions are left that have to be deleted.
+    pub clearing: usize,
+    /// Queues about which nothing is decided for a while.
+    pub left_alone: BTreeMap<QueueId, LeftAlone>,
     /// When moves for balance began, oldest first; of the last hour at least.
     pub balanced: VecDeque<Ts>,
 }
 
+/// Until when a queue is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// From then on it may be moved again.
+    pub until: Ts,
+    /// Why, in words.
+    pub why: String,
+}
+
 impl Facts {
+    /// Why a queue is left alone at present, if it is.
+    #[must_use]
+    pub fn leaves_alone(&self, queue: QueueId, now: Ts) -> Option<&LeftAlone> {
+        let left = self.left_alone.get(&queue);
+        left.filter(|left| now < left.until)
+    }
+
     /// True if the host was heard from lately.
     #[must_use]
     pub fn is_alive(&self, host: HostId, silence: Micros, now: Ts) -> bool {

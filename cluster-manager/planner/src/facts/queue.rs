@@ -2,6 +2,8 @@
 
 use shoal_types::{ClusterId, Epoch, GroupRange, PartitionId, QueueId, Ts};
 
+use crate::limits::BEHIND_MAX;
+
 /// A queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
@@ -76,9 +78,39 @@ impl Queue {
             .any(|partition| partition.cluster == cluster)
     }
 
+    /// The oldest partition that has to be empty before this one can be: of a FIFO queue groups that have
+    /// messages in the one are held back in the other.
+    #[must_use]
+    pub fn held_back_by(&self, later: &Partition) -> Option<&Partition> {
+        let mut all = self.partitions.iter().filter(|_| self.fifo);
+        all.find(|older| older.epoch < later.epoch && overlap(older.groups, later.groups))
+    }
+
+    /// True if one more of its partitions can be followed, though others are not empty yet: always of a
+    /// standard queue; of a FIFO queue if nothing is between being sealed and being followed, and not too
+    /// many wait.
+    #[must_use]
+    pub fn may_be_followed_again(&self) -> bool {
+        let drains = |one: &&Partition| one.stage == PartitionStage::Draining;
+        let behind = self.partitions.iter().filter(drains);
+        !self.fifo || !self.is_between() && behind.count() < BEHIND_MAX
+    }
+
+    /// True if one of its partitions waits to take over from others, or the whole queue to be created or
+    /// changed.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        let mut all = self.partitions.iter();
+        all.any(|one| one.stage == PartitionStage::Held)
+    }
+
     /// True if nothing of it is on its way from one partition to another.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.active().count() == self.partitions.len()
     }
+}
+
+fn overlap(one: GroupRange, other: GroupRange) -> bool {
+    one.first <= other.last && other.first <= one.last
 }

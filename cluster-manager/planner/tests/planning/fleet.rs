@@ -261,3 +261,8 @@ pub(crate) fn actions(plan: &Plan) -> Vec<String> {
 pub(crate) fn not_helped(plan: &Plan) -> Vec<String> {
     plan.not_helped.iter().map(ToString::to_string).collect()
 }
+
+/// What stays on the clusters that are drained, and why.
+pub(crate) fn not_emptied(plan: &Plan) -> Vec<String> {
+    plan.not_emptied.iter().map(ToString::to_string).collect()
+}

@@ -1,7 +1,7 @@
 //! Overheated clusters: known late enough, helped in the right order, told why not.
 
-use shoal_planner::facts::{Change, PartitionStage, Window, Windows};
-use shoal_planner::limits::{IN_FLIGHT_MAX, PARTITION_COOL_DOWN, WINDOW};
+use shoal_planner::facts::{Change, Forwarding, LeftAlone, PartitionStage, Window, Windows};
+use shoal_planner::limits::{DRAINING_MAX, IN_FLIGHT_MAX, PARTITION_COOL_DOWN, SECOND, WINDOW};
 use shoal_planner::{Heat, Measure, Targets, WhyNot, heat_of, lasting};
 use shoal_types::{ClusterId, PartitionId, QueueId, Ts};
 
@@ -230,28 +230,113 @@ fn when_as_much_is_in_flight_as_may_be_an_overheated_cluster_waits_and_is_told()
     fleet.queue(1, 1, 60);
     fleet.queue(2, 1, 50);
     fleet.pass(5);
-    for partition in 0..IN_FLIGHT_MAX as u64 {
-        let draining = Change {
-            queue: QueueId(100 + partition),
-            from: ClusterId(2),
-            to: vec![ClusterId(3)],
-            carries: Heat::ZERO,
-            seals: vec![PartitionId(1_000 + partition)],
-            opens: Vec::new(),
-            sealed: Some(fleet.now),
-            forwarding: false,
-            is_heir: false,
-        };
-        fleet
-            .facts
-            .changes
-            .insert(PartitionId(1_000 + partition), draining);
-    }
+    changes(&mut fleet, IN_FLIGHT_MAX, None);
     let plan = fleet.plan();
     assert_eq!(actions(&plan), [""; 0]);
     assert_eq!(plan.not_helped[0].why, WhyNot::FleetBusy);
     fleet.facts.changes.pop_last();
     assert_eq!(actions(&fleet.plan()), ["move q2 from c1 to c2"]);
+    fleet.facts.clearing = 1;
+    assert_eq!(fleet.plan().not_helped[0].why, WhyNot::FleetBusy);
+}
+
+/// A thousand queues that nobody consumed had been moved, and no other was moved any more until somebody did:
+/// what waited for consumers counted as in flight.
+#[test]
+fn what_waits_for_consumers_keeps_nobody_from_being_helped_until_it_is_very_much() {
+    let mut fleet = Fleet::of(3);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 50);
+    fleet.pass(5);
+    let sealed = Some(fleet.now);
+    changes(&mut fleet, DRAINING_MAX - 1, sealed);
+    assert_eq!(actions(&fleet.plan()), ["move q2 from c1 to c2"]);
+    changes(&mut fleet, DRAINING_MAX, sealed);
+    let plan = fleet.plan();
+    assert_eq!(actions(&plan), [""; 0]);
+    assert_eq!(plan.not_helped[0].why, WhyNot::ManyDrain);
+    // What is forwarded is in flight, and waits for nobody.
+    for change in fleet.facts.changes.values_mut().take(IN_FLIGHT_MAX - 1) {
+        change.forwarding = Forwarding::UnderWay;
+    }
+    assert_eq!(actions(&fleet.plan()), ["move q2 from c1 to c2"]);
+}
+
+/// So many changes of queues that carry nothing.
+fn changes(fleet: &mut Fleet, count: usize, sealed: Option<Ts>) {
+    for partition in (1_000..).map(PartitionId).take(count) {
+        let change = Change {
+            queue: QueueId(partition.0),
+            from: ClusterId(2),
+            to: vec![ClusterId(3)],
+            carries: Heat::ZERO,
+            seals: vec![partition],
+            opens: Vec::new(),
+            sealed,
+            forwarding: Forwarding::No,
+            is_heir: false,
+        };
+        fleet.facts.changes.insert(partition, change);
+    }
+}
+
+/// A target refused, and for five minutes the same move was planned and refused every five seconds.
+#[test]
+fn a_queue_whose_move_was_undone_is_left_alone_and_others_are_moved_instead() {
+    let mut fleet = Fleet::of(3);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 50);
+    fleet.pass(5);
+    let left = LeftAlone {
+        until: fleet.now.after(300 * SECOND),
+        why: "c2 answered: told to refuse".to_owned(),
+    };
+    fleet.facts.left_alone.insert(QueueId(2), left.clone());
+    assert_eq!(actions(&fleet.plan()), ["move q1 from c1 to c2"]);
+    fleet.facts.left_alone.insert(QueueId(1), left);
+    assert_eq!(actions(&fleet.plan()), [""; 0]);
+    fleet.pass(usize::try_from(300 * SECOND / WINDOW).unwrap());
+    assert_eq!(actions(&fleet.plan()), ["move q2 from c1 to c2"]);
+}
+
+/// One queue was flooded on a machine that had no processor time left for anybody: all clusters were too
+/// hot, and the plan said that everything had been moved lately, and asked for no hosts.
+#[test]
+fn where_all_clusters_are_hot_a_flooded_queue_stays_and_the_plan_says_how_hot_they_are() {
+    let mut fleet = Fleet::of(2);
+    fleet.queue_that(1, 1, 150, false, true);
+    fleet.queue(2, 2, 90);
+    // It has been moved by an operator, so it is not moved again soon; it could be split.
+    let mut queue = fleet.queue_facts(1).clone();
+    queue.partitions[0].epoch.0 = 1;
+    queue.partitions[0].since = fleet.now;
+    fleet.facts.queues.put(queue);
+    let plan = fleet.settled_plan();
+    assert_eq!(actions(&plan), [""; 0]);
+    assert_eq!(
+        not_helped(&plan),
+        [
+            "c1 is overheated, 1.50 (operations), and nothing is done: no other cluster is cool enough: the coolest, c2, is at 0.90 (operations), and only below 0.80 they are given something"
+        ]
+    );
+    assert!(plan.capacity_needed.is_some(), "{plan}");
+    fleet.facts.clusters.remove(&ClusterId(2));
+    assert_eq!(fleet.plan().not_helped[0].why, WhyNot::NoOther);
+}
+
+#[test]
+fn a_queue_that_is_too_much_for_any_other_cluster_is_named() {
+    let mut fleet = Fleet::of(2);
+    for (queue, cluster, percent) in [(1, 1, 45), (2, 1, 45), (3, 1, 45), (4, 2, 50)] {
+        fleet.queue(queue, cluster, percent);
+    }
+    let plan = fleet.settled_plan();
+    assert_eq!(
+        not_helped(&plan),
+        [
+            "c1 is overheated, 1.35 (operations), and nothing is done: q1 carries 0.45, with which any other cluster would become too hot"
+        ]
+    );
 }
 
 #[test]

@@ -198,3 +198,21 @@ fn one_message_group_that_is_too_much_is_not_split_and_the_plan_says_so() {
         ]
     );
 }
+
+/// The words said that only FIFO queues wait, and no queue was merged while one sealed partition of it, which
+/// nobody consumed, was left.
+#[test]
+fn a_standard_queue_is_merged_though_its_last_merge_has_not_drained_and_a_fifo_queue_is_not() {
+    for fifo in [false, true] {
+        let mut fleet = Fleet::of(3);
+        fleet.queue_that(1, 1, 6, fifo, false);
+        fleet.spread(1, &[1, 2, 3]);
+        let plan = fleet.settled_plan();
+        let begun = fleet.begin(&plan);
+        fleet.facts.opened(begun[0], fleet.now);
+        assert_eq!(fleet.queue_facts(1).active().count(), 2);
+        let merges = actions(&fleet.settled_plan()).len();
+        assert_eq!(merges, usize::from(!fifo), "fifo: {fifo}");
+        fleet.facts.drained(begun[0]);
+    }
+}

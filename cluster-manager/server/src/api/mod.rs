@@ -13,6 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
+use http::request::Parts;
 use http::{Method, StatusCode};
 use shoal_api::Problem;
 use shoal_api::manager::{CLUSTERS_PATH, FEED_PATH, HEARTBEAT_PATH, HOSTS_PATH, QUEUES_PATH};
@@ -93,7 +94,7 @@ async fn no_such_method(method: Method, uri: http::Uri) -> Response {
 }
 
 /// What the HTTP server refuses before any handler sees it, in this API's words.
-pub(crate) fn refuse(refusal: &HeadRefusal) -> Response {
+pub(crate) fn refuse(refusal: &HeadRefusal, _head: &Parts) -> Response {
     let problem = Problem::new(refusal.code, refusal.detail.clone());
     let problem = match refusal.status {
         StatusCode::PAYLOAD_TOO_LARGE => problem.at("body"),

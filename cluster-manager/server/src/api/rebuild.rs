@@ -9,10 +9,14 @@ use shoal_api::rebuild::RebuildRequest;
 use super::Api;
 use super::answer::{answer, json};
 use super::request::body;
+use crate::ranges;
 
 pub(super) async fn begin(State(api): State<Api>, sent: Body) -> Response {
     answer("rebuild", async {
         let asked: RebuildRequest = body(sent).await?;
+        for cluster in &asked.without {
+            ranges::cluster("without", *cluster)?;
+        }
         api.rebuild.begin(asked)?;
         Ok(json(StatusCode::ACCEPTED, &api.rebuild.info()))
     })

@@ -11,6 +11,7 @@ use shoal_runtime::http::BodyError;
 use shoal_types::{ClusterId, ErrorCode, QueueName};
 
 use crate::limits::API_BODY_BYTES_MAX;
+use crate::ranges;
 
 /// The path part, decoded by the router; it may not be UTF-8.
 pub(super) type QueuePart = Result<Path<String>, PathRejection>;
@@ -34,8 +35,10 @@ pub(super) fn cluster_id(part: ClusterPart) -> Result<ClusterId, Problem> {
         Ok(Path(text)) => text,
         Err(rejection) => return Err(Problem::invalid("cluster", rejection.body_text())),
     };
-    text.parse()
-        .map_err(|_| Problem::invalid("cluster", format!("{text:?} is no id: c and hex digits")))
+    let is_none = |_| Problem::invalid("cluster", format!("{text:?} is no id: c and hex digits"));
+    let cluster = text.parse().map_err(is_none)?;
+    ranges::cluster("cluster", cluster)?;
+    Ok(cluster)
 }
 
 /// The parameters of a query.

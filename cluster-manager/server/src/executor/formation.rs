@@ -9,9 +9,11 @@ use futures_util::future::join_all;
 use shoal_api::plan::EventKind;
 use shoal_planner::{FormPlan, FormRules, Held, HostFacts, NewCluster, form};
 use shoal_runtime::clock::SystemClock;
-use shoal_types::{ClusterId, ClusterMember, HostId, HostReply, HostRequest};
+use shoal_runtime::telemetry::RateLimit;
+use shoal_types::limits::CLUSTER_ID_MAX;
+use shoal_types::{ClusterId, ClusterMember, HostId, HostReply, HostRequest, Revision};
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::HostClients;
 use crate::events::{EventLog, News};
@@ -58,12 +60,14 @@ impl Formation {
             let plan = form(&facts, self.rules);
             let wait = held_for(&plan).map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
             tell(&plan, &mut told);
-            if self.forms_by_itself && self.whole.is_whole() {
+            let is_whole = self.whole.is_whole();
+            if self.forms_by_itself && is_whole {
                 for cluster in plan.clusters.iter().take(self.room_for(&facts)) {
                     self.decide(cluster).await?;
                 }
             }
-            for cluster in self.fleet.forming() {
+            let forming = self.fleet.forming().into_iter();
+            for cluster in forming.filter(|_| is_whole) {
                 if under_way.insert(cluster) {
                     confirming.spawn(self.clone().confirm(cluster));
                 }
@@ -100,7 +104,14 @@ impl Formation {
         members: &[HostId],
         reason: String,
     ) -> Result<Option<ClusterId>, StoreError> {
+        static SAID: RateLimit = RateLimit::new(Duration::from_secs(60));
         let floor = self.fleet.last_cluster_id().0;
+        if floor >= CLUSTER_ID_MAX {
+            if let Some(passed_over) = SAID.allow() {
+                error!(last = %ClusterId(floor), passed_over, "no cluster is formed: a host or the store names the last id that there may be");
+            }
+            return Ok(None);
+        }
         let (id, counted) = ids::count_up(&*self.store, keys::CLUSTER_IDS, 1, floor).await?;
         let cluster = ClusterId(id);
         let hosts: Vec<_> = members
@@ -120,6 +131,7 @@ impl Formation {
             only: None,
             forward: false,
             change: None,
+            listed: Some(Revision(0)),
         };
         let mut transaction = counted
             .expect(record.key(), None)
@@ -245,6 +257,9 @@ impl Formation {
     }
 
     async fn tell_member(&self, cluster: ClusterId, host: HostId) -> Result<(), String> {
+        if !self.whole.is_whole() {
+            return Err("the store is to be rebuilt".to_owned());
+        }
         let at = self.fleet.cluster(cluster).ok_or("the cluster is gone")?;
         let spec = at.record.spec(at.revision);
         let member = spec.members.iter().find(|member| member.host == host);

@@ -155,7 +155,7 @@ impl Membership {
                 return Ok(());
             }
             let cluster = record.cluster;
-            let after = record.after_step();
+            let after = record.after_step(revision);
             let mut transaction = Transaction::new()
                 .expect(after.key(), Some(revision))
                 .put(after.key(), after.encode());

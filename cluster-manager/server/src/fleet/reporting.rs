@@ -12,6 +12,15 @@ impl Fleet {
         !self.state().clusters.is_empty()
     }
 
+    /// True if every host has reported to this process that the store knows and counts on, and there is a
+    /// cluster at all.
+    pub(crate) fn all_reported(&self) -> bool {
+        let state = self.state();
+        let mut hosts = state.hosts.values();
+        !state.clusters.is_empty()
+            && hosts.all(|host| host.status.is_some() || state.is_out(&host.at.record))
+    }
+
     /// The hosts that reported lately, by the cluster of which they say that they are members; those first
     /// that act.
     pub(crate) fn reporting(&self) -> BTreeMap<ClusterId, Vec<Target>> {

@@ -118,6 +118,16 @@ impl State {
         record.stage.has_queues() && self.acting(cluster, now) > record.members.len() / 2
     }
 
+    /// True if nobody counts on the host any more.
+    pub(super) fn is_out(&self, host: &HostRecord) -> bool {
+        let retired = |cluster: ClusterId| {
+            let cluster = self.clusters.get(&cluster);
+            cluster.is_some_and(|cluster| cluster.at.record.stage == ClusterStage::Retired)
+        };
+        matches!(host.state, HostState::Removed | HostState::Forgotten)
+            || host.cluster.is_some_and(retired)
+    }
+
     /// True if one of its hosts has reported to this process.
     pub(super) fn is_heard(&self, cluster: &Cluster) -> bool {
         let mut members = cluster.at.record.members.iter();

@@ -2,9 +2,11 @@
 //! the same would be planned again in every round.
 
 use proptest::prelude::*;
-use shoal_planner::facts::{Cluster, ClusterStage, Host, HostStage, Load, Window, Windows};
+use shoal_planner::facts::{
+    Cluster, ClusterStage, Host, HostStage, LeftAlone, Load, Window, Windows,
+};
 use shoal_planner::limits::{MERGE_COOL_DOWN, WINDOW, WINDOWS_KEPT};
-use shoal_planner::{Rules, plan};
+use shoal_planner::{Action, Rules, plan};
 use shoal_types::{
     ClusterId, Epoch, GroupRange, HostId, PartitionId, Partitioning, QueueId, QueueName,
     QueueSettings, Ts,
@@ -12,8 +14,10 @@ use shoal_types::{
 
 use super::begin::wanted;
 use super::queues::{Known, QueueNews};
+use crate::limits::CLEARS_MAX;
 use crate::records::{
-    MoveKind, MoveRecord, MoveStage, PartitionRecord, PartitionStage, QueueRecord, QueueStage,
+    GivenUp, MoveKind, MoveRecord, MoveStage, PartitionRecord, PartitionStage, QueueRecord,
+    QueueStage,
 };
 
 const CLUSTERS: u64 = 6;
@@ -39,6 +43,12 @@ enum Happens {
     Moving,
     /// It was moved, and what was before is not empty.
     Draining,
+    /// Forwarding that came to nothing, so often, so many microseconds ago; so many heirs were not deleted yet.
+    GivenUp {
+        times: u32,
+        ago: u64,
+        left: usize,
+    },
 }
 
 fn any_kind() -> impl Strategy<Value = Kind> {
@@ -47,7 +57,9 @@ fn any_kind() -> impl Strategy<Value = Kind> {
     let happens = prop_oneof![
         3 => Just(Happens::Nothing),
         1 => Just(Happens::Moving),
-        1 => Just(Happens::Draining)
+        1 => Just(Happens::Draining),
+        1 => (1..9_u32, 0..5_000_000_000_u64, 0..2 * CLEARS_MAX)
+            .prop_map(|(times, ago, left)| Happens::GivenUp { times, ago, left })
     ];
     let percent = prop_oneof![0..3_u64, 20..150_u64];
     let on = on.prop_map(Vec::from_iter).prop_shuffle();
@@ -101,14 +113,42 @@ fn records(number: u64, kind: &Kind) -> (QueueRecord, Option<MoveRecord>) {
                 clears: Vec::new(),
                 forwards: Vec::new(),
                 heirs: Vec::new(),
+                given_up: Vec::new(),
                 carries: 0,
                 text: String::new(),
                 begun_at: NOW,
                 sealed_at: None,
             });
         }
-        Happens::Draining => {
+        Happens::Draining | Happens::GivenUp { .. } => {
             let before = partition(0, elsewhere, PartitionStage::Draining, GroupRange::ALL);
+            let mut record = MoveRecord {
+                id: partitions[0].partition,
+                name: name.clone(),
+                queue: QueueId(number),
+                kind: MoveKind::Split,
+                stage: MoveStage::Draining,
+                seals: vec![before],
+                opens: partitions.clone(),
+                clears: Vec::new(),
+                forwards: Vec::new(),
+                heirs: Vec::new(),
+                given_up: Vec::new(),
+                carries: 0,
+                text: String::new(),
+                begun_at: Ts(0),
+                sealed_at: Some(Ts(0)),
+            };
+            if let Happens::GivenUp { times, ago, left } = kind.happens {
+                record.given_up.push(GivenUp {
+                    from: before.partition,
+                    at: ClusterId(elsewhere % CLUSTERS + 1),
+                    times,
+                    last: Ts(NOW.0 - ago),
+                });
+                record.clears = vec![before; left];
+            }
+            moving = Some(record);
             partitions.insert(0, before);
         }
     }
@@ -174,6 +214,7 @@ proptest! {
     fn whatever_the_planner_wants_of_a_queue_the_manager_can_begin(
         kinds in prop::collection::vec(any_kind(), 1..30),
         drained in prop::option::of(1..=CLUSTERS),
+        left_alone in prop::collection::vec(1..30_u64, 0..4),
     ) {
         let (mut known, news, rules) = (Known::since(NOW), QueueNews::default(), Rules::default());
         let queues: Vec<_> = (1..).zip(&kinds).map(|(number, kind)| records(number, kind)).collect();
@@ -191,6 +232,10 @@ proptest! {
             }));
         }
         news.tell(&mut known, NOW);
+        for queue in left_alone {
+            let left = LeftAlone { until: NOW.after(1), why: String::new() };
+            known.facts.left_alone.insert(QueueId(queue), left);
+        }
         for id in 1..=CLUSTERS {
             let here = |load: &&Load| known.facts.queues.of(ClusterId(id), load.partition).is_some();
             let here = loads.iter().filter(here).copied().collect();
@@ -202,11 +247,24 @@ proptest! {
         }
         let plan = plan(&known.facts, &rules, NOW);
         for decided in &plan.actions {
+            if let Action::Forward { queue, partition, from, to } = decided.action {
+                let (record, moving) = &queues[queue.0 as usize - 1];
+                prop_assert_eq!(record.stage, QueueStage::Active, "{}", decided);
+                let moving = moving.as_ref().expect("only what is sealed is forwarded");
+                let source = moving.may_forward(partition).map(|source| source.cluster);
+                prop_assert_eq!(source, Ok(from), "{}", decided);
+                prop_assert!(to != from && drained != Some(to.0), "{}", decided);
+                let again = moving.given_up(partition).map(|given_up| given_up.again());
+                prop_assert!(again.is_none_or(|again| again <= NOW), "{}", decided);
+            }
             let Some(wanted) = wanted(&decided.action, "") else {
                 continue;
             };
             let (record, moving) = &queues[wanted.queue.0 as usize - 1];
-            prop_assert_eq!(wanted.places(record).err(), None, "{}", decided);
+            let from = record.partition(wanted.partition).map(|from| from.cluster.0);
+            let is_emptied = from.is_some() && from == drained;
+            prop_assert_eq!(wanted.places(record, is_emptied).err(), None, "{}", decided);
+            prop_assert!(!known.facts.left_alone.contains_key(&wanted.queue), "{}", decided);
             let mut followed = moving.iter().flat_map(|moving| &moving.seals);
             let twice = followed.find(|one| wanted.seals().any(|sealed| sealed == one.partition));
             prop_assert_eq!(twice, None, "{}", decided);

@@ -72,11 +72,14 @@ impl Beginner<'_> {
                 self.begin_move(action, &reason).await
             }
             Action::Forward {
-                queue, partition, ..
+                queue,
+                partition,
+                to,
+                ..
             } => match self.names.get(queue) {
                 Some(name) => said(
                     self.queues
-                        .begin_forwarding(name, *partition, &reason)
+                        .begin_forwarding(name, *partition, *to, &reason)
                         .await,
                     "it is being carried out",
                 ),
@@ -172,11 +175,11 @@ fn queue(action: &Action) -> Option<QueueId> {
 
 fn clusters(action: &Action) -> Vec<ClusterId> {
     match action {
-        Action::Replace { cluster, .. }
-        | Action::Retire { cluster }
-        | Action::Forward { cluster, .. } => vec![*cluster],
+        Action::Replace { cluster, .. } | Action::Retire { cluster } => vec![*cluster],
         Action::Form(_) => Vec::new(),
-        Action::Move { from, to, .. } | Action::Merge { from, to, .. } => vec![*from, *to],
+        Action::Move { from, to, .. }
+        | Action::Merge { from, to, .. }
+        | Action::Forward { from, to, .. } => vec![*from, *to],
         Action::Split { from, to, .. } => [&[*from], to.as_slice()].concat(),
     }
 }

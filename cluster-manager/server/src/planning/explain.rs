@@ -8,7 +8,7 @@ use shoal_api::plan::{
 };
 use shoal_planner::facts::{Cluster, Facts};
 use shoal_planner::{CapacityNeeded, Heat, Measure, Plan, Reading, Rules, heat_of, lasting};
-use shoal_types::{ClusterId, Ts};
+use shoal_types::{ClusterId, QueueId, Ts};
 
 use super::queues::Names;
 use crate::limits::BUSIEST_SHOWN;
@@ -42,18 +42,28 @@ pub(super) fn explain(
         .map(|(id, cluster)| heat(*id, cluster, facts, rules, names))
         .collect();
     clusters.sort_by_key(|heat| (Reverse(heat.heat), heat.cluster));
-    let not_helped = plan.not_helped.iter();
+    let not_helped = plan.not_helped.iter().map(|one| NotHelpedInfo {
+        cluster: one.cluster,
+        why: named(one.to_string(), one.why.queue(), names),
+    });
+    let not_emptied = plan.not_emptied.iter().map(|one| NotHelpedInfo {
+        cluster: one.cluster,
+        why: named(one.to_string(), Some(one.queue), names),
+    });
     PlanInfo {
         at: now,
         clusters,
         actions: Vec::new(),
-        not_helped: not_helped
-            .map(|not_helped| NotHelpedInfo {
-                cluster: not_helped.cluster,
-                why: not_helped.to_string(),
-            })
-            .collect(),
+        not_helped: not_helped.chain(not_emptied).collect(),
         capacity_needed: plan.capacity_needed.map(capacity),
+    }
+}
+
+/// The planner knows queues by their ids; operators do not.
+fn named(text: String, queue: Option<QueueId>, names: &Names) -> String {
+    match queue.and_then(|queue| Some((queue, names.get(&queue)?))) {
+        Some((queue, name)) => format!("{text} ({queue} is {name})"),
+        None => text,
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the planner is told of queues and their moves: kept as they change, and brought into the facts
 //! before a round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use shoal_planner::Heat;
-use shoal_planner::facts::{Change, Facts, Partition, PartitionStage, Queue};
+use shoal_planner::facts::{Change, Facts, Forwarding, Partition, PartitionStage, Queue};
 use shoal_types::{PartitionId, Partitioning, QueueId, QueueName, Ts};
 
 use crate::records::{self, MoveRecord, MoveStage, PartitionRecord, QueueRecord, QueueStage};
@@ -19,6 +19,8 @@ pub(super) struct Known {
     pub(super) window_began: Ts,
     /// As the facts have them.
     moves: BTreeMap<PartitionId, MoveRecord>,
+    /// Moves of which only partitions are left that have to be deleted.
+    clearing: BTreeSet<PartitionId>,
 }
 
 /// The planner knows queues by their ids alone.
@@ -90,8 +92,14 @@ impl Known {
         for sealed in before.iter().flat_map(|before| &before.seals) {
             self.facts.changes.remove(&sealed.partition);
         }
-        if matches!(record.stage, MoveStage::Undoing) || record.seals.is_empty() {
-            // What is left of it concerns partitions that no queue has any more.
+        // What is left then concerns partitions that no queue has any more.
+        let clears = matches!(record.stage, MoveStage::Undoing) || record.seals.is_empty();
+        match clears && !record.is_over() {
+            true => self.clearing.insert(record.id),
+            false => self.clearing.remove(&record.id),
+        };
+        self.facts.clearing = self.clearing.len();
+        if clears {
             return;
         }
         let open = |record: &MoveRecord| record.stage == MoveStage::Draining;
@@ -123,8 +131,22 @@ fn change(record: &MoveRecord, sealed: &PartitionRecord) -> Change {
             .sealed_at
             .filter(|_| record.stage == MoveStage::Draining)
             .map(|sealed_at| if is_heir { sealed.since } else { sealed_at }),
-        forwarding: record.forward_of(sealed.partition).is_some(),
+        forwarding: forwarding(record, sealed.partition),
         is_heir,
+    }
+}
+
+fn forwarding(record: &MoveRecord, sealed: PartitionId) -> Forwarding {
+    if record.forward_of(sealed).is_some() {
+        return Forwarding::UnderWay;
+    }
+    let Some(given_up) = record.given_up(sealed) else {
+        return Forwarding::No;
+    };
+    let may = record.may_forward(sealed).is_ok();
+    Forwarding::GivenUp {
+        again: may.then(|| given_up.again()),
+        at: given_up.at,
     }
 }
 

@@ -81,6 +81,7 @@ impl Rounds {
         let now = self.clock.now().wall;
         // Queues first: what hosts report of a partition is looked up among them.
         self.news.tell(&mut known, now);
+        known.facts.left_alone = self.queues.left_alone();
         self.fleet.tell(&mut known.facts, known.window_began);
         known.window_began = now;
         let rules = self.rules.clone();

@@ -14,12 +14,14 @@ mod settle;
 mod taking_over;
 mod unsettled;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shoal_api::Problem;
 use shoal_api::plan::MoveInfo;
+use shoal_planner::facts::LeftAlone;
 use shoal_runtime::clock::SystemClock;
-use shoal_types::{ErrorCode, QueueName, QueueRoute};
+use shoal_types::{ErrorCode, QueueId, QueueName, QueueRoute};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -144,6 +146,11 @@ impl Queues {
                 .map(At::<QueueRecord>::route)
                 .collect(),
         })
+    }
+
+    /// Queues about which nothing is decided for a while.
+    pub(crate) fn left_alone(&self) -> BTreeMap<QueueId, LeftAlone> {
+        self.moves.left_alone(self.clock.now().wall)
     }
 
     /// Moves that are under way.

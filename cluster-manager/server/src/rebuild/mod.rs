@@ -23,7 +23,7 @@ use shoal_api::plan::EventKind;
 use shoal_api::rebuild::{RebuildInfo, RebuildReport, RebuildRequest, RebuiltCluster};
 use shoal_runtime::clock::SystemClock;
 use shoal_runtime::shutdown::Shutdown;
-use shoal_types::{ClusterId, Command, HostId, PartitionId, Revision};
+use shoal_types::{ClusterId, Command, ErrorCode, HostId, PartitionId, Revision};
 use tokio::time::Instant;
 use tracing::{error, info};
 
@@ -33,6 +33,7 @@ use crate::fleet::{Fleet, Target};
 use crate::keys;
 use crate::limits::{
     ID_BLOCK, REBUILD_EVENTS_MAX, REBUILD_PATIENCE, REBUILD_REVISIONS_LEFT_OUT, REBUILD_ROUNDS_MAX,
+    REVISIONS_SPENT_MAX,
 };
 use crate::queues::Queues;
 use crate::records::ClusterStage;
@@ -61,11 +62,48 @@ pub(crate) struct Rebuild {
 
 /// How far the one that is under way is, or how the last one ended.
 #[derive(Default)]
-pub(crate) struct Progress(Mutex<RebuildInfo>);
+pub(crate) struct Progress {
+    info: Mutex<RebuildInfo>,
+    begun: Mutex<Option<Instant>>,
+}
 
 impl Progress {
     fn info(&self) -> MutexGuard<'_, RebuildInfo> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.info.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if it is a new one, false if the same is under way.
+    ///
+    /// # Errors
+    /// If another one is under way.
+    fn begin(&self, asked: &RebuildRequest) -> Result<bool, Problem> {
+        let mut info = self.info();
+        match &info.asked {
+            Some(under_way) if info.running && under_way == asked => return Ok(false),
+            Some(under_way) if info.running => {
+                let detail = format!(
+                    "another rebuilding is under way, that of `{}`: {}. The same command follows it; give this one \
+                     when it is over",
+                    under_way.command(),
+                    info.progress
+                );
+                return Err(Problem::new(ErrorCode::Busy, detail).status(409));
+            }
+            _ => {}
+        }
+        *info = RebuildInfo {
+            running: true,
+            asked: Some(asked.clone()),
+            ..RebuildInfo::default()
+        };
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        *begun = Some(Instant::now());
+        Ok(true)
+    }
+
+    fn begun_s_ago(&self) -> u64 {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.map_or(0, |begun| begun.elapsed().as_secs())
     }
 
     fn say(&self, progress: String) {
@@ -81,25 +119,19 @@ impl Rebuild {
     pub(crate) fn info(&self) -> RebuildInfo {
         RebuildInfo {
             lacking: self.whole.lacking(),
+            begun_s_ago: self.progress.begun_s_ago(),
             ..self.progress.info().clone()
         }
     }
 
-    /// Begins.
+    /// Begins. If the same is under way, that goes on.
     ///
     /// # Errors
-    /// If one is under way.
+    /// If another one is under way.
     pub(crate) fn begin(self: &Arc<Self>, asked: RebuildRequest) -> Result<(), Problem> {
-        {
-            let mut info = self.progress.info();
-            if info.running {
-                let why = "the store is being rebuilt already";
-                return Err(Problem::invalid("rebuild", why).status(409));
-            }
-            *info = RebuildInfo {
-                running: true,
-                ..RebuildInfo::default()
-            };
+        let asked = asked.in_order();
+        if !self.progress.begin(&asked)? {
+            return Ok(());
         }
         let this = Arc::clone(self);
         tokio::spawn(async move {
@@ -136,7 +168,7 @@ impl Rebuild {
         let rebuilt = self.rebuild(&without, was_lacking).await;
         drop(quiet);
         if rebuilt.is_err() && !was_lacking && !self.is_begun().await? {
-            self.whole.rebuilt();
+            self.whole.not_begun();
         }
         rebuilt
     }
@@ -159,7 +191,7 @@ impl Rebuild {
             let fence = self
                 .raise_revision(&gathered, &planned, was_lacking)
                 .await?;
-            let added = self.write_clusters(&gathered).await?;
+            let added = self.write_clusters(&gathered, was_lacking).await?;
             let mut report = self.report(&gathered, &planned, false);
             for cluster in &mut report.clusters {
                 cluster.added = added.contains(&cluster.cluster);
@@ -286,6 +318,12 @@ impl Rebuild {
         let mut above = known;
         if was_lacking {
             above = Revision(known.0.saturating_add(REBUILD_REVISIONS_LEFT_OUT));
+            if above.0 > REVISIONS_SPENT_MAX {
+                return Err(format!(
+                    "somebody knows of revision {known}, and too few are left above it: is a host or frontend of \
+                     another system pointed at this manager? The log names who told it"
+                ));
+            }
             // A block of ids takes a revision, and an id comes from a block that is older than any
             // instruction about it.
             let given = known.0.saturating_mul(ID_BLOCK);

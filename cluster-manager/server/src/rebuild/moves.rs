@@ -1,5 +1,6 @@
 //! Picking moves up where they are, from how far partitions are in following one another: what was sealed
-//! is followed to the end, and successors of what was not are deleted again.
+//! is followed to the end, and successors that no seal names are deleted again. An heir to which nothing goes
+//! is deleted too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,15 +30,15 @@ struct Layer {
     followers: BTreeSet<PartitionId>,
 }
 
-fn layers(places: &BTreeMap<PartitionId, Place>) -> Vec<Layer> {
+fn layers(links: &[Link]) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
-    let mut join = |followed: PartitionId, follower: PartitionId| {
+    for (followed, follower) in links {
         let mut joined = Layer {
-            followed: [followed].into(),
-            followers: [follower].into(),
+            followed: [*followed].into(),
+            followers: [*follower].into(),
         };
         layers.retain(|layer| {
-            let is_same = layer.followed.contains(&followed) || layer.followers.contains(&follower);
+            let is_same = layer.followed.contains(followed) || layer.followers.contains(follower);
             if is_same {
                 joined.followed.extend(&layer.followed);
                 joined.followers.extend(&layer.followers);
@@ -45,21 +46,83 @@ fn layers(places: &BTreeMap<PartitionId, Place>) -> Vec<Layer> {
             !is_same
         });
         layers.push(joined);
-    };
-    for (partition, place) in places {
-        match &place.kept.standing {
-            Standing::Open => {}
-            Standing::Closed { waits_for } => {
-                waits_for.iter().for_each(|one| join(*one, *partition));
-            }
-            Standing::Sealed { successors }
-            | Standing::Forwarding { successors, .. }
-            | Standing::Heir { successors, .. } => {
-                successors.iter().for_each(|one| join(*partition, *one));
-            }
-        }
     }
     layers
+}
+
+/// What is followed, and what follows it.
+type Link = (PartitionId, PartitionId);
+
+/// Which partitions follow which.
+#[derive(Default)]
+struct Links {
+    /// Of moves that go on: a seal names what follows.
+    sealed: Vec<Link>,
+    /// Of successors that no seal names: of their moves nothing was sealed, or they are left over from one that
+    /// was undone.
+    undone: Vec<Link>,
+    /// Heirs to which nothing goes, with the partitions whose messages they were to take over.
+    idle_heirs: BTreeMap<PartitionId, PartitionId>,
+}
+
+impl Links {
+    fn among(places: &BTreeMap<PartitionId, Place>) -> Self {
+        let standings = || places.iter().map(|(id, place)| (*id, &place.kept.standing));
+        let mut links = Self {
+            idle_heirs: idle_heirs(places),
+            ..Self::default()
+        };
+        for (partition, standing) in standings() {
+            if !links.idle_heirs.contains_key(&partition) {
+                let successors = named_by(standing).iter();
+                links.sealed.extend(successors.map(|one| (partition, *one)));
+            }
+        }
+        let named: BTreeSet<PartitionId> = links.sealed.iter().map(|link| link.1).collect();
+        for (partition, standing) in standings() {
+            let Standing::Closed { waits_for } = standing else {
+                continue;
+            };
+            let mine = waits_for.iter().map(|one| (*one, partition));
+            match named.contains(&partition) {
+                true => links.sealed.extend(mine),
+                false => links.undone.extend(mine),
+            }
+        }
+        links
+    }
+}
+
+/// The successors that a partition's seal names, if it is sealed.
+fn named_by(standing: &Standing) -> &[PartitionId] {
+    match standing {
+        Standing::Open | Standing::Closed { .. } => &[],
+        Standing::Sealed { successors }
+        | Standing::Forwarding { successors, .. }
+        | Standing::Heir { successors, .. } => successors,
+    }
+}
+
+/// Heirs of partitions whose messages go on to another one, or that have a later heir and pass nothing on yet.
+/// What an heir has taken over already is never among them: for a source that passes to one, others are none.
+fn idle_heirs(places: &BTreeMap<PartitionId, Place>) -> BTreeMap<PartitionId, PartitionId> {
+    let heirs = places
+        .iter()
+        .filter_map(|(id, place)| match place.kept.standing {
+            Standing::Heir { of, .. } if places.contains_key(&of) => Some((*id, of)),
+            _ => None,
+        });
+    let heirs: BTreeMap<PartitionId, PartitionId> = heirs.collect();
+    let live = |source: PartitionId| match places[&source].kept.standing {
+        Standing::Forwarding { heir, .. } => Some(heir),
+        // Ids grow: the last one was decided last.
+        _ => {
+            let mut of_source = heirs.iter().rev().filter(|(_, of)| **of == source);
+            of_source.next().map(|(heir, _)| *heir)
+        }
+    };
+    let idle = heirs.iter().filter(|(heir, of)| live(**of) != Some(**heir));
+    idle.map(|(heir, of)| (*heir, *of)).collect()
 }
 
 /// Picks up the moves among the partitions of a queue.
@@ -69,106 +132,179 @@ pub(super) fn pick_up(
     places: &BTreeMap<PartitionId, Place>,
     now: Ts,
 ) -> Picked {
-    let mut picked = Picked::default();
-    for layer in layers(places) {
-        picked.pick(name, queue, &layer, places, now);
+    let links = Links::among(places);
+    let mut picking = Picking {
+        name,
+        queue,
+        places,
+        now,
+        picked: Picked::default(),
+    };
+    for layer in layers(&links.sealed) {
+        picking.go_on(&layer, &links.idle_heirs);
     }
-    picked
+    for layer in layers(&links.undone) {
+        picking.undo(&layer);
+    }
+    picking.picked
 }
 
-impl Picked {
-    fn pick(
-        &mut self,
-        name: &QueueName,
-        queue: QueueId,
-        layer: &Layer,
-        places: &BTreeMap<PartitionId, Place>,
-        now: Ts,
-    ) {
-        let is = |id: &PartitionId, standing: fn(&Standing) -> bool| {
-            places
-                .get(id)
-                .is_some_and(|place| standing(&place.kept.standing))
-        };
-        let is_sealed = |id: &PartitionId| {
-            is(id, |one| {
-                !matches!(one, Standing::Open | Standing::Closed { .. })
-            })
-        };
-        let is_closed = |id: &PartitionId| is(id, |one| matches!(one, Standing::Closed { .. }));
-        let is_missing = |id: &&PartitionId| !places.contains_key(id);
-        let records = |ids: &BTreeSet<PartitionId>| -> Vec<PartitionRecord> {
-            let found = ids.iter().filter_map(|id| places.get(id));
-            found.map(|place| partition_record(place, now)).collect()
-        };
-        let missing: Vec<String> = layer
-            .followers
-            .iter()
-            .filter(is_missing)
-            .map(ToString::to_string)
-            .collect();
-        if !missing.is_empty() {
-            self.findings.push(format!(
-                "{name}: what follows {} was not found: {}",
-                said(&layer.followed),
-                missing.join(" ")
-            ));
-        }
-        let (seals, followers) = (records(&layer.followed), records(&layer.followers));
+struct Picking<'a> {
+    name: &'a QueueName,
+    queue: QueueId,
+    places: &'a BTreeMap<PartitionId, Place>,
+    now: Ts,
+    picked: Picked,
+}
+
+impl Picking<'_> {
+    /// A move of which something is sealed goes on.
+    fn go_on(&mut self, layer: &Layer, idle_heirs: &BTreeMap<PartitionId, PartitionId>) {
+        self.look_for_missing(layer);
+        let followers = self.records(&layer.followers);
         let Heirs {
             seals,
             forwards,
             heirs,
-        } = Heirs::among(seals, places);
-        let Some(first) = followers.first().or_else(|| seals.first()) else {
+        } = Heirs::among(self.records(&layer.followed), self.places);
+        let idle = idle_heirs
+            .iter()
+            .filter(|(_, of)| layer.followed.contains(of));
+        let idle: BTreeSet<PartitionId> = idle.map(|(heir, _)| *heir).collect();
+        self.picked.undone.extend(&idle);
+        let first = followers.first().or_else(|| seals.first());
+        let Some(id) = first.map(|first| first.partition) else {
             return;
         };
-        let kind = match (seals.len(), layer.followers.len()) {
-            (0 | 1, 1) => MoveKind::Move,
-            (0 | 1, _) => MoveKind::Split,
-            _ => MoveKind::Merge,
+        let is_sealed = |id: &PartitionId| self.is_sealed(*id) || !self.places.contains_key(id);
+        let stage = if !layer.followed.iter().all(is_sealed) {
+            MoveStage::Sealing
+        } else if layer.followers.iter().any(|id| self.is_closed(*id)) {
+            MoveStage::Opening
+        } else {
+            MoveStage::Draining
         };
-        let mut moving = MoveRecord {
-            id: first.partition,
-            name: name.clone(),
-            queue,
-            kind,
-            stage: MoveStage::Undoing,
+        let moving = MoveRecord {
+            stage,
             seals,
-            opens: Vec::new(),
-            clears: Vec::new(),
+            opens: followers,
+            clears: self.records(&idle),
             forwards,
             heirs,
+            text: format!(
+                "{}, picked up as it was found",
+                self.whence_and_where(layer)
+            ),
+            sealed_at: Some(self.now),
+            ..self.record(id, layer)
+        };
+        self.picked.moves.push(moving);
+    }
+
+    /// Successors that nobody has a route to are deleted again, and no seal that is on its way yet comes to
+    /// pass at what they were to follow.
+    fn undo(&mut self, layer: &Layer) {
+        let clears = self.records(&layer.followers);
+        let Some(first) = clears.first() else {
+            return;
+        };
+        let unsealed = layer.followed.iter().copied();
+        let unsealed = unsealed.filter(|id| self.places.contains_key(id) && !self.is_sealed(*id));
+        let fences: BTreeSet<PartitionId> = unsealed.collect();
+        let moving = MoveRecord {
+            stage: MoveStage::Undoing,
+            text: format!(
+                "{}: no seal names it, so it is undone",
+                self.whence_and_where(layer)
+            ),
+            ..self.record(first.partition, layer)
+        };
+        self.picked.moves.push(MoveRecord { clears, ..moving });
+        self.picked.undone.extend(&layer.followers);
+        self.picked.fences.extend(fences);
+    }
+
+    /// A seal names a partition, or is of one, that no cluster has.
+    fn look_for_missing(&mut self, layer: &Layer) {
+        let is_missing = |id: &&PartitionId| !self.places.contains_key(id);
+        let missing: BTreeSet<PartitionId> =
+            layer.followers.iter().filter(is_missing).copied().collect();
+        if !missing.is_empty() {
+            let (name, followed) = (self.name, said(&layer.followed));
+            let missing = said(&missing);
+            self.picked.findings.push(format!(
+                "{name}: what follows {followed} was not found: {missing}"
+            ));
+        }
+        for source in &layer.followed {
+            let standing = self.places.get(source).map(|place| &place.kept.standing);
+            if let Some(Standing::Forwarding { heir, .. }) = standing
+                && !self.places.contains_key(heir)
+            {
+                self.picked.findings.push(format!(
+                    "{}: {source} passes its messages on to {heir}, which was not found: what it has stays there",
+                    self.name
+                ));
+            }
+        }
+    }
+
+    fn record(&self, id: PartitionId, layer: &Layer) -> MoveRecord {
+        let is_found = |one: &&PartitionId| self.places.contains_key(one);
+        let is_heir = |one: &&PartitionId| {
+            let standing = self.places.get(one).map(|place| &place.kept.standing);
+            matches!(standing, Some(Standing::Heir { of, .. }) if self.places.contains_key(of))
+        };
+        let followed = layer.followed.iter().filter(is_found);
+        let followed = followed.filter(|one| !is_heir(one)).count();
+        MoveRecord {
+            id,
+            name: self.name.clone(),
+            queue: self.queue,
+            kind: match (followed, layer.followers.len()) {
+                (0 | 1, 1) => MoveKind::Move,
+                (0 | 1, _) => MoveKind::Split,
+                _ => MoveKind::Merge,
+            },
+            stage: MoveStage::Undoing,
+            seals: Vec::new(),
+            opens: Vec::new(),
+            clears: Vec::new(),
+            forwards: Vec::new(),
+            heirs: Vec::new(),
+            given_up: Vec::new(),
             carries: 0,
             text: String::new(),
-            begun_at: now,
+            begun_at: self.now,
             sealed_at: None,
-        };
-        let from_to = format!("{} to {}", said(&layer.followed), said(&layer.followers));
-        if layer.followed.iter().any(is_sealed) {
-            moving.opens = followers;
-            moving.sealed_at = Some(now);
-            moving.stage = if !layer
-                .followed
-                .iter()
-                .all(|id| is_sealed(id) || !places.contains_key(id))
-            {
-                MoveStage::Sealing
-            } else if layer.followers.iter().any(is_closed) {
-                MoveStage::Opening
-            } else {
-                MoveStage::Draining
-            };
-            moving.text = format!("{name} from {from_to}, picked up as it was found");
-        } else {
-            self.undone.extend(&layer.followers);
-            self.fences
-                .extend(layer.followed.iter().filter(|id| places.contains_key(id)));
-            moving.clears = followers;
-            moving.seals = Vec::new();
-            moving.text = format!("{name} from {from_to}: nothing was sealed, so it is undone");
         }
-        self.moves.push(moving);
+    }
+
+    fn records(&self, ids: &BTreeSet<PartitionId>) -> Vec<PartitionRecord> {
+        let found = ids.iter().filter_map(|id| self.places.get(id));
+        found
+            .map(|place| partition_record(place, self.now))
+            .collect()
+    }
+
+    fn is_sealed(&self, id: PartitionId) -> bool {
+        let place = self.places.get(&id);
+        place.is_some_and(|place| {
+            !matches!(
+                place.kept.standing,
+                Standing::Open | Standing::Closed { .. }
+            )
+        })
+    }
+
+    fn is_closed(&self, id: PartitionId) -> bool {
+        let place = self.places.get(&id);
+        place.is_some_and(|place| matches!(place.kept.standing, Standing::Closed { .. }))
+    }
+
+    fn whence_and_where(&self, layer: &Layer) -> String {
+        let (followed, followers) = (said(&layer.followed), said(&layer.followers));
+        format!("{} from {followed} to {followers}", self.name)
     }
 }
 
@@ -211,7 +347,14 @@ impl Heirs {
     }
 }
 
-fn said(ids: &BTreeSet<PartitionId>) -> String {
-    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    ids.join(" and ")
+/// The first few of them.
+pub(super) fn said(ids: &BTreeSet<PartitionId>) -> String {
+    /// More would only be counted by whoever reads it.
+    const NAMED: usize = 40;
+    let named: Vec<String> = ids.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = ids.len().saturating_sub(NAMED);
+    match more {
+        0 => named.join(" and "),
+        _ => format!("{} and {more} others", named.join(", ")),
+    }
 }

@@ -8,9 +8,9 @@ use shoal_types::{
     QueueName, Revision, Standing, Ts,
 };
 
-use super::moves::{Picked, pick_up};
+use super::moves::{Picked, pick_up, said};
 use crate::records::{
-    At, MoveRecord, Noted, PartitionRecord, PartitionStage, QueueRecord, QueueStage,
+    At, MoveRecord, Noted, PartitionRecord, PartitionStage, QueueRecord, QueueStage, Record,
 };
 
 /// A partition, where it was found, and what was noted of it.
@@ -173,11 +173,10 @@ impl Plan {
             return;
         };
         for (older, places) in lives {
-            let ids: Vec<String> = places.keys().map(ToString::to_string).collect();
+            let ids = said(&places.into_keys().collect());
             self.findings.say(format!(
                 "{name} was created twice, as {older} and as {queue}: the later one is kept, and what the \
-                 earlier one has is left alone: {}",
-                ids.join(" ")
+                 earlier one has is left alone: {ids}"
             ));
         }
         let mine: Vec<&At<MoveRecord>> = moves
@@ -206,6 +205,13 @@ impl Plan {
         }
         let over = mine.into_iter().cloned().collect();
         let (after, picked) = self.record(name, queue, &places, without, now);
+        if !after.fits() || !picked.moves.iter().all(MoveRecord::fits) {
+            self.findings.say(format!(
+                "{name} has {} partitions, more than a record holds: it is left alone",
+                places.len()
+            ));
+            return;
+        }
         for partition in &picked.fences {
             let place = &places[partition];
             let fence = (place.cluster, place.kept.settings);

@@ -388,3 +388,126 @@ fn a_queue_of_the_store_whose_partitions_say_nothing_of_it_stays() {
         assert_eq!((plan.gone.len(), plan.changes.len(), plan.kept), (0, 0, 1));
     }
 }
+
+/// A successor of a move that was undone was not deleted yet when the queue was moved again. Both were taken
+/// for one split, whose seal the cluster refused for ever.
+#[test]
+fn a_successor_that_was_left_over_has_no_part_in_the_move_after_it() {
+    for (live, stage) in [
+        (closed(&[1]), MoveStage::Opening),
+        (Standing::Open, MoveStage::Draining),
+    ] {
+        let plan = of(vec![
+            kept(1, 8, sealed(&[3]), &orders()),
+            kept(2, 6, closed(&[1]), &orders()),
+            kept(3, 8, live, &orders()),
+        ]);
+        let change = only(&plan);
+        let [moving, left_over] = &change.moves[..] else {
+            panic!("two moves: {:?}", change.moves);
+        };
+        assert_eq!((moving.stage, moving.kind), (stage, MoveKind::Move));
+        assert_eq!((ids(&moving.seals), ids(&moving.opens)), (vec![1], vec![3]));
+        assert_eq!(left_over.stage, MoveStage::Undoing);
+        assert_eq!(ids(&left_over.clears), [2]);
+        assert!(plan.fences.is_empty(), "what is sealed takes no other seal");
+        let partitions: Vec<u64> = stages(change).iter().map(|one| one.0).collect();
+        assert_eq!(partitions, [1, 3]);
+    }
+}
+
+/// One of two partitions that are merged has a successor left over from a move of its own.
+#[test]
+fn a_left_over_successor_does_not_join_two_moves_into_one() {
+    let halves = GroupRange::ALL.split(2);
+    let half = |n: usize| noted("orders.fifo", 1, halves[n]);
+    let whole = noted("orders.fifo", 1, GroupRange::ALL);
+    let plan = of(vec![
+        kept(1, 8, sealed(&[4]), &half(0)),
+        kept(2, 4, Standing::Open, &half(1)),
+        kept(3, 6, closed(&[2]), &half(1)),
+        kept(4, 8, closed(&[1, 2]), &whole),
+    ]);
+    let [merge, left_over] = &only(&plan).moves[..] else {
+        panic!("two moves: {:?}", only(&plan).moves);
+    };
+    assert_eq!(
+        (merge.stage, merge.kind),
+        (MoveStage::Sealing, MoveKind::Merge)
+    );
+    assert_eq!(
+        (ids(&merge.seals), ids(&merge.opens)),
+        (vec![1, 2], vec![4])
+    );
+    assert_eq!(ids(&left_over.clears), [3]);
+    assert!(plan.fences.keys().eq([&PartitionId(2)]));
+}
+
+/// An heir of a forwarding that was given up was not deleted yet. The source was told of it and of the one that
+/// it passes to in turns, without end.
+#[test]
+fn of_two_heirs_only_that_one_lives_to_which_the_messages_go() {
+    let successors = vec![PartitionId(3)];
+    let heir = || Standing::Heir {
+        of: PartitionId(1),
+        successors: successors.clone(),
+    };
+    let to = |heir: u64| Standing::Forwarding {
+        successors: successors.clone(),
+        heir: PartitionId(heir),
+    };
+    for (source, live, idle) in [(to(4), 4, 5), (to(5), 5, 4), (sealed(&[3]), 5, 4)] {
+        let plan = of(vec![
+            kept(1, 8, source, &orders()),
+            kept(3, 6, Standing::Open, &orders()),
+            kept(4, 7, heir(), &orders()),
+            kept(5, 7, heir(), &orders()),
+        ]);
+        let change = only(&plan);
+        let [moving] = &change.moves[..] else {
+            panic!("one move: {:?}", change.moves);
+        };
+        assert_eq!(moving.stage, MoveStage::Draining);
+        let [forward] = &moving.forwards[..] else {
+            panic!("one goes on: {:?}", moving.forwards);
+        };
+        assert_eq!(forward.heir.partition, PartitionId(live));
+        assert_eq!(
+            (ids(&moving.seals), ids(&moving.clears)),
+            (vec![1], vec![idle])
+        );
+        let partitions: Vec<u64> = stages(change).iter().map(|one| one.0).collect();
+        assert_eq!(partitions, [1, 3, live]);
+    }
+}
+
+#[test]
+fn messages_that_go_to_an_heir_which_is_nowhere_are_said() {
+    let forwarding = Standing::Forwarding {
+        successors: vec![PartitionId(3)],
+        heir: PartitionId(4),
+    };
+    let plan = of(vec![
+        kept(1, 8, forwarding, &orders()),
+        kept(3, 6, Standing::Open, &orders()),
+    ]);
+    let [finding] = &plan.findings.said[..] else {
+        panic!("one finding: {:?}", plan.findings);
+    };
+    assert!(
+        finding.contains("passes its messages on to p4"),
+        "{finding}"
+    );
+}
+
+/// The store takes no record of more than a megabyte, and panicked.
+#[test]
+fn a_queue_of_more_partitions_than_a_record_holds_is_left_alone() {
+    let partitions = (1..=20_000).map(|id| kept(id, 4, Standing::Open, &orders()));
+    let plan = of(partitions.collect());
+    assert!(plan.changes.is_empty());
+    let [finding] = &plan.findings.said[..] else {
+        panic!("one finding: {:?}", plan.findings);
+    };
+    assert!(finding.contains("has 20000 partitions"), "{finding}");
+}

@@ -48,7 +48,11 @@ impl Rebuild {
     }
 
     pub(super) async fn write_ended(&self, text: String) -> Ended<Revision> {
-        let transaction = Transaction::new().remove(keys::REBUILDING);
+        let transaction = Transaction::new()
+            .remove(keys::REBUILDING)
+            .remove(keys::LACKING)
+            // What was left out before may have been given by those who told of it.
+            .remove(keys::OPENED);
         let news = News {
             kind: EventKind::Done,
             clusters: Vec::new(),
@@ -63,11 +67,12 @@ impl Rebuild {
     pub(super) async fn write_clusters(
         &self,
         gathered: &BTreeMap<ClusterId, Gathered>,
+        was_lacking: bool,
     ) -> Ended<BTreeSet<ClusterId>> {
         let mut added = BTreeSet::new();
         for (cluster, told) in gathered {
             self.progress.say(format!("{cluster} is written"));
-            if self.write_cluster(&told.spec).await? {
+            if self.write_cluster(&told.spec, was_lacking).await? {
                 added.insert(*cluster);
             }
         }
@@ -75,14 +80,16 @@ impl Rebuild {
     }
 
     /// True if it is new.
-    async fn write_cluster(&self, spec: &ClusterSpec) -> Ended<bool> {
+    async fn write_cluster(&self, spec: &ClusterSpec, was_lacking: bool) -> Ended<bool> {
         let failed = |error: CommitError| error.to_string();
         for _ in 0..ATTEMPTS_MAX {
             let before = self.fleet.cluster(spec.cluster);
-            let is_known = before
-                .as_ref()
-                .is_some_and(|before| before.revision >= spec.revision);
-            if is_known {
+            let is_known = |before: &At<ClusterRecord>| {
+                // What a whole store has not written down yet, it carries on by itself.
+                let is_pending = !was_lacking && before.record.change.is_some();
+                is_pending || before.is_as_new_as(spec)
+            };
+            if before.as_ref().is_some_and(is_known) {
                 return Ok(false);
             }
             let record = self.cluster_record(before.as_ref(), spec);
@@ -141,6 +148,7 @@ impl Rebuild {
                 members,
                 only: spec.only,
                 change: None,
+                listed: Some(spec.revision),
                 ..before.record.clone()
             },
             None => ClusterRecord {
@@ -151,6 +159,7 @@ impl Rebuild {
                 created_at: self.clock.now().wall,
                 only: spec.only,
                 change: None,
+                listed: Some(spec.revision),
                 forward: false,
             },
         }

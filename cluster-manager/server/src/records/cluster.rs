@@ -25,6 +25,10 @@ pub(crate) struct ClusterRecord {
     /// What an operator wants changed, until it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<ChangeRecord>,
+    /// The revision of the list by which its hosts became these `members`; 0 if they never changed. The
+    /// record's own grows with every address. `None`: an earlier release wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) listed: Option<Revision>,
 }
 
 /// A change of a cluster's members. `members` above are those before its first step; each step that the
@@ -132,13 +136,14 @@ impl ClusterRecord {
         }
     }
 
-    /// The record after its first step was carried out.
-    pub(crate) fn after_step(mut self) -> Self {
+    /// The record after its first step was carried out, of which the hosts were told with this revision.
+    pub(crate) fn after_step(mut self, told: Revision) -> Self {
         let Some(step) = self.step().cloned() else {
             return self;
         };
         self.members = self.members_after(&step);
         self.only = self.only_after(&step);
+        self.listed = Some(told);
         if let Some(change) = &mut self.change {
             change.steps.remove(0);
         }
@@ -148,6 +153,16 @@ impl ClusterRecord {
 }
 
 impl At<ClusterRecord> {
+    /// True if these are the members and who of them writes, or its hosts have no later list.
+    pub(crate) fn is_as_new_as(&self, told: &ClusterSpec) -> bool {
+        let hosts = |members: &[ClusterMember]| -> Vec<HostId> {
+            members.iter().map(|member| member.host).collect()
+        };
+        let ClusterRecord { members, only, .. } = &self.record;
+        let is_same = hosts(members) == hosts(&told.members) && *only == told.only;
+        is_same || self.record.listed.unwrap_or(self.revision) >= told.revision
+    }
+
     /// What the hosts are to be told so that the next step comes about. The revision is that of the record
     /// which says so: a later decision has a higher one.
     pub(crate) fn next_spec(&self) -> Option<ClusterSpec> {

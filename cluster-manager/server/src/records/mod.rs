@@ -8,8 +8,10 @@ mod counter;
 mod deleted;
 mod event;
 mod host;
+mod lacking;
 mod movement;
 mod noted;
+mod opened;
 mod queue;
 mod rebuilding;
 
@@ -22,11 +24,16 @@ pub(crate) use counter::Counter;
 pub(crate) use deleted::DeletedRecord;
 pub(crate) use event::EventRecord;
 pub(crate) use host::HostRecord;
+pub(crate) use lacking::LackingRecord;
+#[cfg(test)]
+pub(crate) use movement::GivenUp;
 pub(crate) use movement::{ForwardRecord, ForwardStage, MoveKind, MoveRecord, MoveStage};
 pub(crate) use noted::Noted;
+pub(crate) use opened::{LeftOut, OpenedRecord};
 pub(crate) use queue::{PartitionRecord, PartitionStage, QueueRecord, QueueStage};
 pub(crate) use rebuilding::RebuildingRecord;
 
+use crate::limits::RECORD_BYTES_MAX;
 use crate::store::{Entry, MetadataStore, StoreError, Stored};
 
 /// A record with the revision of its last write.
@@ -44,6 +51,11 @@ pub(crate) trait Record: Serialize + DeserializeOwned {
     /// What is stored.
     fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("records have only string keys")
+    }
+
+    /// True if a store takes it.
+    fn fits(&self) -> bool {
+        self.encode().len() <= RECORD_BYTES_MAX
     }
 }
 

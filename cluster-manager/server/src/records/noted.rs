@@ -2,6 +2,7 @@
 //! the store lost.
 
 use serde::{Deserialize, Serialize};
+use shoal_types::limits::ID_MAX;
 use shoal_types::{
     Command, Description, GroupRange, PartitionId, QueueId, QueueName, QueueSettings, Revision, Ts,
 };
@@ -46,23 +47,31 @@ impl Noted {
 
     /// What was noted, or why it cannot be read.
     pub(crate) fn read(description: &Description) -> Result<Self, String> {
-        serde_json::from_slice(&description.bytes).map_err(|error| error.to_string())
+        let noted: Self =
+            serde_json::from_slice(&description.bytes).map_err(|error| error.to_string())?;
+        if noted.queue.0 > ID_MAX {
+            return Err(format!("queue: there is no {}", noted.queue));
+        }
+        let settings = noted.settings.validate(&noted.name);
+        settings.map_err(|error| format!("settings.{}: {}", error.field, error.why))?;
+        Ok(noted)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use shoal_types::limits::{
-        DESCRIPTION_BYTES_MAX, QUEUE_NAME_CHARS_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX,
-        TAGS_MAX,
+        DESCRIPTION_BYTES_MAX, KMS_KEY_CHARS_MAX, POLICY_BYTES_MAX, QUEUE_NAME_CHARS_MAX,
+        REDRIVE_SOURCES_MAX, REGION_CHARS_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX,
     };
+    use shoal_types::{RedriveAllow, Scope, SqsAttributes};
 
     use super::*;
 
     fn noted(settings: QueueSettings) -> Noted {
         Noted {
             name: "a".repeat(QUEUE_NAME_CHARS_MAX).parse().unwrap(),
-            queue: QueueId(u64::MAX),
+            queue: QueueId(ID_MAX),
             settings,
             groups: GroupRange::ALL,
             created_at: Ts(u64::MAX),
@@ -71,13 +80,26 @@ mod tests {
 
     #[test]
     fn the_longest_there_is_fits_and_is_read_back() {
-        // Escaped, each of these characters takes six bytes.
+        // No character takes more than four bytes, but for those of control, which are not taken.
+        let widest = "\u{10ffff}";
         let tag = |n: usize| {
-            let key = format!("{n:02}{}", "\u{1}".repeat(TAG_KEY_CHARS_MAX - 2));
-            (key, "\u{1}".repeat(TAG_VALUE_CHARS_MAX))
+            let key = format!("{n:02}{}", widest.repeat(TAG_KEY_CHARS_MAX - 2));
+            (key, widest.repeat(TAG_VALUE_CHARS_MAX))
+        };
+        let source = |n: usize| {
+            let name = format!("{n:02}{}", "a".repeat(QUEUE_NAME_CHARS_MAX - 2));
+            let region = "x".repeat(REGION_CHARS_MAX);
+            QueueName::new(&Scope::new("123456789012", &region).unwrap(), &name).unwrap()
         };
         let longest = noted(QueueSettings {
             tags: (0..TAGS_MAX).map(tag).collect(),
+            redrive_allow: RedriveAllow::Queues((0..REDRIVE_SOURCES_MAX).map(source).collect()),
+            sqs: SqsAttributes {
+                // Quotes take two bytes each.
+                policy: Some("\"".repeat(POLICY_BYTES_MAX)),
+                kms_master_key_id: Some(widest.repeat(KMS_KEY_CHARS_MAX)),
+                ..SqsAttributes::default()
+            },
             ..QueueSettings::default()
         });
         longest.settings.validate(&longest.name).unwrap();

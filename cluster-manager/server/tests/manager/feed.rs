@@ -61,10 +61,10 @@ async fn a_long_poll_without_news_ends_when_it_said_and_other_writes_are_no_news
 #[tokio::test]
 async fn a_reader_that_is_ahead_of_the_store_is_not_told_that_all_is_gone() {
     let small = Small::start().await;
-    let ahead = "/v1/feed?since=1000000&wait_s=20";
+    let ahead = "/v1/feed?since=1099511627776&wait_s=20";
     let refused = problem(small.client().send(Method::GET, ahead, "").await).await;
     assert_eq!(refused.code.as_str(), "manager_unavailable");
-    let detail = "a frontend knows of revision 1000000, and the store is at";
+    let detail = "a frontend knows of revision 1099511627776, and the store is at";
     assert!(refused.detail.contains(detail), "{refused}");
     assert!(
         refused.detail.contains("shoal manager rebuild"),

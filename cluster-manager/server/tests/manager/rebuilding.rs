@@ -6,8 +6,8 @@ use std::path::Path;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use shoal_api::manager::ClusterState;
-use shoal_api::plan::MoveInfo;
+use shoal_api::manager::{ClusterInfo, ClusterState};
+use shoal_api::plan::{EventPage, MoveInfo};
 use shoal_api::rebuild::{REBUILD_PATH, RebuildInfo, RebuildReport};
 use shoal_types::{
     ClusterId, Command, GroupRange, PartitionState, QueueRoute, QueueSettings, Revision,
@@ -185,7 +185,10 @@ async fn until_it_is_rebuilt_an_empty_store_says_what_is_the_matter_and_changes_
 #[tokio::test]
 async fn an_empty_store_that_nobody_knows_more_than_listens_first_and_is_a_new_one() {
     let data = tempfile::tempdir().unwrap();
-    let manager = Running::with(data.path(), |config| config.first_look_ms = 400).await;
+    let manager = Running::with(data.path(), |config| {
+        config.first_look_ms = config.silence_ms
+    })
+    .await;
     let world = World::default();
     let hosts = world.hosts(&manager.client, &["a", "b", "c"]).await;
     let early = manager.client.send(Method::GET, "/v1/feed", "").await;
@@ -258,11 +261,7 @@ async fn an_old_copy_of_a_store_is_taken_up_to_what_the_hosts_know() {
         data,
     } = small;
     manager.stop().await;
-    let old = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(data.path()).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), old.path().join(file.file_name())).unwrap();
-    }
+    let old = copy_of(data.path());
     let manager = Running::start(data.path()).await;
     for host in &hosts {
         host.reports_to(&manager.client);
@@ -334,15 +333,221 @@ async fn a_rebuilding_that_was_cut_off_is_to_be_done_again() {
     world.refuse_pages(true);
     begin(&manager.client, json!({})).await;
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    let twice = manager
-        .client
-        .send_json(Method::POST, REBUILD_PATH, &json!({}))
-        .await;
-    assert_eq!(problem(twice).await.status, 409);
     manager.stop().await;
     world.refuse_pages(false);
     let manager = lacking(data.path(), &hosts).await;
     assert_eq!(rebuild(&manager.client).await.queues_added, 1);
+}
+
+/// Somebody who waited for a while and gave the command again was told that it was wrong.
+#[tokio::test]
+async fn asking_for_the_same_again_follows_the_one_under_way_and_another_is_told_of_it() {
+    let small = Small::start().await;
+    small.client().create("orders").await;
+    let Small {
+        manager,
+        world,
+        hosts,
+        ..
+    } = small;
+    manager.stop().await;
+    let (manager, _data) = on_an_empty_store(&hosts).await;
+    let client = &manager.client;
+    world.refuse_pages(true);
+    begin(client, json!({})).await;
+    begin(client, json!({ "without": [], "look_only": false })).await;
+    let info: RebuildInfo = client.get(REBUILD_PATH).await;
+    assert!(info.running && info.lacking.is_some(), "{info:?}");
+    assert_eq!(info.asked, Some(Default::default()));
+    for other in [json!({ "look_only": true }), json!({ "without": ["c2"] })] {
+        let refused = client.send_json(Method::POST, REBUILD_PATH, &other).await;
+        let refused = problem(refused).await;
+        assert_eq!((refused.status, refused.code.as_str()), (409, "busy"));
+        let words = "that of `shoal manager rebuild`";
+        assert!(refused.detail.contains(words), "{refused}");
+    }
+    world.refuse_pages(false);
+    let report = ended(client).await.report.unwrap();
+    assert_eq!(report.queues_added, 1, "it was begun once");
+}
+
+/// The store of a small system, set back to before `since` was created. Its hosts have started again, so that
+/// they know no more than what their cluster carried out.
+async fn set_back() -> (World, Vec<Host>, tempfile::TempDir) {
+    let small = Small::start().await;
+    small.client().create("kept").await;
+    let Small {
+        manager,
+        world,
+        hosts,
+        data,
+    } = small;
+    manager.stop().await;
+    let old = copy_of(data.path());
+    let manager = Running::start(data.path()).await;
+    for host in &hosts {
+        host.reports_to(&manager.client);
+    }
+    manager.client.create("since").await;
+    manager.stop().await;
+    world.forget_told();
+    (world, hosts, old)
+}
+
+fn copy_of(data: &Path) -> tempfile::TempDir {
+    let old = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(data).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), old.path().join(file.file_name())).unwrap();
+    }
+    old
+}
+
+/// An event says so.
+async fn is_told(client: &Client, words: &str) {
+    eventually(words, async || {
+        let page: EventPage = client.get("/v1/events").await;
+        let mut texts = page.events.iter().map(|event| &event.text);
+        texts.any(|text| text.contains(words)).then_some(())
+    })
+    .await;
+}
+
+async fn lacks(client: &Client) -> String {
+    eventually("it knows that it lacks something", async || {
+        let info: RebuildInfo = client.get(REBUILD_PATH).await;
+        info.lacking
+    })
+    .await
+}
+
+/// Those who reported first had it write so much that it came past what the others knew, and it took itself for
+/// whole.
+#[tokio::test]
+async fn an_old_store_writes_nothing_before_it_has_heard_those_who_know_more() {
+    let (world, hosts, old) = set_back().await;
+    let manager = Running::with(old.path(), |config| {
+        (config.silence_ms, config.first_look_ms) = (10_000, 10_000);
+    })
+    .await;
+    // Strangers come first, each of them a record.
+    let strangers = world.hosts(&manager.client, &["x"; 20]).await;
+    for stranger in &strangers {
+        let answered = manager.client.heartbeat(&stranger.status()).await;
+        assert!(answered.is_some(), "it is heard");
+    }
+    let known = manager.client.hosts().await;
+    assert_eq!(known.len(), hosts.len(), "none of them is written");
+    let refused = manager.client.put("new", &QueueSettings::default()).await;
+    let refused = problem(refused).await;
+    assert_eq!(refused.code.as_str(), "manager_unavailable");
+    assert!(refused.detail.contains("waits a moment"), "{refused}");
+
+    hosts[0].reports_to(&manager.client);
+    let why = lacks(&manager.client).await;
+    assert!(why.contains(&hosts[0].id().to_string()), "{why}");
+    is_told(&manager.client, &why).await;
+}
+
+/// It was told not to listen, and decided much before the hosts that know more reported.
+#[tokio::test]
+async fn an_old_store_is_noticed_however_late_and_stays_so_over_a_restart() {
+    let (world, hosts, old) = set_back().await;
+    let manager = Running::start(old.path()).await;
+    let strangers = world
+        .hosts(&manager.client, &["x", "y", "z", "x", "y", "z"])
+        .await;
+    eventually("it has formed clusters", async || {
+        let clusters = manager.client.clusters().await;
+        let is_formed = |one: &ClusterInfo| one.state == ClusterState::Serving;
+        (clusters.len() == 3 && clusters[1..].iter().all(is_formed)).then_some(())
+    })
+    .await;
+    hosts[0].reports_to(&manager.client);
+    let why = lacks(&manager.client).await;
+    assert!(why.contains("knows of revision"), "{why}");
+    is_told(&manager.client, &why).await;
+    manager.stop().await;
+
+    let manager = Running::start(old.path()).await;
+    assert_eq!(
+        lacks(&manager.client).await,
+        why,
+        "without anybody saying so"
+    );
+    for host in hosts.iter().chain(&strangers) {
+        host.reports_to(&manager.client);
+    }
+    eventually("all hosts report", async || {
+        let hosts = manager.client.hosts().await;
+        hosts.iter().all(|host| host.alive).then_some(())
+    })
+    .await;
+    let report = rebuild(&manager.client).await;
+    assert_eq!(report.queues_added, 1, "{report:?}");
+    assert!(manager.client.queue("since").await.is_some());
+    manager.client.create("next").await;
+}
+
+/// A host reported from another address before the store was rebuilt. Its record, and with it the old list of
+/// members, was then newer than the list that the hosts had.
+#[tokio::test]
+async fn a_later_list_of_members_counts_although_an_address_has_changed_since() {
+    let small = Small::start().await;
+    small.client().create("orders").await;
+    let Small {
+        manager,
+        world,
+        mut hosts,
+        data,
+    } = small;
+    let spare = world.hosts(&manager.client, &["d"]).await;
+    eventually("the spare is known", async || {
+        (manager.client.hosts().await.len() == 4).then_some(())
+    })
+    .await;
+    manager.stop().await;
+    let old = copy_of(data.path());
+    let manager = Running::start(data.path()).await;
+    for host in hosts.iter().chain(&spare) {
+        host.reports_to(&manager.client);
+    }
+    let change = json!({ "add": spare[0].id().to_string(), "remove": hosts[0].id().to_string() });
+    let path = "/v1/clusters/c1/changes";
+    let asked = manager.client.send_json(Method::POST, path, &change).await;
+    assert_eq!(asked.status(), StatusCode::ACCEPTED);
+    let wanted = [hosts[1].id(), hosts[2].id(), spare[0].id()];
+    eventually("it is replaced", async || {
+        let info = manager.client.clusters().await.remove(0);
+        (info.members == wanted && info.change.is_none()).then_some(())
+    })
+    .await;
+    manager.stop().await;
+
+    hosts.remove(0);
+    let manager = Running::start(old.path()).await;
+    let moved = hosts.remove(0).restarted(&manager.client).await;
+    let all = [vec![moved], hosts, spare].into_iter().flatten();
+    let all: Vec<Host> = all.collect();
+    lacks(&manager.client).await;
+    for host in &all {
+        host.reports_to(&manager.client);
+    }
+    eventually("all members report", async || {
+        let known = manager.client.hosts().await;
+        let alive = known.iter().filter(|host| host.alive);
+        let alive = alive.filter(|known| wanted.contains(&known.host));
+        (alive.count() == 3).then_some(())
+    })
+    .await;
+    rebuild(&manager.client).await;
+    let info = manager.client.clusters().await.remove(0);
+    assert_eq!(info.members, wanted);
+    let feed = manager.client.feed(Revision(0), 0).await;
+    let told = feed.clusters[0].members.iter();
+    let moved = told.filter(|member| member.host == all[0].id());
+    let addresses: Vec<&str> = moved.map(|member| member.address.as_str()).collect();
+    assert_eq!(addresses, [all[0].address()]);
 }
 
 /// Two clusters, a queue on the first, and its move to the second cut off.

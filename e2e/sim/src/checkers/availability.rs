@@ -5,7 +5,8 @@
 //! to its end and gave fewer messages than it was asked for should have given it. Stretches in which a
 //! receive that nobody heard of may hold the message do not count. A receive ends before the first
 //! message that does not fit into what one answer may carry, so whatever lies behind such a message does
-//! not count either. (Groups of FIFO queues are judged by the drain: see liveness and C1.)
+//! not count either. Where messages go on to an heir it is not known where each of them is, from when they
+//! may until somebody was given it there. (Groups of FIFO queues are judged by the drain: see liveness and C1.)
 
 use std::collections::BTreeMap;
 
@@ -43,14 +44,19 @@ pub(super) fn check(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &mut F
         let Some(queue) = queue.filter(|queue| !queue.fifo()) else {
             continue;
         };
-        let stretches = stretches(facts, *partition, queue, story, skew);
-        let stretches = stretches.into_iter().map(|(from, until)| Ready {
-            from,
-            until,
-            sequence: *sequence,
-            bytes,
-        });
-        ready.entry(*partition).or_default().extend(stretches);
+        for (from, until) in stretches(facts, *partition, queue, story, skew) {
+            for place in places(facts, *partition, story) {
+                let there = Ready {
+                    from: from.max(place.from),
+                    until: until.min(place.until),
+                    sequence: *sequence,
+                    bytes,
+                };
+                if there.from < there.until {
+                    ready.entry(place.partition).or_default().push(there);
+                }
+            }
+        }
     }
     let receives = Receives::of(facts, skew);
     for (partition, mut ready) in ready {
@@ -115,7 +121,8 @@ impl Receives {
             let Some((returned, Outcome::Received(deliveries))) = operation.answered else {
                 continue;
             };
-            let unseen = facts.partitions.get(partition).is_some_and(|queue| {
+            let queue = facts.partitions.get(&facts.home(*partition));
+            let unseen = queue.is_some_and(|queue| {
                 queue.leased_unseen.iter().any(|from| {
                     *from <= returned && operation.invoked.0 <= unseen_until(*from, skew)
                 })
@@ -138,6 +145,37 @@ impl Receives {
 /// A receive that nobody heard of may have been executed until its deadline, and its leases last.
 fn unseen_until(from: SimTime, skew: Micros) -> u64 {
     from.0 + PATIENCE_MAX + VISIBILITY_MAX + 2 * skew
+}
+
+/// Where a message surely is, from one time to another.
+struct Place {
+    partition: PartitionId,
+    from: SimTime,
+    until: SimTime,
+}
+
+/// First where it was sent to, until it may go on to an heir. Then it is where somebody was given it.
+fn places(facts: &Facts<'_>, home: PartitionId, story: &Story) -> Vec<Place> {
+    let place = |partition, from| Place {
+        partition,
+        from,
+        until: facts
+            .kinship
+            .goes_on_from(partition)
+            .unwrap_or(SimTime(u64::MAX)),
+    };
+    let mut places = vec![place(home, SimTime::default())];
+    let delivered = story.delivered.iter().map(|at| &facts.delivered[*at]);
+    let mut came_to: BTreeMap<PartitionId, SimTime> = BTreeMap::new();
+    for delivered in delivered {
+        let heir = delivered.delivery.receipt.partition;
+        if heir != home {
+            let first = came_to.entry(heir).or_insert(delivered.returned);
+            *first = delivered.returned.min(*first);
+        }
+    }
+    places.extend(came_to.into_iter().map(|(heir, first)| place(heir, first)));
+    places
 }
 
 fn stretches(

@@ -4,6 +4,9 @@
 //! Attempts of one operation are one operation: it began with its first attempt, and what any attempt
 //! was told counts. Whatever may have happened without anybody being told is kept as "possible".
 
+#[cfg(test)]
+mod heirs;
+mod kinship;
 mod partitions;
 mod stories;
 
@@ -15,6 +18,7 @@ use shoal_types::{
     ReceiptResult, RequestId, SendItem, SendResult, Sequence,
 };
 
+use kinship::Kinship;
 pub(super) use partitions::PartitionFacts;
 pub(super) use stories::Story;
 
@@ -28,12 +32,13 @@ pub(super) struct Facts<'a> {
     pub(super) sent: Vec<Sent<'a>>,
     pub(super) delivered: Vec<Delivered<'a>>,
     pub(super) shown: Vec<Shown>,
+    /// By the partition that messages were sent to, with what is known of its heirs.
     pub(super) partitions: BTreeMap<PartitionId, PartitionFacts>,
     /// When each receive attempt was made first, told or not: what it leased then it gives again.
     pub(super) attempts: BTreeMap<(PartitionId, AttemptKey), SimTime>,
-    /// Which partition each one that follows others goes back to.
-    roots: BTreeMap<PartitionId, PartitionId>,
-    /// All that is known of each message that has a number.
+    pub(super) kinship: Kinship,
+    /// All that is known of each message that has a number, by the partition that it was sent to: heirs'
+    /// messages are their sources'.
     pub(super) stories: BTreeMap<(PartitionId, Sequence), Story>,
 }
 
@@ -55,6 +60,7 @@ pub(super) struct Operation<'a> {
 /// A message as a client sent it.
 pub(super) struct Sent<'a> {
     pub(super) operation: usize,
+    /// Where it was sent to.
     pub(super) partition: PartitionId,
     pub(super) item: &'a SendItem,
     pub(super) body: &'a Bytes,
@@ -68,6 +74,7 @@ pub(super) struct Sent<'a> {
 pub(super) struct Delivered<'a> {
     pub(super) operation: usize,
     pub(super) call: &'a Call,
+    /// The partition that it was sent to; which one gave it the receipt says.
     pub(super) partition: PartitionId,
     pub(super) delivery: &'a Delivery,
     pub(super) body: &'a Bytes,
@@ -103,24 +110,24 @@ pub(super) struct Shown {
 
 impl<'a> Facts<'a> {
     pub(super) fn new(calls: &'a [Call]) -> Self {
+        let operations = operations(calls);
         let mut facts = Facts {
             calls,
-            operations: operations(calls),
+            kinship: Kinship::of(&operations),
+            operations,
             sent: Vec::new(),
             delivered: Vec::new(),
             shown: Vec::new(),
             partitions: BTreeMap::new(),
-            roots: BTreeMap::new(),
             attempts: BTreeMap::new(),
             stories: BTreeMap::new(),
         };
-        facts.note_roots();
         for number in 0..facts.operations.len() {
             facts.note_sent(number);
             facts.note_shown(number);
         }
         facts.note_delivered();
-        facts.partitions = partitions::of(&facts.operations);
+        facts.partitions = partitions::of(&facts.operations, &facts.kinship);
         facts.note_attempts();
         facts.stories = stories::of(&facts);
         facts
@@ -138,7 +145,7 @@ impl<'a> Facts<'a> {
             };
             self.sent.push(Sent {
                 operation: number,
-                partition: *partition,
+                partition: self.home(*partition),
                 item,
                 body,
                 invoked: operation.invoked,
@@ -217,7 +224,7 @@ impl<'a> Facts<'a> {
                     self.delivered.push(Delivered {
                         operation: number,
                         call,
-                        partition: *partition,
+                        partition: self.kinship.home(*partition),
                         delivery,
                         body,
                         invoked: operation.invoked,
@@ -238,7 +245,8 @@ impl<'a> Facts<'a> {
                 ..
             } = operation.command
             {
-                let first = self.attempts.entry((*partition, *key));
+                let home = self.kinship.home(*partition);
+                let first = self.attempts.entry((home, *key));
                 let first = first.or_insert(operation.invoked);
                 *first = operation.invoked.min(*first);
             }
@@ -247,27 +255,17 @@ impl<'a> Facts<'a> {
 
     /// Partitions that follow one another are one queue, with one row of numbers.
     pub(super) fn root(&self, partition: PartitionId) -> PartitionId {
-        self.roots.get(&partition).copied().unwrap_or(partition)
+        self.kinship.root(partition)
+    }
+
+    /// The partition to which a partition's messages were sent: an heir's source.
+    pub(super) fn home(&self, partition: PartitionId) -> PartitionId {
+        self.kinship.home(partition)
     }
 
     /// The upper part of a partition's numbers.
     pub(super) fn epoch(&self, partition: PartitionId) -> Option<Epoch> {
         self.partitions.get(&partition)?.epoch()
-    }
-
-    /// A successor is always planned after what it follows.
-    fn note_roots(&mut self) {
-        for operation in &self.operations {
-            if let Command::CreateSuccessor {
-                partition,
-                succeeds,
-                ..
-            } = operation.command
-            {
-                let root = self.roots.get(&succeeds[0]).copied().unwrap_or(succeeds[0]);
-                self.roots.insert(*partition, root);
-            }
-        }
     }
 
     pub(super) fn describe(&self, operation: usize) -> String {

@@ -57,8 +57,9 @@ pub(super) fn check_gaps(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &
         let (Some(first), Some(last)) = (first, last) else {
             continue;
         };
-        let counted = evidence.counts.values().filter_map(|c| c.get(partition));
-        let counted = counted.map(|counts| counts.last_sequence).max();
+        let counted = evidence.counts.values().flatten();
+        let counted = counted.filter(|(counted, _)| facts.home(**counted) == *partition);
+        let counted = counted.map(|(_, counts)| counts.last_sequence).max();
         let last = counted.unwrap_or(*last).max(*last);
         let missing = (last.number() as usize).saturating_sub(numbers.len());
         let allowance = unknown.get(partition).copied().unwrap_or_default();

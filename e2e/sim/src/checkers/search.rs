@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use shoal_types::{PartitionId, ReceiptResult, Sequence};
 
-use super::facts::{Facts, Story, Use};
+use super::facts::{Facts, Shown, Story, Use};
 use super::findings::Findings;
 use super::{Checker, Evidence, words};
 use crate::history::SimTime;
@@ -28,6 +28,8 @@ enum Deed {
     Delivered(u16),
     Taken(u16),
     Shown(Use, u16, Option<ReceiptResult>),
+    /// The same with an answer, where the message may have gone on to an heir.
+    ShownWhereItWas(Use, u16, ReceiptResult),
     /// Expired, purged, or taken by a receive of which nobody heard.
     Vanished,
 }
@@ -118,18 +120,14 @@ fn steps(
     for at in &story.shown {
         let shown = &facts.shown[*at];
         let here = facts.operations[shown.operation].command.partition();
-        if here != Some(partition) || shown.receipt.sequence != sequence {
+        if here != Some(shown.receipt.partition) || shown.receipt.sequence != sequence {
             continue;
         }
         if shown.answered.is_none() && !shown.possible {
             continue;
         }
         steps.push(Step {
-            deed: Deed::Shown(
-                shown.use_,
-                shown.receipt.lease,
-                shown.answered.map(|(_, result)| result),
-            ),
+            deed: deed(facts, shown),
             from: shown.invoked,
             until: shown.answered.map_or(NEVER, |(at, _)| at),
             required: shown.answered.is_some(),
@@ -146,6 +144,17 @@ fn steps(
         operation: None,
     });
     steps
+}
+
+fn deed(facts: &Facts<'_>, shown: &Shown) -> Deed {
+    let (use_, lease) = (shown.use_, shown.receipt.lease);
+    let goes_on = facts.kinship.goes_on_from(shown.receipt.partition);
+    match shown.answered {
+        Some((at, result)) if goes_on.is_some_and(|from| from < at) => {
+            Deed::ShownWhereItWas(use_, lease, result)
+        }
+        answered => Deed::Shown(use_, lease, answered.map(|(_, result)| result)),
+    }
 }
 
 struct Search<'a> {
@@ -229,6 +238,13 @@ fn after(state: State, deed: Deed, unseen: bool) -> Vec<State> {
         }
         Deed::Taken(lease) => is(here && lease > state.lease, State { lease, ..gone }),
         Deed::Shown(use_, lease, Some(result)) => shown(state, use_, lease, result, unseen),
+        // Whoever has a receipt of the source has no say in it any more.
+        Deed::ShownWhereItWas(_, lease, ReceiptResult::Expired)
+            if state.there && lease <= state.lease =>
+        {
+            vec![state]
+        }
+        Deed::ShownWhereItWas(use_, lease, result) => shown(state, use_, lease, result, unseen),
         Deed::Shown(use_, lease, None) => shown(state, use_, lease, ReceiptResult::Done, false),
     }
 }
@@ -255,7 +271,10 @@ fn shown(state: State, use_: Use, lease: u16, result: ReceiptResult, unseen: boo
             ..state
         }),
         ReceiptResult::Gone if state.gone && !acknowledges => next.push(state),
-        ReceiptResult::Expired if current => next.push(state),
+        ReceiptResult::Expired | ReceiptResult::NotLeased if current => next.push(state),
+        ReceiptResult::TooLong if current && !acknowledges && !state.given_back => {
+            next.push(state);
+        }
         ReceiptResult::Superseded if here && lease < state.lease => next.push(state),
         ReceiptResult::Superseded if current && unseen => next.push(State {
             lease: lease.saturating_add(1),

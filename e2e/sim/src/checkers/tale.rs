@@ -214,6 +214,7 @@ impl Tale {
             first_received_at: Ts(0),
             receive_count: lease.into(),
             group: None,
+            dead_from: None,
             size: word.len() as u32,
             crc: crc32c::crc32c(word.as_bytes()),
             body: BodyRef::default(),

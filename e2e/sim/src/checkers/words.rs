@@ -31,6 +31,13 @@ fn kind(command: &Command) -> &'static str {
         Command::NextPiece { .. } => "make the next piece",
         Command::TakePiece { .. } => "take a piece",
         Command::EndForwarding { .. } => "end the forwarding",
+        Command::SetDeadLetters { .. } => "say when messages die",
+        Command::StartMove { .. } => "start to move messages",
+        Command::CancelMove { .. } => "cancel the move of messages",
+        Command::NextParcel { .. } => "make the next parcel",
+        Command::TakeParcel { .. } => "take a parcel",
+        Command::RedirectParcel { .. } => "redirect a parcel",
+        Command::ReturnParcel { .. } => "return a parcel",
     }
 }
 

@@ -47,7 +47,11 @@ impl Role for Consumer {
         if self.held.len() >= HELD_MAX {
             return Next::Rest(desk.pause(pause));
         }
-        match desk.queues.pick(desk.random).map(|queue| queue.partition) {
+        match desk
+            .queues
+            .pick_for_receiving(desk.random)
+            .map(|queue| queue.partition)
+        {
             Some(partition) => Next::Do(self.receive(partition, desk)),
             None => Next::Rest(desk.pause(pause)),
         }

@@ -84,13 +84,8 @@ impl Role for Drainer {
         if queue.is_some_and(|queue| queue.state == State::Gone) {
             return Next::Done;
         }
-        // What is held back for an older partition comes once that is empty.
-        let before = desk
-            .queues
-            .get(self.partition)
-            .and_then(|queue| queue.follows);
-        let waits = before.and_then(|before| desk.queues.get(before));
-        if waits.is_some_and(|before| !before.drained && before.state != State::Gone) {
+        // What is held back for an older partition comes once that is empty, and an heir has all only then.
+        if desk.queues.waits_for_others(self.partition) {
             self.turn = 0;
             self.counts_from = SimTime(desk.now.0 + OUTSTANDING_MAX);
         }

@@ -2,7 +2,10 @@
 
 use shoal_types::{Epoch, Micros, PartitionSettings};
 
-use super::limits::{CLIENTS_MAX, DELAY_MAX, MILLISECOND, QUEUES_MAX, SECOND, VISIBILITY_MAX};
+use super::limits::{
+    CLIENTS_MAX, DELAY_MAX, MANAGER_PAUSE_MAX_IN_MOVES, MILLISECOND, QUEUES_MAX, SECOND,
+    VISIBILITY_MAX,
+};
 use crate::random::Random;
 
 /// What is drawn once per run.
@@ -102,7 +105,14 @@ impl Knobs {
     /// The same run, in which queues move.
     #[must_use]
     pub fn with_moves(self, moves: bool) -> Self {
-        Self { moves, ..self }
+        if !moves {
+            return self;
+        }
+        Self {
+            moves,
+            manager_pause: self.manager_pause.min(MANAGER_PAUSE_MAX_IN_MOVES),
+            ..self
+        }
     }
 
     /// Behaviour for a new partition, or a new one for an old if `fifo` and `epoch` stay.

@@ -16,6 +16,10 @@ pub(crate) const PARTITIONS_MAX: u64 = 40;
 /// Partitions that follow one another, at most: each is emptied only after the one before, and a run has
 /// its time.
 pub(crate) const ANCESTORS_MAX: usize = 3;
+/// Partitions of one queue at a time, with heirs and those that follow one another: for the same reason.
+pub(crate) const RELATIVES_MAX: usize = 5;
+/// Mean pause of the manager where queues move: a move takes several instructions, one after the other.
+pub(crate) const MANAGER_PAUSE_MAX_IN_MOVES: Micros = 1_500 * MILLISECOND;
 /// Messages of a queue that are sent and not yet taken, as far as clients know. Producers rest above:
 /// the reference model looks at every message for every question.
 pub(crate) const BACKLOG_MAX: u64 = 120;

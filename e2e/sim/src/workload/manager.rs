@@ -5,20 +5,25 @@ use shoal_types::{Command, Epoch, Micros, Outcome, PartitionId, Revision};
 
 use super::execution::{End, Errand};
 use super::limits::{MILLISECOND, PARTITIONS_MAX};
-use super::moving;
 use super::queues::{Queue, State};
 use super::role::{Desk, Next, Role};
+use super::{forwarding, moving};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Manager {
     revision: u64,
+    /// The heir of what was purged: it has or gets the rest.
+    to_purge: Option<PartitionId>,
 }
 
 impl Manager {
     /// Of a cluster whose formation took the first revision.
     pub(super) fn new() -> Self {
-        Self { revision: 1 }
+        Self {
+            revision: 1,
+            to_purge: None,
+        }
     }
 
     pub(super) fn next_revision(&mut self) -> u64 {
@@ -41,6 +46,11 @@ impl Manager {
             backlog: 0,
             keyed: 0,
             follows: None,
+            inherits: None,
+            seal: None,
+            heir: None,
+            vanishes: false,
+            left_alone: desk.knobs.moves && desk.random.one_in(2),
             drained: false,
             work,
         });
@@ -49,13 +59,20 @@ impl Manager {
     pub(super) fn create(queue: &Queue, desk: &mut Desk<'_>) -> Errand {
         let (partition, settings) = (queue.partition, queue.settings);
         let revision = Revision(queue.revision);
-        desk.errand(match queue.follows {
-            None => Command::CreatePartition {
+        desk.errand(match (queue.inherits, queue.follows) {
+            (Some(source), _) => Command::CreateHeir {
+                partition,
+                settings,
+                revision,
+                source,
+                seal: queue.seal.clone().expect("the source was sealed"),
+            },
+            (None, None) => Command::CreatePartition {
                 partition,
                 settings,
                 revision,
             },
-            Some(before) => Command::CreateSuccessor {
+            (None, Some(before)) => Command::CreateSuccessor {
                 partition,
                 settings,
                 revision,
@@ -64,7 +81,7 @@ impl Manager {
         })
     }
 
-    fn delete(queue: &Queue, desk: &mut Desk<'_>) -> Errand {
+    pub(super) fn delete(queue: &Queue, desk: &mut Desk<'_>) -> Errand {
         desk.errand(Command::DeletePartition {
             partition: queue.partition,
             revision: Revision(queue.revision),
@@ -75,18 +92,25 @@ impl Manager {
     fn unfinished(desk: &mut Desk<'_>) -> Option<Errand> {
         let first = |state| desk.queues.in_state(state).next().cloned();
         let (wanted, unwanted) = (first(State::Wanted), first(State::Unwanted));
-        let closed = first(State::Closed);
+        let (closed, forwarding) = (first(State::Closed), first(State::Forwarding));
         match (wanted, unwanted) {
             (Some(queue), _) => Some(Self::create(&queue, desk)),
             (None, Some(queue)) => Some(Self::delete(&queue, desk)),
-            (None, None) => closed.map(|queue| moving::seal(&queue, desk)),
+            (None, None) => match closed {
+                Some(queue) => Some(moving::seal(&queue, desk)),
+                None => forwarding.map(|queue| Self::forward(&queue, desk)),
+            },
         }
     }
 
     fn instruct(&mut self, desk: &mut Desk<'_>) -> Option<Errand> {
         // Drawn for only where queues move: all other runs stay as they were.
         if desk.knobs.moves && desk.random.one_in(2) {
-            return self.plan_move(desk);
+            return match desk.random.below(8) {
+                0..4 => self.plan_move(desk),
+                4..7 => self.plan_heir(desk),
+                _ => self.retire(desk),
+            };
         }
         let queue = desk.queues.pick(desk.random)?.clone();
         let partition = queue.partition;
@@ -151,11 +175,19 @@ impl Role for Manager {
         if desk.queues.all().is_empty() {
             (0..desk.knobs.queues).for_each(|_| self.plan_queue(desk));
         }
+        if let Some(partition) = self.to_purge.take() {
+            return Next::Do(desk.errand(Command::Purge { partition }));
+        }
         if let Some(errand) = Self::unfinished(desk) {
             return Next::Do(errand);
         }
         if desk.draining {
-            return Next::Done;
+            let retired = self.retire(desk);
+            return match retired {
+                Some(errand) => Next::Do(errand),
+                None if desk.queues.some_go_on() => Next::Rest(desk.pause(50 * MILLISECOND)),
+                None => Next::Done,
+            };
         }
         match self.instruct(desk) {
             Some(errand) => Next::Do(errand),
@@ -165,7 +197,15 @@ impl Role for Manager {
 
     fn ended(&mut self, command: &Command, end: &End, desk: &mut Desk<'_>) {
         moving::ended(command, end, desk.queues);
-        if !matches!(end, End::Outcome(Outcome::Done)) {
+        let purged_but = match end {
+            End::Outcome(Outcome::PurgedBut { heir, .. }) => Some(heir),
+            _ => None,
+        };
+        if let Some(Some(heir)) = purged_but {
+            self.to_purge = Some(heir.partition);
+        }
+        forwarding::ended(command, end, desk.queues, || self.next_revision());
+        if purged_but.is_none() && !matches!(end, End::Outcome(Outcome::Done)) {
             return;
         }
         let Some(queue) = command.partition().and_then(|p| desk.queues.get_mut(p)) else {

@@ -7,6 +7,7 @@
 mod consumer;
 mod drainer;
 mod execution;
+mod forwarding;
 mod hosts;
 #[cfg(test)]
 mod ideal;
@@ -22,7 +23,8 @@ mod tests;
 
 use bytes::Bytes;
 use shoal_types::{
-    BodyRef, ClusterId, HostId, HostRequest, Origin, Outcome, Request, RequestId, Ts, ViewSummary,
+    BodyRef, ClusterId, HostId, HostRequest, Origin, Outcome, PartitionId, Request, RequestId, Ts,
+    ViewSummary,
 };
 
 pub use knobs::Knobs;
@@ -117,7 +119,7 @@ impl Workload {
         let mut clients = vec![Client::new(Manager::new(), random_of(0), start)];
         for _ in 0..knobs.producers {
             let random = random_of(clients.len());
-            clients.push(Client::new(Producer, random, start));
+            clients.push(Client::new(Producer::default(), random, start));
         }
         for _ in 0..knobs.consumers {
             let random = random_of(clients.len());
@@ -221,6 +223,16 @@ impl Workload {
         if !self.gone.contains(&host) {
             self.gone.push(host);
         }
+    }
+
+    /// A host says that all that a partition had is at its heir.
+    pub fn all_went_on(&mut self, source: PartitionId, heir: PartitionId) {
+        self.queues.all_went_on(source, heir);
+    }
+
+    /// A host says that a partition's heir is gone, and what it did not take stays.
+    pub fn forwarding_ended(&mut self, source: PartitionId, heir: PartitionId) {
+        self.queues.forwarding_ended(source, heir);
     }
 
     /// True once a drain was asked for and is done, and every other client has come to rest.

@@ -8,7 +8,7 @@ use shoal_types::{
 };
 
 use super::execution::{End, Errand};
-use super::limits::{ANCESTORS_MAX, PARTITIONS_MAX};
+use super::limits::{ANCESTORS_MAX, PARTITIONS_MAX, RELATIVES_MAX};
 use super::manager::Manager;
 use super::queues::{Queue, Queues, State};
 use super::role::Desk;
@@ -19,6 +19,7 @@ impl Manager {
         let number = desk.queues.all().len() as u64 + 1;
         let queue = desk.queues.pick(desk.random)?.clone();
         let may_move = queue.state == State::Open
+            && desk.queues.relatives(queue.partition) < RELATIVES_MAX
             && number <= PARTITIONS_MAX
             && desk.queues.ancestors(queue.partition) < ANCESTORS_MAX;
         if !may_move {
@@ -34,6 +35,7 @@ impl Manager {
             state: State::Wanted,
             backlog: 0,
             follows: Some(queue.partition),
+            left_alone: desk.random.one_in(2),
             // Keyed sends go on with the same keys.
             ..queue
         };
@@ -48,7 +50,7 @@ pub(super) fn seal(queue: &Queue, desk: &mut Desk<'_>) -> Errand {
     let before = queue.follows.expect("a closed one follows another");
     let member = ClusterMember {
         host: shoal_types::HostId(1),
-        address: String::new(),
+        address: "nowhere:1".to_owned(),
     };
     desk.errand(Command::Seal {
         partition: before,
@@ -90,8 +92,11 @@ pub(super) fn ended(command: &Command, end: &End, queues: &mut Queues) {
                 successors,
                 ..
             },
-            End::Outcome(Outcome::Sealed(_)),
+            End::Outcome(Outcome::Sealed(seal)),
         ) => {
+            if let Some(queue) = queues.get_mut(*partition) {
+                queue.seal = Some(seal.clone());
+            }
             set(queues, *partition, State::Sealing, State::Sealed);
             set(queues, successors[0].partition, State::Closed, State::Open);
         }

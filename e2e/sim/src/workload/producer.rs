@@ -1,8 +1,10 @@
-//! Sends messages, each with a body of its own.
+//! Sends messages, each with a body of its own. Told that others follow, it shows them the proof, as
+//! frontends do.
 
 use bytes::Bytes;
 use shoal_types::{
-    Command, DedupKey, Deduplication, GroupName, Outcome, PartitionId, SendItem, SendResult,
+    Command, DedupKey, Deduplication, GroupName, Inherited, Outcome, PartitionId, Seal, SendItem,
+    SendResult,
 };
 
 use super::execution::{End, Errand};
@@ -10,13 +12,19 @@ use super::limits::{DELAY_MAX, MILLISECOND, SECOND};
 use super::role::{Desk, Next, Role};
 
 /// See the module.
-#[derive(Debug)]
-pub(super) struct Producer;
+#[derive(Debug, Default)]
+pub(super) struct Producer {
+    /// A seal that it came upon.
+    to_show: Option<Box<Seal>>,
+}
 
 impl Role for Producer {
     fn next(&mut self, desk: &mut Desk<'_>) -> Next {
         if desk.draining {
             return Next::Done;
+        }
+        if let Some(seal) = self.to_show.take() {
+            return Next::Do(show(seal, desk));
         }
         let pause = desk.knobs.pause;
         let Some(queue) = desk.queues.pick_for_sending(desk.random) else {
@@ -30,6 +38,11 @@ impl Role for Producer {
         let Command::Send { partition, items } = command else {
             return;
         };
+        if let End::Outcome(Outcome::Sealed(seal)) = end
+            && desk.random.one_in(2)
+        {
+            self.to_show = Some(seal.clone());
+        }
         let accepted = match end {
             End::Outcome(Outcome::Sent(results)) => results
                 .iter()
@@ -41,6 +54,15 @@ impl Role for Producer {
         };
         desk.queues.sent(*partition, accepted as u64);
     }
+}
+
+fn show(seal: Box<Seal>, desk: &mut Desk<'_>) -> Errand {
+    let successor = desk.random.choose(&seal.successors).partition;
+    desk.errand(Command::Succeed {
+        partition: successor,
+        seal,
+        news: Inherited::Seal,
+    })
 }
 
 fn send(partition: PartitionId, fifo: bool, desk: &mut Desk<'_>) -> Errand {

@@ -103,7 +103,7 @@ impl World {
         self.schedule.at(at, Event::AnswerArrives { call, told });
     }
 
-    fn note_unreadable(&mut self, id: HostId, unreadable: Vec<Unreadable>) {
+    pub(super) fn note_unreadable(&mut self, id: HostId, unreadable: Vec<Unreadable>) {
         let host = &self.hosts[&id];
         let (damaged, had_disk_trouble) = (host.damaged, host.had_disk_trouble);
         for Unreadable { error, moved } in unreadable {
@@ -138,13 +138,17 @@ impl World {
 }
 
 /// A body that was not had from where it was looked for.
-struct Unreadable {
+pub(super) struct Unreadable {
     error: BodyError,
     /// Its message is gone, or has it at another place by now.
     moved: bool,
 }
 
-fn read_one(process: &Process, body: StoredBody, unreadable: &mut Vec<Unreadable>) -> StoredBody {
+pub(super) fn read_one(
+    process: &Process,
+    body: StoredBody,
+    unreadable: &mut Vec<Unreadable>,
+) -> StoredBody {
     let StoredBody::InLog(placed) = body else {
         return body;
     };

@@ -203,6 +203,7 @@ impl World {
             Caller::Manager { right } => self.manager_told(id, right, &answer.result),
             Caller::Members(call) => self.members_told(id, &call, &answer.result),
             Caller::Successor(said) => self.telling_answered(*said, answer.result),
+            Caller::Source(brought) => self.carriage_answered(*brought, answer.result),
             caller @ Caller::Client { .. } => {
                 let in_memory = |body: &StoredBody| matches!(body, StoredBody::Recent(_));
                 let in_memory = answer.bodies.iter().all(in_memory);

@@ -26,6 +26,8 @@ pub struct Summary {
     pub answered: u64,
     /// Calls with which hosts told successors what they follow.
     pub tellings: u64,
+    /// Pieces that hosts brought to heirs.
+    pub carriages: u64,
     /// Faults by kind.
     pub faults: BTreeMap<FaultKind, u64>,
 }

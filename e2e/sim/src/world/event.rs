@@ -1,11 +1,12 @@
 //! What can happen in a world.
 
 use bytes::Bytes;
-use shoal_host::core::BodyReads;
+use shoal_host::core::{BodyReads, Carriage, Carried};
 use shoal_replication::Message;
 use shoal_types::{HostId, HostRequest, ViewSummary};
 
 use super::bodies::ToBeRead;
+use super::carriages::Brought;
 use super::process::Wanted;
 use super::tellings::Said;
 use crate::actions::Action;
@@ -109,6 +110,18 @@ pub(super) enum Event {
         said: Box<Said>,
         told: Box<shoal_host::core::Told>,
     },
+    /// The bodies of a piece are read.
+    CarriageRead {
+        host: HostId,
+        life: u64,
+        carriage: Box<Carriage>,
+    },
+    CarriageArrives(Box<Brought>),
+    CarriageFails(Box<Brought>),
+    Carried {
+        brought: Box<Brought>,
+        carried: Box<Carried>,
+    },
     Clients,
     Form {
         host: HostId,
@@ -129,7 +142,8 @@ impl Event {
             | Self::Wake { host, .. }
             | Self::JobEnds { host, .. }
             | Self::EntriesRead { host, .. }
-            | Self::BodiesRead { host, .. } => Some(*host),
+            | Self::BodiesRead { host, .. }
+            | Self::CarriageRead { host, .. } => Some(*host),
             Self::AnswerRead(read) => Some(read.host),
             Self::Dial { from, .. }
             | Self::Dialled { from, .. }

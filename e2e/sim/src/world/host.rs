@@ -11,6 +11,7 @@ use shoal_storage::{BatchDone, Checkpoints, LogReader, Lsn};
 use shoal_types::{HostId, HostRequest, MachineVersion, Micros, Request, ViewNumber};
 
 use super::Event;
+use super::carriages::Brought;
 use super::clock::{MachineClock, ProcessClock};
 use super::disk::SimDisk;
 use super::jobs::Job;
@@ -142,6 +143,8 @@ pub(super) struct Process {
     /// Who waits for an answer.
     pub(super) callers: BTreeMap<OperationId, Caller>,
     pub(super) catch_up_reads: usize,
+    /// Pieces that it brings to heirs at the moment.
+    pub(super) carriages: usize,
     /// It stops then at the latest.
     pub(super) leave_until: Option<SimTime>,
     /// It has installed a snapshot, and goes on from there once its disk has nothing to do.
@@ -200,13 +203,15 @@ pub(super) enum Input {
     NotInLog(HostId, ViewNumber),
     /// A successor was told something, or could not be.
     Told(shoal_host::core::Told),
+    /// A piece was brought to its heir, or could not be.
+    Carried(shoal_host::core::Carried),
     /// The process must stop at once.
     Failed(String),
     Leave,
 }
 
 /// Who waits for an answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Caller {
     /// A client.
     Client {
@@ -223,6 +228,8 @@ pub(super) enum Caller {
     Members(MemberCall),
     /// A host that tells a successor what it follows.
     Successor(Box<Said>),
+    /// A host that brings a piece of what its partition has to the heir.
+    Source(Box<Brought>),
 }
 
 /// A process's connection to another host, for sending only.

@@ -4,12 +4,14 @@
 //! - `host`, `process`, `starting`, `stopping`: machines and what runs on them;
 //! - `disk`, `jobs`: what they keep; `clock`: what time they think it is;
 //! - `network`, `links`: what they say to each other; `clients`, `manager`: who asks them;
+//! - `tellings`, `carriages`: what hosts tell and bring to other partitions; `passing`: what comes of it;
 //! - `snapshots`: hosts that go on from a peer's state;
-//! - `schedule`, `event`: what happens when; `acting`: what goes wrong; `settling`: how it ends; `observing`: what was reached.
+//! - `schedule`, `event`: what happens when; `acting`: what goes wrong; `settling`: how it ends; `observing`, `views`: what was reached.
 
 mod acting;
 mod bodies;
 mod calm;
+mod carriages;
 mod clients;
 mod clock;
 mod contained;
@@ -24,6 +26,7 @@ mod manager;
 mod members;
 mod network;
 mod observing;
+mod passing;
 mod process;
 mod releases;
 mod schedule;
@@ -33,6 +36,7 @@ mod starting;
 mod stopping;
 mod tellings;
 mod told;
+mod views;
 mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,8 +50,9 @@ use event::Event;
 use host::Host;
 use members::Members;
 use network::Network;
-use observing::{ExecutedIds, ReachedViews};
+use observing::ExecutedIds;
 use schedule::Schedule;
+use views::ReachedViews;
 
 use crate::actions::Action;
 use crate::auditor::Auditor;
@@ -84,6 +89,8 @@ pub struct World {
     operations: u64,
     /// Calls to successors that were neither answered nor given up.
     tellings: BTreeSet<u64>,
+    /// Pieces brought to heirs, of which the same is true.
+    carriages: BTreeSet<u64>,
     auditor: Auditor,
     disk_random: Random,
     process_random: Random,
@@ -154,6 +161,7 @@ impl World {
             outstanding: BTreeMap::new(),
             operations: 0,
             tellings: BTreeSet::new(),
+            carriages: BTreeSet::new(),
             auditor: Auditor::new(checkers),
             disk_random: random.fork("disks"),
             process_random: random.fork("processes"),
@@ -300,6 +308,14 @@ impl World {
             Event::TellingArrives(said) => self.telling_arrives(*said),
             Event::TellingFails(said) => self.telling_fails(&said),
             Event::Told { said, told } => self.successor_told(&said, *told),
+            Event::CarriageRead {
+                host,
+                life,
+                carriage,
+            } => self.carriage_read(host, life, *carriage),
+            Event::CarriageArrives(brought) => self.carriage_arrives(*brought),
+            Event::CarriageFails(brought) => self.carriage_fails(&brought),
+            Event::Carried { brought, carried } => self.piece_carried(&brought, *carried),
             Event::Clients => self.wake_clients(),
             Event::Form { host } => self.form(host),
             Event::ManageMembers => self.manage_members(),

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use shoal_replication::{Asked, Message, Reason, View};
+use shoal_replication::{Asked, Message};
 use shoal_types::{
     Command, ErrorCode, HostId, HostReply, Micros, Origin, Outcome, ReceiptResult, Refusal,
-    Request, RequestId, SendResult, ViewNumber,
+    Request, RequestId, SendResult,
 };
 
 use super::World;
-use super::host::{Caller, Seen};
+use super::host::Caller;
+use super::passing::{self, News};
 use crate::history::{Executed, StateHash, Step};
 use crate::limits::MS;
 use crate::sometimes::{Reached, Sometimes};
@@ -17,10 +18,6 @@ use crate::trace::Note;
 
 /// A waiting receive that is refused after so long was not just held during a change of the view.
 const HELD_AT_MOST: Micros = 450 * MS;
-/// A host that asked so often to be let into one view (three times two or more writers) was made to wait.
-const ASKED_OFTEN: u32 = 6;
-/// Pre-votes sent for one view (four attempts with two or more peers) of which nothing has come.
-const PRE_VOTES_IN_VAIN: u32 = 8;
 /// One position in so many has its whole state compared.
 const FULL_HASH_EVERY: u64 = 61;
 
@@ -60,6 +57,16 @@ impl World {
                 Step::Command(request, _, outcome) => {
                     last_command = Some(request.origin.host);
                     note_command(request, outcome, &mut self.executed_ids, &mut self.reached);
+                    let machine = process.core.machine();
+                    match passing::note(request, outcome, machine, &mut self.reached) {
+                        Some(News::AllWentOn(way)) => {
+                            self.workload.all_went_on(way.source, way.heir);
+                        }
+                        Some(News::Ended(way)) => {
+                            self.workload.forwarding_ended(way.source, way.heir);
+                        }
+                        None => {}
+                    }
                 }
                 Step::Given(origin, _, deliveries) => {
                     let other = last_command.is_some_and(|host| host != origin.host);
@@ -259,69 +266,6 @@ impl World {
     }
 }
 
-/// Views that were looked at already, by any host.
-#[derive(Debug, Default)]
-pub(super) struct ReachedViews {
-    newest: ViewNumber,
-}
-
-impl ReachedViews {
-    fn note(&mut self, id: HostId, view: &View, seen: &mut Seen, reached: &mut Reached) {
-        let (appended_in, index) = seen.appended;
-        if appended_in.next() == view.number
-            && let Some(slot) = view.slot(id)
-            && view.ends.get(slot).is_some_and(|end| *end < index)
-        {
-            reached.note(Sometimes::OwnBatchCutOff);
-        }
-        if view.number <= self.newest {
-            return;
-        }
-        self.newest = view.number;
-        if view.active.len() < view.members.len() {
-            reached.note(Sometimes::ViewWithoutSomeone);
-        }
-        if view.active.len() == 1 {
-            reached.note(Sometimes::ViewOfOne);
-        }
-    }
-}
-
-impl Seen {
-    fn pre_voted(&mut self, view: ViewNumber, reason: &Reason, reached: &mut Reached) {
-        let count = match &self.pre_vote {
-            Some((known, _, count)) if *known == view => count + 1,
-            _ => 1,
-        };
-        if count == PRE_VOTES_IN_VAIN {
-            reached.note(Sometimes::PreVoteInVain);
-        }
-        self.pre_vote = Some((view, reason.clone(), count));
-    }
-
-    fn prepared(&mut self, view: ViewNumber, reached: &mut Reached) {
-        if self.proposes >= view {
-            return;
-        }
-        self.proposes = view;
-        if let Some((known, reason, _)) = &self.pre_vote
-            && *known == view
-        {
-            note_reason(reason, reached);
-        }
-    }
-
-    fn asked_to_join(&mut self, view: ViewNumber, reached: &mut Reached) {
-        if self.asked_in.0 != view {
-            self.asked_in = (view, 0);
-        }
-        self.asked_in.1 += 1;
-        if self.asked_in.1 == ASKED_OFTEN {
-            reached.note(Sometimes::JoinBackedOff);
-        }
-    }
-}
-
 /// Messages that say by themselves that something rare is going on.
 fn note_message(message: &Message, reached: &mut Reached) {
     reached.note(match message {
@@ -334,18 +278,6 @@ fn note_message(message: &Message, reached: &mut Reached) {
         Message::Entries(_) => Sometimes::FetchFromMemory,
         _ => return,
     });
-}
-
-fn note_reason(reason: &Reason, reached: &mut Reached) {
-    if !reason.missing.is_empty() {
-        reached.note(Sometimes::ViewForMissing);
-    }
-    if !reason.joining.is_empty() {
-        reached.note(Sometimes::ViewForJoining);
-    }
-    if !reason.leaving.is_empty() {
-        reached.note(Sometimes::ViewForLeaving);
-    }
 }
 
 /// Requests by id: where each was executed first, and in which life of that host.

@@ -176,7 +176,7 @@ impl World {
                 }
             }
             Effect::Tell(telling) => self.tell_successor(id, *telling),
-            Effect::Carry(_) => unreachable!("no partition is given an heir here"),
+            Effect::Carry(carriage) => self.carry(id, *carriage),
             Effect::Checkpoint(pending) => self.start_job(id, Job::Checkpoint(pending)),
             Effect::Upkeep(upkeep) => self.start_job(id, Job::Upkeep(upkeep)),
             Effect::Remove(removal) => self.start_job(id, Job::Remove(removal)),
@@ -286,6 +286,7 @@ fn take_turn(process: &mut Process, now: Now, at: SimTime, count: usize) -> Turn
             }),
             Input::NotInLog(to, view) => process.core.on_not_in_log(to, view),
             Input::Told(told) => process.core.on_told(told),
+            Input::Carried(carried) => process.core.on_carried(carried),
             Input::Failed(why) => return Turned::Failed(why),
             Input::Leave => {
                 process.leave_until = Some(SimTime(at.0 + LEAVE_PATIENCE));

@@ -158,6 +158,7 @@ impl World {
             dialled: None,
             callers: BTreeMap::new(),
             catch_up_reads: 0,
+            carriages: 0,
             leave_until: None,
             restarts: false,
             lost_trust: false,

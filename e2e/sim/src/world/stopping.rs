@@ -125,6 +125,9 @@ impl World {
         if process.seen.proposes > process.core.engine().view().number {
             self.reached.note(Sometimes::ProposerDied);
         }
+        if in_the_middle && process.carriages > 0 {
+            self.reached.note(Sometimes::KilledInCarriage);
+        }
         if in_the_middle && process.core.state() == HostState::Learning {
             self.reached.note(Sometimes::NewcomerDied);
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use shoal_host::core::{Telling, Told};
-use shoal_types::{HostId, HostReply, Outcome, Refusal};
+use shoal_types::{HostId, HostReply, Outcome, Refusal, Successor};
 
 use super::host::{Caller, Input};
 use super::{Event, World};
@@ -31,8 +31,7 @@ impl World {
             return;
         };
         let life = process.life;
-        let members = self.members.now();
-        let to = members[self.network.any(members.len() as u64) as usize];
+        let to = self.any_member();
         self.summary.tellings += 1;
         let number = self.summary.tellings;
         self.tellings.insert(number);
@@ -111,7 +110,10 @@ impl World {
             let mut sealed = machine.sealed();
             sealed.find_map(|id| {
                 let (seal, told) = machine.seal_of(id)?;
-                let waits = seal.successors.len() > told.len();
+                // Who was itself followed and emptied meanwhile, and is gone, need not hear of it.
+                let is_there = |one: &Successor| machine.succession(one.partition).is_some();
+                let mut waits = seal.successors.iter().filter(|one| is_there(one));
+                let waits = waits.any(|one| !told.contains(&one.partition));
                 let drained = machine.is_drained(id);
                 waits
                     .then(|| format!("the successors of {id} (drained: {drained}) wait to be told"))

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use shoal_api::manager::ClusterState;
+use shoal_api::plan::Event;
 use shoal_client::{Client, Message, Queue, Receive, ReceivedExt as _};
 use shoal_e2e::operator::Operator;
+use shoal_e2e::{clusters_under_load, ensure_clean, start_load, steady_plan};
 use shoal_harness::run;
+use shoal_load_test::Plan;
 use shoal_types::ClusterId;
 use tokio::time::sleep;
 
@@ -51,6 +54,61 @@ fn what_nobody_consumes_leaves_a_drained_cluster_in_order_and_each_message_once(
         queue.send(message(MESSAGES)).await?;
         consumed_in_order(&queue).await
     });
+}
+
+/// Consumers that are slower than their producers have messages of many groups in hand while what they leave
+/// goes on, and so groups go at different times, some of them in parts.
+#[test]
+fn what_is_consumed_while_it_goes_on_comes_once_and_in_order_though_hosts_die() {
+    run(async |bench| {
+        let dev = bench.dev().clusters(2).processes().start().await?;
+        let operator = Operator::of(&dev)?;
+        let plan = Plan {
+            groups: 50,
+            rate: None,
+            backlog_max: Some(6_000),
+            consumers: 4,
+            batch: 10,
+            receive_batch: 2,
+            warm_up: Duration::ZERO,
+            ..steady_plan(Duration::from_secs(3_600))
+        };
+        let load = start_load(&dev, plan).await?;
+        ensure!(clusters_under_load(&dev, &load.watch()).await? == 2);
+        let hosts = dev.hosts_by_cluster().await?;
+        // What is sent until then is what there is to go on.
+        sleep(Duration::from_secs(5)).await;
+        let c1 = ClusterId(1);
+        operator.drain_and_forward(c1).await?;
+        let mut back = Vec::new();
+        for (wait_ms, victim) in [
+            (2_000, &hosts[0][0]),
+            (1_500, &hosts[1][1]),
+            (1_500, &hosts[0][2]),
+        ] {
+            sleep(Duration::from_millis(wait_ms)).await;
+            victim.kill9().await?;
+            let mut again = victim.start_again(bench)?;
+            again.ready().await?;
+            back.push(again);
+        }
+        operator
+            .until(c1, ClusterState::Retired, EMPTIED_WITHIN)
+            .await?;
+        load.stop_sending();
+        let report = load.finish().await;
+        ensure_clean(&report)?;
+        let events = operator.events().await?;
+        let went: Vec<u64> = events.iter().filter_map(went_on).collect();
+        ensure!(went.iter().any(|messages| *messages > 0), "{events:?}");
+        Ok(())
+    });
+}
+
+/// How many messages went on, of the event that says so.
+fn went_on(event: &Event) -> Option<u64> {
+    let (messages, _) = event.text.split_once(" messages of ")?;
+    messages.parse().ok()
 }
 
 fn message(n: usize) -> Message {

@@ -1,60 +1,12 @@
-//! Taking a request: its place among those under way, then its body, never more of it than allowed.
+//! Reading a request's body as JSON.
 
-use std::sync::Arc;
-
-use axum::extract::Request;
-use bytes::Bytes;
-use http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::header;
 use serde::de::DeserializeOwned;
 use shoal_api::{Problem, json};
-use shoal_runtime::http::BodyError;
 use shoal_types::ErrorCode;
 
 use super::headers::{self, ContentType};
-use crate::admission::{Admission, Class, Place};
-
-/// A request with its body, and its place until it is answered.
-pub(super) struct Taken {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) place: Place,
-}
-
-/// Takes a request whose body has at most `limit` bytes.
-///
-/// # Errors
-/// If there is no place for it, or the body is too large, encoded or broken. What can be known from
-/// its head is said before any of the body is read.
-pub(super) async fn take(
-    admission: &Arc<Admission>,
-    class: Class,
-    request: Request,
-    limit: usize,
-) -> Result<Taken, Problem> {
-    let (head, body) = request.into_parts();
-    headers::check_encoding(&head.headers)?;
-    let announced = length(&head.headers);
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
-    }
-    // A body of unknown length may grow to the limit.
-    let bytes = match announced {
-        Some(length) => length,
-        None if head.headers.contains_key(header::TRANSFER_ENCODING) => limit,
-        None => 0,
-    };
-    let place = admission.admit(class, bytes)?;
-    let body = match Limited::new(body, limit).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => return Err(broken(&*error, limit)),
-    };
-    Ok(Taken {
-        headers: head.headers,
-        body,
-        place,
-    })
-}
+pub(super) use crate::intake::{Taken, take};
 
 impl Taken {
     /// The body as JSON.
@@ -86,38 +38,5 @@ impl Taken {
             return Err(problem.at("content-type"));
         }
         Ok(())
-    }
-}
-
-fn length(headers: &HeaderMap) -> Option<usize> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
-fn too_large(limit: usize) -> Problem {
-    let detail = format!("body: larger than {limit} bytes");
-    Problem::new(ErrorCode::TooLarge, detail).at("body")
-}
-
-fn broken(error: &(dyn std::error::Error + Send + Sync + 'static), limit: usize) -> Problem {
-    if error.is::<LengthLimitError>() {
-        return too_large(limit);
-    }
-    match BodyError::of(error) {
-        Some(BodyError::TooLarge { .. }) => too_large(limit),
-        Some(late @ BodyError::TimedOut { .. }) => {
-            // 408: the one status for it, and the code says what it comes down to.
-            Problem::new(ErrorCode::InvalidRequest, late.to_string())
-                .at("body")
-                .status(408)
-        }
-        _ => {
-            let detail = "the body is cut off or malformed";
-            Problem::new(ErrorCode::InvalidRequest, detail).at("body")
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, header};
 use shoal_api::Problem;
-use shoal_types::{ErrorCode, limits};
+use shoal_types::limits;
 use tokio::time::Instant;
 
 use crate::dispatch::Deadline;
@@ -99,20 +99,6 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Probl
                 format!("has {len} bytes, expected 1 to {max}"),
             ))
         }
-    }
-}
-
-/// Refuses compressed bodies: nothing here decompresses, so nothing can blow up.
-///
-/// # Errors
-/// If the body is encoded.
-pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            let detail = "content-encoding: bodies are taken as they are, not compressed";
-            Err(Problem::new(ErrorCode::UnsupportedMediaType, detail).at("content-encoding"))
-        }
-        _ => Ok(()),
     }
 }
 

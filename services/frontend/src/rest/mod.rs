@@ -12,7 +12,6 @@ mod queues;
 mod receipts;
 mod receive;
 mod send;
-mod stored;
 
 use std::sync::Arc;
 
@@ -23,17 +22,15 @@ use axum::routing::{get, post, put};
 use http::StatusCode;
 use shoal_api::Problem;
 use shoal_runtime::http::HeadRefusal;
-use shoal_types::{Applied, ErrorCode, Outcome};
+use shoal_types::ErrorCode;
 
 use crate::app::App;
 use call::Call;
 
-pub(crate) use receive::Turns;
-
 type Shared = State<Arc<App>>;
 
 /// All routes; those of `shoal_api::routes::ROUTES`.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/queues", get(queues::list))
         .route(
@@ -65,11 +62,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/events", get(operation::events))
         .route("/openapi.json", get(openapi::document))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
-        .with_state(app)
 }
 
-async fn not_found(request: Request) -> Response {
+/// Of a path that is nobody's.
+pub(crate) fn not_found(request: &Request) -> Response {
     let detail = format!("there is no path {}", request.uri().path());
     Call::begin("unknown").finish(Err(Problem::new(ErrorCode::NotFound, detail)))
 }
@@ -92,10 +88,4 @@ pub(crate) fn refuse(refusal: &HeadRefusal) -> Response {
         _ => problem,
     };
     Call::begin("unknown").finish(Err(problem))
-}
-
-/// A host answered something that does not answer what was asked.
-pub(crate) fn unexpected(outcome: &Outcome) -> Problem {
-    let detail = format!("a host gave an answer of another kind: {outcome:?}");
-    Problem::new(ErrorCode::Internal, detail).applied(Applied::Unknown)
 }

@@ -9,11 +9,12 @@ use shoal_types::{Query, QueryReply, QueueRoute};
 use super::call::{Call, json};
 use super::path::{QueuePart, queue_name};
 use super::queues::read_query;
-use super::{Shared, body, headers, stored};
+use super::{Shared, body, headers};
 use crate::admission::Class;
 use crate::app::{App, QueueOperation};
 use crate::dispatch::Deadline;
 use crate::limits::PEEK_LIMIT_DEFAULT;
+use crate::operations;
 use crate::partitions::{for_receives, in_partition, is_drained};
 
 /// `GET /v1/queues/{queue}/messages/peek`
@@ -75,9 +76,9 @@ impl QueueOperation for Peek {
                     .into_iter()
                     .zip(answer.bodies)
                     .filter_map(|(peeked, bytes)| {
-                        let payload =
-                            stored::read(place.partition, peeked.sequence, peeked.crc, &bytes)?;
-                        Some(PeekedMessage::new(place.partition, peeked, payload))
+                        let message =
+                            operations::read(place.partition, peeked.sequence, peeked.crc, &bytes)?;
+                        Some(PeekedMessage::new(place.partition, peeked, message.payload))
                     }),
             );
         }

@@ -5,10 +5,8 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
-use shoal_api::{
-    Field, Problem, QueueBody, QueueCounts, QueueInfo, QueueList, QueueListQuery, query,
-};
-use shoal_types::{Applied, QueryReply, QueueName, QueueRoute};
+use shoal_api::{Field, Problem, QueueBody, QueueInfo, QueueList, QueueListQuery, query};
+use shoal_types::{Applied, QueueName, Scope};
 use tracing::debug;
 
 use super::call::{Call, json, no_content};
@@ -18,7 +16,7 @@ use crate::admission::Class;
 use crate::app::App;
 use crate::dispatch::Deadline;
 use crate::limits::{COUNTED_WITHIN, LIST_LIMIT_DEFAULT, SETTINGS_BODY_BYTES_MAX};
-use crate::partitions::{in_partition, is_drained, with_messages};
+use crate::operations::counts;
 
 /// `PUT /v1/queues/{queue}`
 pub(super) async fn create(State(app): Shared, queue: QueuePart, request: Request) -> Response {
@@ -152,34 +150,6 @@ async fn try_show(
     ))
 }
 
-/// The sum over all partitions. One that cannot be asked leaves it unknown: a part would pass for all.
-async fn counts(app: &App, route: &QueueRoute, deadline: Deadline) -> Result<QueueCounts, Problem> {
-    let mut sum = QueueCounts::default();
-    for place in with_messages(route) {
-        let query = shoal_types::Query::Counts {
-            partition: place.partition,
-        };
-        let answer = app.dispatcher.query(place.cluster, deadline, query);
-        let answer = match answer.await.map_err(Problem::from) {
-            Ok(answer) => answer,
-            Err(problem) if is_drained(place, &problem) => continue,
-            Err(problem) => return Err(in_partition(place, &problem)),
-        };
-        let QueryReply::Counts(counts) = answer.reply else {
-            continue;
-        };
-        sum.ready += counts.ready;
-        sum.in_flight += counts.in_flight;
-        sum.delayed += counts.delayed;
-        sum.bytes += counts.bytes;
-        let age = counts
-            .oldest_sent_at
-            .map(|sent| answer.clock.since(sent) / 1_000_000);
-        sum.oldest_age_s = sum.oldest_age_s.max(age);
-    }
-    Ok(sum)
-}
-
 /// `GET /v1/queues`
 pub(super) async fn list(State(app): Shared, request: Request) -> Response {
     Call::begin("list_queues").finish(try_list(&app, request).await)
@@ -190,7 +160,14 @@ async fn try_list(app: &App, request: Request) -> Result<Response, Problem> {
     let _taken = body::take(&app.admission, Class::Finish, request, 0).await?;
     let after = asked.cursor.as_deref().map(read_cursor).transpose()?;
     let limit = asked.limit.map_or(LIST_LIMIT_DEFAULT, |limit| limit.get()) as usize;
-    let (page, more) = app.routes.list(&asked.prefix, after.as_ref(), limit)?;
+    let routes = &app.routes;
+    let (page, more) = routes.list(
+        &Scope::default(),
+        &asked.prefix,
+        after.as_ref(),
+        limit,
+        |_| true,
+    )?;
     let next_cursor = page.last().filter(|_| more).map(|last| cursor(&last.name));
     let queues = page.iter().map(|route| QueueInfo::new(route)).collect();
     Ok(json(

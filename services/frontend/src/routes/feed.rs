@@ -36,10 +36,22 @@ impl Routes {
                     if !std::mem::replace(&mut failing, true) {
                         warn!(%problem, "cannot follow the manager, going on with known routes");
                     }
-                    tokio::time::sleep(jittered(pause)).await;
+                    self.pause(jittered(pause)).await;
                     pause = (pause * 2).min(FEED_PAUSE_MAX);
                 }
             }
+        }
+    }
+
+    /// Waits before the feed is asked again: not to the end if an operation waits for what the feed brings.
+    async fn pause(&self, pause: Duration) {
+        let needed = async {
+            tokio::time::sleep(FEED_PAUSE_MIN).await;
+            self.needed.notified().await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = needed => {}
         }
     }
 

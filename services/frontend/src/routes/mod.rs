@@ -10,9 +10,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use metrics::gauge;
 use shoal_api::Problem;
 use shoal_types::{
-    ClusterId, ClusterRoute, ErrorCode, PartitionId, QueueName, QueueRoute, Revision, Seal,
+    ClusterId, ClusterRoute, ErrorCode, Heir, PartitionId, QueueName, QueueRoute, Revision, Scope,
+    Seal,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::manager_client::ManagerClient;
 use crate::{limits, metric_names};
@@ -29,6 +30,8 @@ pub(crate) struct Routes {
     clusters_changed: watch::Sender<u64>,
     /// Whether the feed was read to its end once.
     complete: watch::Sender<bool>,
+    /// Somebody waits for what the feed is to bring.
+    needed: Notify,
 }
 
 impl Routes {
@@ -39,6 +42,7 @@ impl Routes {
             lookups: Lookups::default(),
             clusters_changed: watch::Sender::new(0),
             complete: watch::Sender::new(false),
+            needed: Notify::new(),
         })
     }
 
@@ -87,6 +91,12 @@ impl Routes {
         completed
     }
 
+    /// Where an heir is that a partition named, until the manager tells of its cluster.
+    pub(crate) fn learn_heir(&self, heir: &Heir) {
+        self.write(|table| table.learn_unknown(heir.cluster, &heir.members));
+        self.clusters_changed.send_modify(|count| *count += 1);
+    }
+
     /// The seal of a partition of this route, if it was shown here and is still of use.
     pub(crate) fn seal_of(&self, route: &QueueRoute, partition: PartitionId) -> Option<Arc<Seal>> {
         self.read(|table| table.seal_of(route.queue, partition).cloned())
@@ -100,6 +110,7 @@ impl Routes {
                 if let Some(route) = self.read(|table| table.cluster(cluster).cloned()) {
                     return route;
                 }
+                self.needed.notify_one();
                 changed.changed().await.expect("self holds the sender");
             }
         };
@@ -121,22 +132,25 @@ impl Routes {
         self.clusters_changed.subscribe()
     }
 
-    /// At most `limit` queues by name, and whether there are more.
+    /// At most `limit` queues of a scope that fit, by name, and whether there are more.
     ///
     /// # Errors
     /// If not all are known yet, since the manager could not be asked.
     pub(crate) fn list(
         &self,
+        scope: &Scope,
         prefix: &str,
         after: Option<&QueueName>,
         limit: usize,
+        fits: impl Fn(&QueueRoute) -> bool,
     ) -> Result<(Vec<Arc<QueueRoute>>, bool), Problem> {
         if !*self.complete.borrow() {
             let detail = "the manager has not been reached yet, so the queues are not known";
             return Err(Problem::new(ErrorCode::ManagerUnavailable, detail));
         }
         Ok(self.read(|table| {
-            let mut found = table.list(prefix, after);
+            let found = table.list(scope, prefix, after);
+            let mut found = found.filter(|route| fits(route));
             let page: Vec<_> = found.by_ref().take(limit).cloned().collect();
             (page, found.next().is_some())
         }))

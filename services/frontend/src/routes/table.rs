@@ -1,13 +1,15 @@
 //! What is known of queues and clusters. No I/O: pages of the feed, answers of the manager and seals in,
 //! routes out.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use shoal_api::manager::Feed;
 use shoal_types::{
-    ClusterId, ClusterRoute, PartitionId, QueueId, QueueName, QueueRoute, Revision, Seal, Successor,
+    ClusterId, ClusterMember, ClusterRoute, PartitionId, QueueId, QueueName, QueueRoute, Revision,
+    Scope, Seal,
 };
 
 use super::seals::{self, Seals};
@@ -22,7 +24,8 @@ pub(super) struct RouteTable {
     seals: Seals,
 }
 
-/// The revision of a cluster's record that only a seal told of: every one of the manager's is newer.
+/// The revision of a cluster's record that only a seal, or a partition with an heir, told of: every one of
+/// the manager's is newer.
 const LEARNT: Revision = Revision(0);
 
 impl RouteTable {
@@ -47,20 +50,23 @@ impl RouteTable {
         self.clusters.values()
     }
 
-    /// Queues whose names start with `prefix` and come after `after`, by name.
-    pub(super) fn list<'a>(
-        &'a self,
-        prefix: &'a str,
-        after: Option<&'a QueueName>,
-    ) -> impl Iterator<Item = &'a Arc<QueueRoute>> {
-        let start = match after {
-            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
-            _ => Bound::Included(prefix),
+    /// The scope's queues whose names start with `prefix` and come after `after`, by name.
+    pub(super) fn list(
+        &self,
+        scope: &Scope,
+        prefix: &str,
+        after: Option<&QueueName>,
+    ) -> impl Iterator<Item = &Arc<QueueRoute>> {
+        let prefix = format!("{}{prefix}", scope.prefix());
+        let first = Bound::Included(prefix.as_str());
+        let start = match after.map(Borrow::<str>::borrow) {
+            Some(after) if after >= prefix.as_str() => Bound::Excluded(after),
+            _ => first,
         };
         self.queues
             .range::<str, _>((start, Bound::Unbounded))
+            .take_while(move |(name, _)| Borrow::<str>::borrow(*name).starts_with(&prefix))
             .map(|(_, route)| route)
-            .take_while(move |route| route.name.as_str().starts_with(prefix))
     }
 
     /// Takes over one page of the feed.
@@ -116,7 +122,7 @@ impl RouteTable {
     /// queue, in which that partition takes no sends any more.
     pub(super) fn seal(&mut self, route: &QueueRoute, seal: &Arc<Seal>) -> Arc<QueueRoute> {
         for successor in &seal.successors {
-            self.learn(successor);
+            self.learn(successor.cluster, &successor.members);
         }
         let known = self.queues.get(&route.name);
         let same = |known: &&Arc<QueueRoute>| known.queue == route.queue;
@@ -139,19 +145,26 @@ impl RouteTable {
         self.seals.find(queue, partition)
     }
 
-    /// A successor's cluster, where its seal says it is, unless the manager has told of it.
-    fn learn(&mut self, successor: &Successor) {
-        let known = self.clusters.get(&successor.cluster);
+    /// Another cluster, where one that knows of it says it is, unless the manager has told of it.
+    pub(super) fn learn(&mut self, cluster: ClusterId, members: &[ClusterMember]) {
+        let known = self.clusters.get(&cluster);
         let learnt = |known: &Arc<ClusterRoute>| known.revision == LEARNT;
         let room =
             || self.clusters.values().filter(|known| learnt(known)).count() < CLUSTERS_LEARNT_MAX;
         if known.map_or_else(room, learnt) {
             let route = ClusterRoute {
-                cluster: successor.cluster,
-                members: successor.members.clone(),
+                cluster,
+                members: members.to_vec(),
                 revision: LEARNT,
             };
-            self.clusters.insert(successor.cluster, Arc::new(route));
+            self.clusters.insert(cluster, Arc::new(route));
+        }
+    }
+
+    /// The same of an heir's cluster, whose addresses may be as old as the forwarding.
+    pub(super) fn learn_unknown(&mut self, cluster: ClusterId, members: &[ClusterMember]) {
+        if !self.clusters.contains_key(&cluster) {
+            self.learn(cluster, members);
         }
     }
 
@@ -176,8 +189,8 @@ impl RouteTable {
 #[cfg(test)]
 mod tests {
     use shoal_types::{
-        ClusterMember, Epoch, GroupRange, HeldGroups, HostId, PartitionRoute, PartitionState,
-        QueueSettings, Ts,
+        Epoch, GroupRange, HeldGroups, HostId, PartitionRoute, PartitionState, QueueSettings,
+        Successor, Ts,
     };
 
     use super::*;
@@ -322,13 +335,14 @@ mod tests {
     #[test]
     fn lists_go_by_name_from_the_cursor_within_the_prefix() {
         let mut table = RouteTable::default();
-        for text in ["b2", "a", "b1", "b3", "c"] {
+        let elsewhere = "000000000000/us-east-2/b0";
+        for text in ["b2", "a", "b1", elsewhere, "b3", "c"] {
             table.insert(route(text, 1));
         }
         let names = |prefix, after: Option<&str>| -> Vec<String> {
             let after = after.map(name);
             table
-                .list(prefix, after.as_ref())
+                .list(&Scope::default(), prefix, after.as_ref())
                 .map(|route| route.name.to_string())
                 .collect()
         };

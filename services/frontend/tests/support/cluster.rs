@@ -166,6 +166,45 @@ impl FakeCluster {
         assert!(matches!(sent, Ok(Executed::Now(Outcome::Sent(_)))));
     }
 
+    /// Sends so many messages and leases all of them, as other frontends would.
+    pub fn send_and_lease(&self, partition: PartitionId, count: usize) {
+        const AT_ONCE: usize = 1_000;
+        let stored = MessagePayload::default().encode();
+        let item = SendItem {
+            size: stored.len() as u32,
+            crc: crc32c::crc32c(&stored),
+            delay: None,
+            ttl: None,
+            group: None,
+            deduplication: None,
+        };
+        for _ in 0..count.div_ceil(AT_ONCE) {
+            let send = Command::Send {
+                partition,
+                items: vec![item.clone(); AT_ONCE],
+            };
+            let request = Request {
+                id: RequestId(0),
+                deadline: Ts::MAX,
+                origin: Origin::default(),
+                command: send,
+            };
+            let bodies = vec![stored.clone(); AT_ONCE];
+            let sent = self.execute(HostId(0), request, &bodies);
+            assert!(matches!(sent, Ok(Executed::Now(Outcome::Sent(_)))));
+            let receive = Command::Receive {
+                partition,
+                max: AT_ONCE as u16,
+                visibility: None,
+                wait_until: None,
+                attempt: None,
+                auto_ack: false,
+            };
+            let leased = self.own(receive);
+            assert!(matches!(leased, Outcome::Received(leased) if leased.len() == AT_ONCE));
+        }
+    }
+
     /// What the successors of a partition are to be told, if it is sealed.
     pub fn news(&self, partition: PartitionId) -> Vec<(Seal, Inherited)> {
         let state = self.state();
@@ -185,15 +224,49 @@ impl FakeCluster {
         self.own(Command::Tick);
     }
 
+    /// Messages of a partition that can be received.
+    pub fn ready(&self, partition: PartitionId) -> u64 {
+        let counts = self.state().machine.counts(partition);
+        counts.expect("the partition is here").ready
+    }
+
+    /// Has a partition's messages go on to its heir, on this or another cluster: as many as one piece takes.
+    pub fn pass_on(&self, source: PartitionId, heir: PartitionId, to: &Self) {
+        let next = |taken| Command::NextPiece {
+            partition: source,
+            heir,
+            taken,
+        };
+        self.own(next(0));
+        let (piece, bodies) = {
+            let state = self.state();
+            let (_, piece, places) = state.machine.piece(source).expect("there is one");
+            let bodies: Vec<Bytes> = places.into_iter().map(|at| state.body(at)).collect();
+            (piece, bodies)
+        };
+        let take = Command::TakePiece {
+            partition: heir,
+            from: source,
+            piece,
+        };
+        let taken = to.own_with(take, &bodies);
+        assert_eq!(taken, Outcome::Taken { through: 1 });
+        self.own(next(1));
+    }
+
     /// Executes a command of the manager's or of a host's own.
     pub fn own(&self, command: Command) -> Outcome {
+        self.own_with(command, &[])
+    }
+
+    fn own_with(&self, command: Command, bodies: &[Bytes]) -> Outcome {
         let request = Request {
             id: RequestId(0),
             deadline: Ts::MAX,
             origin: Origin::default(),
             command,
         };
-        match self.execute(HostId(0), request, &[]) {
+        match self.execute(HostId(0), request, bodies) {
             Ok(Executed::Now(outcome)) => outcome,
             Ok(Executed::Later(_)) => unreachable!("only receives wait"),
             Err(refusal) => panic!("{refusal}"),
@@ -289,7 +362,9 @@ impl FakeCluster {
                 let bodies = places.into_iter().map(|place| state.body(place)).collect();
                 Ok((QueryReply::Peeked(peeked), bodies))
             }
-            Query::Partitions { .. } => unreachable!("the manager asks that"),
+            Query::Partitions { .. } | Query::Outbox { .. } => {
+                unreachable!("the manager asks that")
+            }
             Query::Succession { partition } => {
                 let succession = state.machine.succession(partition).ok_or_else(stale)?;
                 Ok((QueryReply::Succession(succession), Vec::new()))

@@ -1,7 +1,7 @@
 //! What a manager does to move, split and merge queues, one step at a time, as the test wants it.
 
 use shoal_types::{
-    ClusterId, ClusterRoute, Command, Epoch, GroupRange, Inherited, Outcome, PartitionId,
+    ClusterId, ClusterRoute, Command, Epoch, GroupRange, Heir, Inherited, Outcome, PartitionId,
     PartitionRoute, PartitionState, QueueName, QueueRoute, Revision, Seal, Successor,
 };
 
@@ -155,6 +155,27 @@ impl FakeManager {
             route.partitions.sort_by_key(|place| place.epoch);
         });
         heir
+    }
+
+    /// Has what is in a partition go on to its heir.
+    pub fn forward(&self, queue: &str, source: PartitionId, heir: PartitionId) {
+        let route = self.route(queue);
+        let cluster = |id| {
+            let mut places = route.partitions.iter();
+            places.find(|place| place.partition == id).unwrap().cluster
+        };
+        let (from, to) = (cluster(source), cluster(heir));
+        let forward = Command::Forward {
+            partition: source,
+            heir: Heir {
+                partition: heir,
+                cluster: to,
+                members: self.members(to),
+            },
+            revision: route.revision,
+        };
+        assert_eq!(self.cluster(from).own(forward), Outcome::Done);
+        self.cluster(from).pass_on(source, heir, &self.cluster(to));
     }
 
     /// Tells successors what the hosts of sealed partitions tell them: of which groups nothing is left,

@@ -48,6 +48,9 @@ impl Core {
             if let Outcome::Received(deliveries) = &outcome {
                 self.note_departed(deliveries);
             }
+            if let Command::NextPiece { .. } = placed.request.command {
+                self.next_piece_was_asked();
+            }
             if let Some(operation) = operations.get(i).copied().flatten() {
                 self.meter.done(&placed.request, &outcome);
                 self.answer_operation(operation, &placed.request, outcome);

@@ -136,7 +136,9 @@ impl Core {
             ));
         }
         self.check_disk(&request.command)?;
-        if let Command::Send { .. } | Command::TakePiece { .. } = &request.command {
+        if let Command::Send { .. } | Command::TakePiece { .. } | Command::TakeParcel { .. } =
+            &request.command
+        {
             let sizes = request.command.bodies().map(|(size, _)| size as usize);
             if !sizes.eq(bodies.iter().map(Bytes::len)) {
                 return Err(Refusal::not_applied(
@@ -161,7 +163,8 @@ impl Core {
             | Command::CreatePartition { .. }
             | Command::CreateSuccessor { .. }
             | Command::CreateHeir { .. }
-            | Command::TakePiece { .. } => limits::DISK_NO_SENDS_PERCENT,
+            | Command::TakePiece { .. }
+            | Command::TakeParcel { .. } => limits::DISK_NO_SENDS_PERCENT,
             Command::Receive { .. } => limits::DISK_NO_RECEIVES_PERCENT,
             _ => return Ok(()),
         };

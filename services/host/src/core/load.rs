@@ -85,6 +85,10 @@ impl Meter {
                 let bytes = piece.messages.iter().map(|one| u64::from(one.size)).sum();
                 (piece.messages.len(), bytes)
             }
+            (Outcome::Taken { .. }, Command::TakeParcel { parcel, .. }) => {
+                let bytes = parcel.messages.iter().map(|one| u64::from(one.size)).sum();
+                (parcel.messages.len(), bytes)
+            }
             (Outcome::Received(deliveries), _) => (deliveries.len(), 0),
             (Outcome::Receipts(results), _) => (results.len(), 0),
             _ => (0, 0),

@@ -19,9 +19,11 @@ mod forwarding;
 mod intake;
 mod keeping;
 mod load;
+mod looks;
 mod members;
 mod operations;
 mod outputs;
+mod parcels;
 mod recovery;
 mod release;
 mod rendezvous;
@@ -77,6 +79,7 @@ use keeping::Keeping;
 use load::Meter;
 use operations::Operations;
 use outputs::Deferred;
+use parcels::Parcels;
 use repair::Repairs;
 use scrub::Scrub;
 use snapshot::{Receiving, Sending};
@@ -100,6 +103,8 @@ pub struct Core {
     records: VecDeque<(RecordNumber, Lsn)>,
     last_record: RecordNumber,
     persisted: RecordNumber,
+    /// The record of this life: nobody sees anything of it before that is durable.
+    life: RecordNumber,
     /// What waits for a record to be durable.
     deferred: Vec<(RecordNumber, Deferred)>,
     /// Who waits for a change of the members.
@@ -132,6 +137,7 @@ pub struct Core {
     departed: Departed,
     tellings: Tellings,
     carriages: Carriages,
+    parcels: Parcels,
     /// Log segments of which some part cannot be read.
     damaged: BTreeSet<u32>,
     care: Care,
@@ -177,6 +183,7 @@ impl Core {
             records: VecDeque::new(),
             last_record: RecordNumber::default(),
             persisted: RecordNumber::default(),
+            life: RecordNumber::default(),
             deferred: Vec::new(),
             changes: Vec::new(),
             writing: false,
@@ -201,6 +208,7 @@ impl Core {
             departed: Departed::default(),
             tellings: Tellings::default(),
             carriages: Carriages::default(),
+            parcels: Parcels::default(),
             damaged: BTreeSet::new(),
             care: Care::default(),
             scrub,
@@ -337,6 +345,7 @@ impl Core {
         self.propose_tick();
         self.tell_successors();
         self.carry_on_forwarding();
+        self.carry_parcels();
         self.send_off_intake();
         self.compact();
         self.go_on_repairing();
@@ -385,6 +394,7 @@ impl Core {
             self.next_tick(),
             self.next_telling(),
             self.next_forwarding(),
+            self.next_parcel_look(),
             self.next_raise(),
             self.hold_ends(),
             self.checkpoint_due(),
@@ -550,6 +560,11 @@ impl Core {
             Query::Succession { partition } => {
                 let succession = self.machine.succession(partition).ok_or_else(missing)?;
                 let reply = QueryReply::Succession(succession);
+                Ok(Answer::reply(HostReply::Query(reply)))
+            }
+            Query::Outbox { partition } => {
+                let outbox = self.machine.outbox(partition).ok_or_else(missing)?;
+                let reply = QueryReply::Outbox(Box::new(outbox));
                 Ok(Answer::reply(HostReply::Query(reply)))
             }
             Query::Partitions { after, limit } => {

@@ -226,6 +226,7 @@ impl Core {
         self.engine.started(now);
         self.origin.incarnation = self.engine.incarnation();
         self.pump();
+        self.life = self.last_record;
         // Answers of replayed commands have nobody to go to, and frontends are not connected yet.
         self.effects
             .retain(|effect| !matches!(effect, Effect::Answer { .. } | Effect::PushView(..)));

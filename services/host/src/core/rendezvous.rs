@@ -1,6 +1,6 @@
 //! Who of several hosts does what any of them could do: all of them come to the same, without asking.
 
-use shoal_types::{HostId, PartitionId};
+use shoal_types::{HostId, Micros, PartitionId};
 
 use super::Core;
 use crate::limits::TELLER_TURN;
@@ -8,9 +8,15 @@ use crate::limits::TELLER_TURN;
 impl Core {
     /// Whether it is this host's turn, among those of the view, to look after a partition.
     pub(super) fn looks_after(&self, partition: PartitionId) -> bool {
-        let turn = self.clock().0 / TELLER_TURN;
+        let (turn, _) = self.turn();
         let active = &self.engine.view().active;
         chosen(partition, turn, active) == Some(self.origin.host)
+    }
+
+    /// Which turn it is, and how long it lasts yet.
+    pub(super) fn turn(&self) -> (u64, Micros) {
+        let clock = self.clock().0;
+        (clock / TELLER_TURN, TELLER_TURN - clock % TELLER_TURN)
     }
 }
 

@@ -18,6 +18,10 @@ impl Retry {
         now >= self.not_before
     }
 
+    pub(super) fn due_at(&self) -> Mono {
+        self.not_before
+    }
+
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }

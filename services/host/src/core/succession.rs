@@ -4,17 +4,19 @@
 //! For each sealed partition one host of the view does it, for a few seconds, then another one: who cannot,
 //! because its clock is off or it does not reach the other cluster, holds nobody up for long. Any of them
 //! would do, and two at a time do no harm, since what is told may be repeated. What was told is remembered
-//! here alone: who takes over begins at the beginning, and the successor passes over what it knows. Replicated is only the end of it,
-//! by [`Command::ToldDrained`]. Choosing what to tell is all that happens here; the calls are the driver's.
+//! here alone: who takes over begins at the beginning. Of the sends with keys, which may be many, the answer
+//! to the first block says how many the successor knows, and the next one goes on from there. Replicated here
+//! is only the end of it, by [`Command::ToldDrained`]. Choosing what to tell is all that happens here; the
+//! calls are the driver's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 use shoal_types::{
     ClusterId, ClusterMember, Command, GroupHash, HeldGroups, HostRequest, Inherited, KeyedSend,
     Mono, Outcome, PartitionId, Seal, Successor,
 };
 
+use super::looks::{Looks, in_turn};
 use super::retry::{Retry, idempotent};
 use super::{Core, Effect};
 use crate::limits;
@@ -51,7 +53,7 @@ struct About {
 #[derive(Clone, Debug)]
 enum Piece {
     Seal,
-    KeyedSends { up_to: u32 },
+    KeyedSends,
     GroupsGone(Vec<GroupHash>),
     Drained,
 }
@@ -79,7 +81,7 @@ impl Told {
 #[derive(Default)]
 pub(super) struct Tellings {
     by_sealed: BTreeMap<PartitionId, Followed>,
-    next_look: Mono,
+    looks: Looks,
     /// The partition looked at last: the next look begins behind it.
     looked_at: PartitionId,
 }
@@ -121,36 +123,38 @@ impl Core {
             self.tellings.by_sealed.clear();
             return;
         }
-        if !self.may_tell() || self.now.mono < self.tellings.next_look {
+        if self.next_telling().is_none_or(|at| self.now.mono < at) {
             return;
         }
-        self.tellings.next_look = self.now.mono + limits::SUCCESSORS_LOOK_INTERVAL;
         let sealed: BTreeSet<_> = self.machine.sealed().collect();
+        let (now_are, pause) = (self.circumstances(), limits::SUCCESSORS_LOOK_INTERVAL);
+        let looks = &mut self.tellings.looks;
+        looks.begin(now_are, self.now.mono + pause, sealed.len());
         self.tellings.by_sealed.retain(|id, _| sealed.contains(id));
         let last = self.tellings.looked_at;
-        let behind = sealed.range((Bound::Excluded(last), Bound::Unbounded));
-        let in_turn = behind.chain(sealed.range(..=last)).copied();
         let mut room = limits::TELLINGS_MAX.saturating_sub(self.tellings.under_way());
         let mut groups_left = limits::SUCCESSORS_LOOK_GROUPS;
-        for id in in_turn.take(limits::SUCCESSORS_LOOK_PARTITIONS) {
+        for id in in_turn(&sealed, last).take(limits::SUCCESSORS_LOOK_PARTITIONS) {
             if room == 0 || groups_left == 0 {
                 break;
             }
             self.tellings.looked_at = id;
+            self.tellings.looks.looked();
             let groups = self.tell_successors_of(id, &mut room);
             groups_left = groups_left.saturating_sub(groups);
         }
     }
 
-    /// What was executed here may be shown. Whether this host takes commands does not matter.
+    /// What was executed here may be shown. Whether this host takes commands does not matter. Before this
+    /// life is on disk nobody would carry the calls out, and nobody would hear that.
     fn may_tell(&self) -> bool {
-        !self.is_halted() && !self.lacks_state()
+        !self.is_halted() && !self.lacks_state() && self.persisted >= self.life
     }
 
     /// When the next look is due.
     pub(super) fn next_telling(&self) -> Option<Mono> {
         let is_anything = self.may_tell() && self.machine.sealed().next().is_some();
-        is_anything.then_some(self.tellings.next_look)
+        is_anything.then(|| self.tellings.looks.next(&self.circumstances()))
     }
 
     /// A successor was told something, or could not be.
@@ -164,11 +168,10 @@ impl Core {
             return;
         };
         progress.under_way = false;
+        // The next piece at once, and if it failed, for the time when it is tried again.
+        self.tellings.looks.at_once(self.now.mono);
         if is_known {
-            progress.note(&about, &answer);
-            // The next piece at once, not at the next look.
-            self.tellings.next_look = self.now.mono;
-            return;
+            return progress.note(&about, &answer);
         }
         if answer.is_ok() {
             progress.forget();
@@ -187,8 +190,16 @@ impl Core {
             return 0;
         };
         let knows_all = |one: &Successor| told_drained.contains(&one.partition);
-        if !self.looks_after(id) || seal.successors.iter().all(knows_all) {
+        if seal.successors.iter().all(knows_all) {
             self.tellings.by_sealed.remove(&id);
+            return 0;
+        }
+        if !self.looks_after(id) {
+            // In its next turn it begins at the beginning. That it failed it remembers: turns are shorter than
+            // what is worth a warning.
+            if let Some(followed) = self.tellings.by_sealed.get_mut(&id) {
+                followed.successors.values_mut().for_each(Progress::forget);
+            }
             return 0;
         }
         let is_drained = self.machine.is_drained(id);
@@ -208,8 +219,11 @@ impl Core {
                 all_told.push(successor.partition);
                 continue;
             }
-            let is_free = !progress.under_way && progress.retry.is_due(self.now.mono);
-            if !is_free || *room == 0 {
+            if progress.under_way || *room == 0 {
+                continue;
+            }
+            if !progress.retry.is_due(self.now.mono) {
+                self.tellings.looks.again_at(progress.retry.due_at());
                 continue;
             }
             let keyed_sends = |first, max| self.machine.keyed_sends_at_seal(id, first, max);
@@ -223,8 +237,13 @@ impl Core {
         }
         let again = followed.noted_at.map(|at| at + limits::TOLD_DRAINED_AGAIN);
         let may_note = serves && again.is_none_or(|at| self.now.mono >= at);
+        if let Some(again) = again.filter(|_| !all_told.is_empty() && !may_note) {
+            self.tellings.looks.again_at(again);
+        }
         if !all_told.is_empty() && may_note {
             followed.noted_at = Some(self.now.mono);
+            let again = self.now.mono + limits::TOLD_DRAINED_AGAIN;
+            self.tellings.looks.again_at(again);
             let note = Command::ToldDrained {
                 partition: id,
                 successors: all_told,
@@ -270,25 +289,24 @@ impl Progress {
         self.retry.succeeded();
         self.has_seal = true;
         match &about.piece {
-            Piece::Seal => {}
-            Piece::KeyedSends { up_to } => self.keyed_sends = self.keyed_sends.max(*up_to),
+            Piece::Seal | Piece::KeyedSends => {}
             Piece::GroupsGone(groups) => self.groups.extend(groups),
             Piece::Drained => self.is_drained = true,
         }
-        let waits = |waits_for: &Vec<PartitionId>| waits_for.contains(&about.shows);
-        let has_all = match answer {
-            Ok(Outcome::Closed { waits_for }) => !waits(waits_for),
-            _ => true,
+        // Somebody else may have told it more.
+        self.keyed_sends = match answer {
+            Ok(Outcome::Closed {
+                waits_for,
+                keyed_sends,
+            }) if waits_for.contains(&about.shows) => *keyed_sends,
+            _ => u32::MAX,
         };
-        if has_all {
-            // Somebody else told them before.
-            self.keyed_sends = u32::MAX;
-        }
     }
 
-    /// It refused: what it knows is found out anew.
+    /// What it knows is found out anew.
     fn forget(&mut self) {
         *self = Self {
+            under_way: self.under_way,
             retry: std::mem::take(&mut self.retry),
             ..Self::default()
         };
@@ -299,9 +317,7 @@ impl Progress {
 fn telling(by: PartitionId, seal: &Seal, successor: &Successor, news: Inherited) -> Telling {
     let piece = match &news {
         Inherited::Seal => Piece::Seal,
-        Inherited::KeyedSends { first, sends } => Piece::KeyedSends {
-            up_to: first + sends.len() as u32,
-        },
+        Inherited::KeyedSends { .. } => Piece::KeyedSends,
         Inherited::GroupsGone(groups) => Piece::GroupsGone(groups.clone()),
         Inherited::Drained => Piece::Drained,
     };

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use shoal_types::{
-    ClusterMember, Command, Epoch, GroupRange, Heir, Outcome, PartitionId, QueueSettings, Revision,
-    SendItem, SuccessionStage, Successor,
+    ClusterMember, Command, Epoch, GroupRange, Heir, HostId, Outcome, PartitionId, QueueSettings,
+    Revision, SendItem, SuccessionStage, Successor,
 };
 
 use super::rig::{CLUSTER, QUEUE, Rig};
@@ -22,7 +22,7 @@ fn settings() -> QueueSettings {
 fn members(rig: &Rig) -> Vec<ClusterMember> {
     let member = |host| ClusterMember {
         host,
-        address: String::new(),
+        address: format!("{host}:1"),
     };
     rig.hosts().into_iter().map(member).collect()
 }
@@ -218,4 +218,74 @@ fn what_an_heir_that_is_deleted_did_not_take_stays() {
             && !rig.carried_by().is_empty()
             && ready == Some(6)
     });
+}
+
+/// From here on bodies are read from the hosts' logs: later ones, of 17 MiB, are what is in memory.
+fn forget_recent_bodies(rig: &mut Rig) {
+    let partition = PartitionId(20);
+    let create = Command::CreatePartition {
+        partition,
+        settings: QueueSettings::default().partition(Epoch(0)),
+        revision: Revision(6),
+    };
+    assert_eq!(rig.execute(A, create, vec![]), Ok(Outcome::Done));
+    for _ in 0..17 {
+        let body = Bytes::from(vec![7; 1 << 20]);
+        let item = SendItem {
+            size: body.len() as u32,
+            crc: crc32c::crc32c(&body),
+            delay: None,
+            ttl: None,
+            group: None,
+            deduplication: None,
+        };
+        let send = Command::Send {
+            partition,
+            items: vec![item],
+        };
+        let sent = rig.execute(A, send, vec![body]);
+        assert!(matches!(sent, Ok(Outcome::Sent(_))), "{sent:?}");
+    }
+}
+
+/// Nobody heard of it: it was tried again for ever, and nothing went on.
+#[test]
+fn a_body_that_no_host_can_read_stops_what_goes_on_and_that_is_said() {
+    let mut rig = moved_queue(20);
+    forget_recent_bodies(&mut rig);
+    for host in [A, B, C] {
+        rig.damage_a_body(host);
+    }
+    forward(&mut rig);
+    let stopped = |rig: &Rig| -> usize {
+        let stopped = |host: &HostId| rig.core(*host).forwardings_stopped();
+        rig.hosts().iter().map(stopped).sum()
+    };
+    rig.run_for(20_000_000);
+    assert_eq!(stopped(&rig), 0, "a host may be back in a moment");
+    rig.run_for(120_000_000);
+    assert!(stopped(&rig) > 0);
+    let arrived = rig.core(A).machine().counts(HEIR).unwrap();
+    assert_eq!(arrived.ready, 0, "nothing overtakes what stands still");
+    // Whoever gives the messages up says so.
+    let purge = Command::Purge { partition: QUEUE };
+    let purged = rig.execute(A, purge, vec![]);
+    assert!(
+        matches!(purged, Ok(Outcome::PurgedBut { heir: Some(_), .. })),
+        "{purged:?}"
+    );
+    rig.run_until(is_complete);
+    rig.run_for(1_000_000);
+    assert_eq!(stopped(&rig), 0);
+}
+
+#[test]
+fn a_body_that_one_host_cannot_read_is_read_by_another_one() {
+    let mut rig = moved_queue(20);
+    forget_recent_bodies(&mut rig);
+    rig.damage_a_body(A);
+    rig.damage_a_body(B);
+    forward(&mut rig);
+    rig.run_until(is_complete);
+    consume(&mut rig, 20);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shoal_host::core::{self, Opened, RecoveryError, Witness};
+use shoal_host::core::{self, Effect, Opened, RecoveryError, Witness};
 use shoal_queue::MACHINE_VERSION_MAX;
 use shoal_replication::{EngineConfig, LinkEvent, View};
 use shoal_storage::{CheckpointOptions, Checkpoints, Disk, Keep, Log, LogOptions, Lsn, MemDisk};
@@ -112,6 +112,7 @@ impl Rig {
             reader,
             checkpoints,
         });
+        self.write_life(host);
         self.turn(host);
         let lives: Vec<_> = self
             .slots
@@ -138,6 +139,20 @@ impl Rig {
             }
         }
         Ok(())
+    }
+
+    /// The first batch, as the host's own start writes it: nobody is connected yet, and what else comes of
+    /// this turn comes to nothing.
+    fn write_life(&mut self, host: HostId) {
+        let running = self.slots.get_mut(&host).unwrap().running.as_mut().unwrap();
+        running.begin_turn(self.now);
+        for effect in running.core.end_turn() {
+            match effect {
+                Effect::Write(batch) => running.core.on_written(batch.write().unwrap()),
+                Effect::Tell(_) | Effect::Carry(_) => panic!("{host} calls before it lives"),
+                _ => {}
+            }
+        }
     }
 
     /// Replaces a host's program by a release that supports machine versions 1 to this one. It must not

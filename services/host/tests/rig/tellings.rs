@@ -2,7 +2,7 @@
 //! so its own hosts are called.
 
 use shoal_host::core::{OperationId, Telling};
-use shoal_types::{HostId, HostReply, Outcome};
+use shoal_types::{Command, HostId, HostReply, HostRequest, Inherited, Outcome};
 
 use super::Rig;
 
@@ -13,6 +13,7 @@ pub(super) struct Tellings {
     pub(super) made: Vec<(HostId, Telling)>,
     waiting: Vec<(HostId, Telling, OperationId)>,
     by: Vec<HostId>,
+    keyed_sends: usize,
     unreachable: bool,
 }
 
@@ -27,10 +28,16 @@ impl Rig {
         &self.tellings.by
     }
 
+    /// How many sends with deduplication keys were told so far, repeated ones included.
+    pub(crate) fn keyed_sends_told(&self) -> usize {
+        self.tellings.keyed_sends
+    }
+
     /// Takes the calls to hosts, and their answers back.
     pub(super) fn deliver_tellings(&mut self) {
         for (by, telling) in std::mem::take(&mut self.tellings.made) {
             self.tellings.by.push(by);
+            self.tellings.keyed_sends += keyed_sends_in(&telling);
             let acting = self.acting();
             if self.tellings.unreachable || acting.is_empty() {
                 self.told(by, &telling, Err("nobody is there".to_owned()));
@@ -57,5 +64,18 @@ impl Rig {
             self.running(by).core.on_told(telling.told(answer));
             self.turn(by);
         }
+    }
+}
+
+fn keyed_sends_in(telling: &Telling) -> usize {
+    match &telling.request {
+        HostRequest::Execute { request, .. } => match &request.command {
+            Command::Succeed {
+                news: Inherited::KeyedSends { sends, .. },
+                ..
+            } => sends.len(),
+            _ => 0,
+        },
+        _ => 0,
     }
 }

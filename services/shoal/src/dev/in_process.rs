@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use anyhow::Context as _;
-use shoal_frontend::{Frontend, FrontendConfig};
+use shoal_frontend::{Credentials, Frontend, FrontendConfig};
 use shoal_host::{Host, HostConfig};
 use shoal_manager::{Manager, ManagerConfig};
 use shoal_runtime::shutdown::Shutdown;
@@ -96,10 +96,14 @@ fn frontend_config(layout: &Layout) -> FrontendConfig {
         listen: layout.frontend.listen,
         admin: layout.frontend.admin,
         manager: layout.manager_url(),
+        credentials: Credentials::Any,
+        purge_pause_s: PURGE_PAUSE_S,
         ..Default::default()
     }
 }
 
+/// Tests purge as they like.
+pub(super) const PURGE_PAUSE_S: u32 = 0;
 /// Whatever is in the folder, hosts and manager come from it together: nobody knows of another store.
 pub(super) const FIRST_LOOK_MS: u32 = 0;
 

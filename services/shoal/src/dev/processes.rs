@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use super::in_process::FIRST_LOOK_MS;
+use super::in_process::{FIRST_LOOK_MS, PURGE_PAUSE_S};
 use super::layout::{Layout, Place, SEGMENT_BYTES};
 
 /// Tells a child which process it must not outlive. Not a setting: the printed command line works
@@ -113,6 +113,8 @@ fn frontend_arguments(layout: &Layout) -> Vec<String> {
         ("--listen", listen.to_string()),
         ("--admin", admin.to_string()),
         ("--manager", layout.manager_url()),
+        ("--credentials", "any".to_owned()),
+        ("--purge-pause-s", PURGE_PAUSE_S.to_string()),
     ];
     words("frontend", &flags)
 }

@@ -21,6 +21,9 @@ pub(crate) fn text(layout: &Layout, data: &Path, ephemeral: bool, roles: &[Role]
     ));
     line("");
     line(&format!("  REST       {endpoint}/v1"));
+    line(&format!(
+        "  SQS        {endpoint}, any credentials: aws sqs --endpoint-url {endpoint} --region us-east-1 list-queues"
+    ));
     line(&format!("  OpenAPI    {endpoint}/openapi.json"));
     line(&format!("  manager    {}", layout.manager_url()));
     line(&format!(

@@ -1,6 +1,8 @@
 //! Random forwarding for the comparison with the model: what a manager and the hosts between a sealed
 //! partition and its heir would say, in any order, repeated, and wrong now and then.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use shoal_model::Model;
 use shoal_types::{
@@ -32,7 +34,7 @@ pub(crate) fn a_forwarding() -> impl Strategy<Value = Forwarding> {
         6 => (0..3u8, 0..12u8).prop_map(|(back, less)| Forwarding::Next(back, less)),
         6 => (0..3u8, wrong.clone()).prop_map(|(back, w)| Forwarding::Carry(back, w)),
         1 => (0..3u8, wrong).prop_map(|(back, w)| Forwarding::End(back, w)),
-        4 => (0..3u8, 0..4u8).prop_map(|(back, pieces)| Forwarding::Whole(back, pieces)),
+        8 => (0..3u8, 0..6u8).prop_map(|(back, pieces)| Forwarding::Whole(back, pieces)),
     ]
 }
 
@@ -54,6 +56,8 @@ impl Forwarding {
 #[derive(Default)]
 pub(crate) struct Heirs {
     of: Vec<(PartitionId, PartitionId)>,
+    /// Those that were made without anything wrong.
+    made: BTreeSet<PartitionId>,
 }
 
 impl Heirs {
@@ -75,6 +79,13 @@ impl Heirs {
             tellers.push(heir);
         }
         tellers
+    }
+
+    /// A partition goes on to this one: it may not if it still takes messages over itself.
+    pub(crate) fn forwards(&mut self, source: PartitionId, heir: PartitionId) {
+        if self.made.contains(&heir) {
+            self.of.push((source, heir));
+        }
     }
 
     /// Makes an heir of the partition that shows this seal, or of its heir.
@@ -110,10 +121,11 @@ impl Heirs {
             6 => takes_from = heir,
             7 => takes_from = seal.successors[0].partition,
             5 => shown.successors[0].partition = heir,
+            8 => to.members[0].address = ":1".to_owned(),
             _ => {}
         }
-        if wrong > 7 {
-            self.of.push((source, heir));
+        if wrong > 8 {
+            self.made.insert(heir);
         }
         let create = Command::CreateHeir {
             partition: heir,

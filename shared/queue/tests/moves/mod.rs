@@ -13,6 +13,7 @@ use shoal_types::{
 
 use crate::at_ease;
 use crate::heirs::{Forwarding, Heirs};
+use crate::parcels::{Parcels, Transfer, Where};
 
 /// What of a move happens next.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,7 @@ pub(crate) struct Moves {
     planned: Vec<(PartitionId, Vec<Successor>)>,
     seals: Vec<Seal>,
     heirs: Heirs,
+    parcels: Parcels,
     /// The group of the last message that went from each source.
     last_group: BTreeMap<PartitionId, Option<GroupName>>,
     /// How often what happened, to see that it did.
@@ -120,6 +122,18 @@ pub(crate) enum Reached {
     InheritedTwice,
     /// The messages of a group did not fit into one piece.
     GroupInPieces,
+    /// A target took a parcel.
+    ParcelTaken,
+    /// A target passed over a parcel that it had.
+    ParcelPassedOver,
+    /// The target of a parcel was sealed, and the next one was for those that follow.
+    ParcelRedirected,
+    /// A parcel came back, since its target was gone.
+    ParcelReturned,
+    /// Somebody was told that what they took was heard of.
+    Settled,
+    /// A task began.
+    TaskStarted,
 }
 
 impl Reached {
@@ -135,6 +149,12 @@ impl Reached {
         Self::TakenOverAll,
         Self::StayedBehind,
         Self::InheritedTwice,
+        Self::ParcelTaken,
+        Self::ParcelPassedOver,
+        Self::ParcelRedirected,
+        Self::ParcelReturned,
+        Self::Settled,
+        Self::TaskStarted,
     ];
     pub(crate) const IN_FIFO_QUEUES: &[Self] = &[Self::HandedOn, Self::LetGo, Self::GroupInPieces];
 }
@@ -150,6 +170,7 @@ impl Moves {
             planned: Vec::new(),
             seals: Vec::new(),
             heirs: Heirs::default(),
+            parcels: Parcels::default(),
             last_group: BTreeMap::new(),
             reached: BTreeMap::new(),
         }
@@ -189,7 +210,24 @@ impl Moves {
                 _ => return,
             },
             (Command::ToldDrained { .. }, Outcome::Done) => Reached::NotedAsDrained,
+            (
+                Command::Forward {
+                    partition, heir, ..
+                },
+                Outcome::Done,
+            ) => return self.heirs.forwards(*partition, heir.partition),
             (Command::EndForwarding { .. }, Outcome::Done) => Reached::StayedBehind,
+            (Command::TakeParcel { from, parcel, .. }, Outcome::Taken { through }) => {
+                self.parcels.note_taken(*from, *through);
+                match parcel.messages.is_empty() {
+                    true => Reached::Settled,
+                    false if *through > parcel.number => Reached::ParcelPassedOver,
+                    false => Reached::ParcelTaken,
+                }
+            }
+            (Command::RedirectParcel { .. }, Outcome::Done) => Reached::ParcelRedirected,
+            (Command::ReturnParcel { .. }, Outcome::Done) => Reached::ParcelReturned,
+            (Command::StartMove { .. }, Outcome::Done) => Reached::TaskStarted,
             (Command::TakePiece { from, piece, .. }, Outcome::Taken { through })
                 if *through == piece.number =>
             {
@@ -312,6 +350,33 @@ impl Moves {
         self.heirs.begin(&seal, settings, heir, *wrong, revision)
     }
 
+    /// The commands that a transfer comes to, at this revision.
+    pub(crate) fn transfer(
+        &mut self,
+        step: &Transfer,
+        revision: Revision,
+        model: &Model,
+    ) -> Vec<Command> {
+        let source = match *step {
+            Transfer::Dies(p, ..)
+            | Transfer::Start(p, ..)
+            | Transfer::Cancel(p, ..)
+            | Transfer::Next(p, _)
+            | Transfer::Carry(p, _)
+            | Transfer::Redirect(p, _)
+            | Transfer::Return(p, _)
+            | Transfer::Whole(p, _) => self.id(p),
+            Transfer::CarryAgain(_) => self.ids[0],
+        };
+        let at = Where {
+            ids: self.ids,
+            source,
+            seals: &self.seals,
+            revision,
+        };
+        self.parcels.commands(step, &at, model)
+    }
+
     fn create(
         &mut self,
         slots: u8,
@@ -380,6 +445,8 @@ impl Moves {
             4 => successors[0].partition = *partition,
             5 => drop(successors.pop()),
             6 => successors[0].groups = GroupRange { first: 2, last: 1 },
+            7 => successors[0].members[0].address = "there:0".to_owned(),
+            8 => successors[0].members.push(member(1)),
             _ => {}
         }
         vec![Command::Seal {

@@ -385,3 +385,116 @@ fn only_a_sealed_partition_is_forwarded_and_its_heir_takes_no_sends() {
     };
     assert_eq!(desk.refusal(other_epoch), ErrorCode::InvalidRequest);
 }
+
+/// A frontend that knew nothing of the heir purged the source alone, and what had gone on came after all.
+#[test]
+fn a_purge_of_what_is_sealed_names_who_follows_and_the_heir_however_often_it_is_asked() {
+    let mut desk = desk(false);
+    desk.send(vec![item(1); 3]);
+    desk.forwarded(false);
+    desk.next_piece(0);
+    let named = |outcome: Outcome| match outcome {
+        Outcome::PurgedBut { seal, heir } => {
+            (seal.successors.len(), heir.map(|heir| heir.partition))
+        }
+        other => panic!("{other:?}"),
+    };
+    let (purged_but, purged_but_no_heir) = ((1, Some(HEIR)), (1, None));
+    let purge = Command::Purge { partition: QUEUE };
+    assert_eq!(named(desk.request(purge.clone())), purged_but);
+    let (request, from) = (desk.last_request(), crate::desk::origin(2));
+    let repeated = desk.repeat(request, from);
+    assert_eq!(named(repeated), purged_but, "by another host");
+    desk.forward_all();
+    assert_eq!(
+        named(desk.request(purge.clone())),
+        purged_but,
+        "all is gone on"
+    );
+    let end = Command::EndForwarding {
+        partition: QUEUE,
+        heir: HEIR,
+    };
+    desk.request(end);
+    assert_eq!(named(desk.request(purge)), purged_but_no_heir);
+}
+
+/// What B passes on of a group was given out at C, and at the same time what came to B of the group later.
+#[test]
+fn an_heir_passes_nothing_on_before_it_has_all_itself() {
+    const C: PartitionId = PartitionId(9);
+    let mut desk = desk(true);
+    let large = grouped(item(1 << 20), "a");
+    desk.send(vec![large; 5]);
+    let seal = desk.forwarded(true);
+    desk.next_piece(0);
+    let first = desk.piece();
+    desk.take_piece(&first);
+    desk.create_heir(HEIR, C, &seal, true);
+    let on = |address: &str| {
+        let mut to = heir(C);
+        address.clone_into(&mut to.members[0].address);
+        Command::Forward {
+            partition: HEIR,
+            heir: to,
+            revision: Revision(31),
+        }
+    };
+    assert_eq!(desk.refusal(on("there:1")), ErrorCode::NotReady);
+    assert!(matches!(
+        desk.succession(HEIR).stage,
+        SuccessionStage::Sealed { .. }
+    ));
+    desk.forward_all();
+    assert_eq!(desk.request(on("there:1")), Outcome::Done);
+    assert_eq!(desk.request(on("elsewhere:1")), Outcome::Done);
+}
+
+/// A host asked for the next piece each second, for as long as a consumer had the group in hand.
+#[test]
+fn while_a_group_is_in_somebodys_hands_its_delayed_messages_are_no_reason_to_ask() {
+    let mut desk = desk(true);
+    let late = SendItem {
+        delay: Some(seconds(600)),
+        ..grouped(item(1), "a")
+    };
+    desk.send(vec![grouped(item(1), "a"), late]);
+    let held = desk.receive(1);
+    desk.forwarded(true);
+    assert!(!desk.machine().may_make_piece(QUEUE));
+    desk.acknowledge(&held);
+    assert!(desk.machine().may_make_piece(QUEUE));
+    assert_eq!(desk.forward_all(), 1);
+}
+
+#[test]
+fn hosts_that_nobody_could_dial_are_refused_at_the_door() {
+    let mut desk = desk(false);
+    desk.forwarded(false);
+    let with = |members: Vec<ClusterMember>| Command::Forward {
+        partition: QUEUE,
+        heir: Heir {
+            members,
+            ..heir(HEIR)
+        },
+        revision: Revision(31),
+    };
+    let at = |host, address: &str| ClusterMember {
+        host: HostId(host),
+        address: address.to_owned(),
+    };
+    let long = format!("{}:1", "a".repeat(259));
+    let detail = |desk: &mut Desk, command| match desk.request(command) {
+        Outcome::Refused(refusal) => refusal.detail.into_owned(),
+        other => panic!("{other:?}"),
+    };
+    for address in ["", "there", ":1", "there:0", "there:65536", &long] {
+        let told = detail(&mut desk, with(vec![at(1, address)]));
+        let expected = "heir.members.address: not name:port of at most 260 bytes";
+        assert_eq!(told, expected, "{address:?}");
+    }
+    let twice = with(vec![at(1, "there:1"), at(1, "there:2")]);
+    let told = detail(&mut desk, twice);
+    assert_eq!(told, "heir.members: not 1 to 5 hosts, each once");
+    assert_eq!(desk.request(with(vec![at(1, &long[1..])])), Outcome::Done);
+}

@@ -81,8 +81,14 @@ pub(crate) fn tell(partition: PartitionId, seal: &Seal, news: Inherited) -> Comm
 }
 
 pub(crate) fn closed(waits_for: &[PartitionId]) -> Outcome {
+    closed_knowing(0, waits_for)
+}
+
+/// What one is answered that told it of a seal of which it knows so many keyed sends.
+pub(crate) fn closed_knowing(keyed_sends: u32, waits_for: &[PartitionId]) -> Outcome {
     Outcome::Closed {
         waits_for: waits_for.to_vec(),
+        keyed_sends,
     }
 }
 

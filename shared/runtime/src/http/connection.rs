@@ -122,7 +122,7 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
         let answering = Answering::begin(&self.watch);
         let (head, body) = request.into_parts();
         if let Err(refusal) = head::check(&head, &self.limits) {
-            let answer = refusal.answer(&self.limits);
+            let answer = refusal.answer(&self.limits, &head);
             return Box::pin(async {
                 Ok(answer.map(|inner| AnswerBody {
                     inner,

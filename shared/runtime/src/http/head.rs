@@ -39,8 +39,8 @@ impl HeadRefusal {
     }
 
     /// The answer in the listener's words, plus what closes the connection.
-    pub(super) fn answer(&self, limits: &HttpLimits) -> Response {
-        let mut answer = (limits.refuse)(self);
+    pub(super) fn answer(&self, limits: &HttpLimits, head: &Parts) -> Response {
+        let mut answer = (limits.refuse)(self, head);
         answer
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -50,7 +50,7 @@ impl HeadRefusal {
 
 /// The refusal as a line of text; for listeners without an API of their own.
 #[must_use]
-pub fn plain_text(refusal: &HeadRefusal) -> Response {
+pub fn plain_text(refusal: &HeadRefusal, _head: &Parts) -> Response {
     let mut answer = Response::new(Body::from(format!(
         "{}: {}\n",
         refusal.code, refusal.detail

@@ -23,6 +23,7 @@ pub use server::serve;
 use std::time::Duration;
 
 use axum::response::Response;
+use http::request::Parts;
 
 use crate::limits;
 
@@ -54,7 +55,7 @@ pub struct HttpLimits {
     /// Whether bodies of unknown length are taken.
     pub chunked: bool,
     /// Turns a refusal into an answer, in the words of the listener's API.
-    pub refuse: fn(&HeadRefusal) -> Response,
+    pub refuse: fn(&HeadRefusal, &Parts) -> Response,
 }
 
 impl Default for HttpLimits {

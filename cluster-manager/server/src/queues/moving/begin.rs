@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use shoal_api::Problem;
 use shoal_api::plan::EventKind;
+use shoal_planner::limits::{BEHIND_MAX, QUEUE_PARTITIONS_MAX};
 use shoal_types::limits::SUCCESSORS_MAX;
 use shoal_types::{
     ClusterId, Epoch, ErrorCode, GroupRange, PartitionId, Partitioning, QueueId, QueueName, Ts,
@@ -43,9 +44,12 @@ impl Wanted {
     }
 
     /// Where the successors are to be and which groups they are to have, or why it cannot be done.
+    /// `is_emptied`: the cluster that the partition is on is drained. That need not wait for consumers, who may
+    /// never come: the successor holds back what the partition holds back for those before it.
     pub(crate) fn places(
         &self,
         record: &QueueRecord,
+        is_emptied: bool,
     ) -> Result<Vec<(ClusterId, GroupRange)>, String> {
         let name = &record.name;
         if record.newest_epoch() != self.epoch {
@@ -59,9 +63,11 @@ impl Wanted {
             return Err(format!("{name} is being changed"));
         }
         let takes_sends = |partition: &PartitionRecord| partition.stage == PartitionStage::Active;
-        if record.settings.fifo && !record.partitions.iter().all(takes_sends) {
+        check_order(record, is_emptied)?;
+        let partitions = record.partitions.len();
+        if partitions >= QUEUE_PARTITIONS_MAX {
             return Err(format!(
-                "{name} keeps its order, and its last move is not over"
+                "{name} has {partitions} partitions, most of which wait for consumers"
             ));
         }
         if record.last_epoch.0 + SUCCESSORS_MAX as u32 > Epoch::MAX.0 {
@@ -110,6 +116,37 @@ impl Wanted {
     }
 }
 
+/// A FIFO queue is moved when its last move is over: whoever consumes would have to go through all that is
+/// left of them. Only off a cluster that is drained it is moved before, a few times.
+fn check_order(record: &QueueRecord, is_emptied: bool) -> Result<(), String> {
+    let name = &record.name;
+    let in_stage = |stage| {
+        record
+            .partitions
+            .iter()
+            .filter(move |one| one.stage == stage)
+    };
+    let sealed = || in_stage(PartitionStage::Draining);
+    if !record.settings.fifo {
+        return Ok(());
+    }
+    if in_stage(PartitionStage::Held).next().is_some() {
+        return Err(format!(
+            "{name} keeps its order, and its last move has not opened yet"
+        ));
+    }
+    match sealed().next() {
+        Some(left) if !is_emptied => Err(format!(
+            "{name} keeps its order, and its last move is not over: what is left on {} has to be consumed first",
+            left.cluster
+        )),
+        Some(_) if sealed().count() >= BEHIND_MAX => Err(format!(
+            "{name} keeps its order, and {BEHIND_MAX} of its partitions are not empty"
+        )),
+        _ => Ok(()),
+    }
+}
+
 impl Queues {
     /// Begins a move, split or merge that was planned. From here on it is carried out, or undone if a
     /// target cannot be reached.
@@ -122,8 +159,8 @@ impl Queues {
         wanted: Wanted,
     ) -> Result<(), Problem> {
         let now = self.clock.now().wall;
-        if let Some(why) = self.moves.undone_lately(wanted.queue, now) {
-            return Err(refused(format!("its last move was undone: {why}")));
+        if let Some(left) = self.moves.left_alone(now).get(&wanted.queue) {
+            return Err(refused(format!("its last move was undone: {}", left.why)));
         }
         self.alone(name, |this, name, _| async move {
             this.begin_move_alone(&name, wanted).await.map(drop)
@@ -144,7 +181,10 @@ impl Queues {
         let at = self.read(name).await?;
         let at = at.filter(|at| at.record.queue == wanted.queue);
         let before = at.ok_or_else(|| queue_not_found(name))?;
-        let places = wanted.places(&before.record).map_err(refused)?;
+        let from = before.record.partition(wanted.partition);
+        let from = from.and_then(|from| self.fleet.cluster(from.cluster));
+        let is_emptied = from.is_some_and(|at| at.record.stage == ClusterStage::Draining);
+        let places = wanted.places(&before.record, is_emptied).map_err(refused)?;
         if let Some(followed) = self.moves.follows_any(&wanted) {
             let why = format!("{followed} of {name} is being followed already");
             return Err(refused(why));
@@ -170,7 +210,7 @@ impl Queues {
 
     /// The records of the clusters that are given something. They must take queues, and still do when the
     /// move is written: one that is drained meanwhile might be retired.
-    fn targets(&self, to: &[ClusterId]) -> Result<Vec<At<ClusterRecord>>, String> {
+    pub(super) fn targets(&self, to: &[ClusterId]) -> Result<Vec<At<ClusterRecord>>, String> {
         let target = |cluster: &ClusterId| {
             let at = self.fleet.cluster(*cluster);
             at.filter(|at| at.record.stage == ClusterStage::Formed)
@@ -221,7 +261,7 @@ impl Queues {
     }
 }
 
-fn refused(why: String) -> Problem {
+pub(super) fn refused(why: String) -> Problem {
     Problem::new(ErrorCode::Busy, why)
 }
 
@@ -250,6 +290,7 @@ fn begun(
         clears: Vec::new(),
         forwards: Vec::new(),
         heirs: Vec::new(),
+        given_up: Vec::new(),
         carries: wanted.carries,
         text: wanted.text.clone(),
         begun_at: now,
@@ -314,10 +355,10 @@ mod tests {
         for name in ["a", "a.fifo"] {
             let mut split = queue(name, vec![partition(1, 0, GroupRange::ALL)]);
             let wanted = wanted(MoveKind::Split, 0, None, &[5, 6]);
-            let refused = wanted.places(&split);
+            let refused = wanted.places(&split, false);
             assert!(refused.unwrap_err().contains("to have one partition"));
             split.settings.partitions = Partitioning::Auto;
-            let parts = wanted.places(&split).unwrap();
+            let parts = wanted.places(&split, false).unwrap();
             assert_eq!(clusters(&parts), [1, 5, 6]);
             let whole = parts.iter().map(|part| part.1);
             let whole = whole.reduce(|one, next| one.joined(next).unwrap());
@@ -331,31 +372,45 @@ mod tests {
         let three = |n: usize| partition(n as u64 + 1, n as u32, parts[n]);
         let fifo = queue("a.fifo", (0..3).map(three).collect());
         let merged = wanted(MoveKind::Merge, 2, Some(2), &[2])
-            .places(&fifo)
+            .places(&fifo, false)
             .unwrap();
         let both = parts[0].joined(parts[1]).unwrap();
         assert_eq!(merged, [(ClusterId(2), both)]);
-        let apart = wanted(MoveKind::Merge, 2, Some(3), &[3]).places(&fifo);
+        let apart = wanted(MoveKind::Merge, 2, Some(3), &[3]).places(&fifo, false);
         assert!(apart.unwrap_err().contains("no neighbours"));
     }
 
     #[test]
     fn what_is_out_of_date_or_moving_already_is_refused() {
         let mut fifo = queue("a.fifo", vec![partition(1, 3, GroupRange::ALL)]);
-        let stale = wanted(MoveKind::Move, 2, None, &[5]).places(&fifo);
+        let stale = wanted(MoveKind::Move, 2, None, &[5]).places(&fifo, false);
         assert!(stale.unwrap_err().contains("out of date"));
         let mut draining = partition(9, 2, GroupRange::ALL);
         draining.stage = PartitionStage::Draining;
         fifo.partitions.push(draining);
-        let order = wanted(MoveKind::Move, 3, None, &[5]).places(&fifo);
+        let order = wanted(MoveKind::Move, 3, None, &[5]).places(&fifo, false);
         assert!(order.unwrap_err().contains("not over"));
+        let off_drained = wanted(MoveKind::Move, 3, None, &[5]).places(&fifo, true);
+        assert_eq!(off_drained, Ok(vec![(ClusterId(5), GroupRange::ALL)]));
+        let mut often = fifo.clone();
+        often.partitions.extend([draining; BEHIND_MAX - 1]);
+        let often = wanted(MoveKind::Move, 3, None, &[5]).places(&often, true);
+        assert!(often.unwrap_err().contains("are not empty"));
+        let mut opening = fifo.clone();
+        opening.partitions[1].stage = PartitionStage::Held;
+        let opening = wanted(MoveKind::Move, 3, None, &[5]).places(&opening, true);
+        assert!(opening.unwrap_err().contains("has not opened yet"));
         let standard = queue("a", fifo.partitions.clone());
         let standard = QueueRecord {
             stage: QueueStage::Configuring,
             ..standard
         };
-        let changing = wanted(MoveKind::Move, 3, None, &[5]).places(&standard);
+        let changing = wanted(MoveKind::Move, 3, None, &[5]).places(&standard, false);
         assert!(changing.unwrap_err().contains("being changed"));
+        let mut many = queue("a", vec![partition(1, 3, GroupRange::ALL)]);
+        many.partitions.extend([draining; QUEUE_PARTITIONS_MAX - 1]);
+        let many = wanted(MoveKind::Move, 3, None, &[5]).places(&many, true);
+        assert!(many.unwrap_err().contains("wait for consumers"));
     }
 
     /// The highest epoch may have been that of a partition that is gone.

@@ -4,7 +4,7 @@
 //!            the heir exists            it has all
 //!  Creating ────────────────► Passing ────────────► followed in the place of the one that is empty now
 //!     │ its cluster cannot be reached
-//!     └──► given up: the heir is deleted, and planned anew
+//!     └──► given up: the heir is deleted, and planned anew after a pause
 //! ```
 //! Written into the move's record and the queue's together, as the stages of the move are. The messages
 //! themselves go from cluster to cluster without the manager.
@@ -14,50 +14,55 @@ use std::sync::Arc;
 use shoal_api::Problem;
 use shoal_api::plan::EventKind;
 use shoal_types::{
-    Command, ErrorCode, Heir, PartitionId, Passed, Query, QueryReply, QueueName, Succession,
-    SuccessionStage,
+    ClusterId, Command, ErrorCode, Heir, PartitionId, Passed, Query, QueryReply, QueueName,
+    Succession, SuccessionStage,
 };
 use tokio::time::Instant;
 
+use super::begin::refused;
 use super::pursue::{Step, Tried};
 use crate::executor::InstructError;
 use crate::limits::{MOVE_PATIENCE, MOVE_STEP_TIMEOUT};
 use crate::problem::store_problem;
 use crate::queues::Queues;
 use crate::records::{
-    At, ClusterRecord, ClusterStage, ForwardRecord, ForwardStage, MoveRecord, MoveStage, Noted,
-    PartitionRecord, PartitionStage, QueueRecord,
+    At, ForwardRecord, ForwardStage, MoveRecord, MoveStage, Noted, PartitionRecord, PartitionStage,
+    QueueRecord, QueueStage,
 };
 
 impl Queues {
     /// Begins to forward what nobody consumes from a sealed partition.
     ///
     /// # Errors
-    /// If there is no such partition, it is being forwarded already, no cluster can take it, or the store
-    /// fails. Nothing was begun then.
+    /// If there is no such partition, it is being forwarded already, as much is forwarded as may be, the
+    /// cluster does not take it, or the store fails. Nothing was begun then.
     pub(crate) async fn begin_forwarding(
         self: &Arc<Self>,
         name: &QueueName,
         partition: PartitionId,
+        to: ClusterId,
         why: &str,
     ) -> Result<(), Problem> {
-        let refused = |why: String| Problem::new(ErrorCode::Busy, why);
         let at = self.moves.draining(partition);
         let at = at.ok_or_else(|| refused(format!("{partition} is not being emptied")))?;
-        if at.record.forward_of(partition).is_some() {
-            return Err(refused(format!("{partition} is being forwarded already")));
+        let source = *at.record.may_forward(partition).map_err(refused)?;
+        if !self.moves.may_forward() {
+            return Err(refused("as much is forwarded as may be".to_owned()));
+        }
+        if source.cluster == to {
+            return Err(refused(format!("{partition} is on {to} already")));
         }
         let queue = self.queue_of(&at).await.map_err(refused)?;
         let queue = queue.ok_or_else(|| refused(format!("{name} is being deleted")))?;
-        let source = *at
-            .record
-            .sealed(partition)
-            .expect("it was found by its being sealed");
-        let target = self.heir_target(&queue.record, &source).map_err(refused)?;
+        // What its clusters have not heard of yet would come to them with an earlier revision than this.
+        if queue.record.stage != QueueStage::Active {
+            return Err(refused(format!("{name} is being changed")));
+        }
+        let targets = self.targets(&[to]).map_err(refused)?;
         let heir = self.ids.partition(&*self.store).await;
         let heir = PartitionRecord {
             partition: heir.map_err(|error| store_problem(&error))?,
-            cluster: target.record.cluster,
+            cluster: to,
             stage: PartitionStage::Held,
             since: self.clock.now().wall,
             ..source
@@ -66,7 +71,12 @@ impl Queues {
             "forward what {name} has on {} to {}: {why}",
             source.cluster, heir.cluster
         );
+        let mut is_changed_meanwhile = false;
         let begun = |moving: &mut MoveRecord, queue: &mut QueueRecord, _| {
+            if queue.stage != QueueStage::Active {
+                is_changed_meanwhile = true;
+                return;
+            }
             moving.forwards.push(ForwardRecord {
                 from: partition,
                 heir,
@@ -77,28 +87,12 @@ impl Queues {
             queue.partitions.sort_by_key(|partition| partition.epoch);
         };
         let told = Some((EventKind::Decided, text.clone()));
-        let written = self.write_step_beside(&at, &[target], begun, told).await;
-        written.map(drop)
-    }
-
-    /// Where an heir is to be: where the queue's sends go, if that takes queues and still does when it is
-    /// written. One that is drained meanwhile might be retired.
-    fn heir_target(
-        &self,
-        queue: &QueueRecord,
-        source: &PartitionRecord,
-    ) -> Result<At<ClusterRecord>, String> {
-        let active = queue.partitions.iter().filter(|known| {
-            known.stage == PartitionStage::Active && known.cluster != source.cluster
-        });
-        let takes_queues = |at: &At<ClusterRecord>| {
-            at.record.stage == ClusterStage::Formed && self.fleet.is_serving(at.record.cluster)
-        };
-        let mut targets = active.filter_map(|known| self.fleet.cluster(known.cluster));
-        targets.find(takes_queues).ok_or_else(|| {
-            let name = &queue.name;
-            format!("no other cluster that {name} is sent to takes queues at the moment")
-        })
+        self.write_step_beside(&at, &targets, begun, told).await?;
+        if is_changed_meanwhile {
+            return Err(refused(format!("{name} is being changed")));
+        }
+        self.moves.wake(at.record.id);
+        Ok(())
     }
 
     /// Carries all forwarding of a move one step on. `None` if there is none, or all of it only waits; what
@@ -122,14 +116,52 @@ impl Queues {
     }
 
     async fn create_heir(&self, at: &At<MoveRecord>, forward: &ForwardRecord) -> Tried {
+        let heir = forward.heir;
+        match self.heir_created(at, forward).await {
+            Ok(()) => {
+                let created = |moving: &mut MoveRecord, queue: &mut QueueRecord, now| {
+                    let known = moving.forwards.iter_mut();
+                    for known in known.filter(|known| known.heir.partition == heir.partition) {
+                        known.stage = ForwardStage::Passing;
+                        (known.heir.stage, known.heir.since) = (PartitionStage::Draining, now);
+                    }
+                    let known = queue.partitions.iter_mut();
+                    for known in known.filter(|known| known.partition == heir.partition) {
+                        (known.stage, known.since) = (PartitionStage::Draining, now);
+                    }
+                };
+                self.write_step(at, created, None).await
+            }
+            Err(NotCreated { why, is_refused }) => {
+                let tried_for = self.clock.now().wall.since(heir.since);
+                if is_refused || tried_for > MOVE_PATIENCE.as_micros() as u64 {
+                    let why = format!("nothing went on: {why}");
+                    return self.give_up_forwarding(at, forward, why).await;
+                }
+                Err(why)
+            }
+        }
+    }
+
+    async fn heir_created(
+        &self,
+        at: &At<MoveRecord>,
+        forward: &ForwardRecord,
+    ) -> Result<(), NotCreated> {
         let Some(queue) = self.queue_of(at).await? else {
-            return Err(format!("{} is being deleted", at.record.name));
-        };
-        let seal = match self.succession_of(at, forward.from).await?.stage {
-            SuccessionStage::Sealed { seal, .. } | SuccessionStage::Forwarding { seal, .. } => seal,
-            other => return Err(format!("{} is not sealed: {other:?}", forward.from)),
+            return Err(format!("{} is being deleted", at.record.name).into());
         };
         let heir = forward.heir;
+        let seal = match self.succession_of(at, forward.from).await?.stage {
+            SuccessionStage::Sealed { seal, .. } => seal,
+            SuccessionStage::Forwarding {
+                seal, heir: known, ..
+            } if known.partition == heir.partition => seal,
+            SuccessionStage::Forwarding { heir: known, .. } => {
+                return Err(has_another_heir(forward, &known).into());
+            }
+            other => return Err(format!("{} is not sealed: {other:?}", forward.from).into()),
+        };
         let command = Command::CreateHeir {
             partition: heir.partition,
             settings: queue.record.settings.partition(heir.epoch),
@@ -143,27 +175,10 @@ impl Queues {
             .instructor
             .execute_in_turn(heir.cluster, vec![command, note], until)
             .await;
-        let Err(failed) = created else {
-            let created = |moving: &mut MoveRecord, queue: &mut QueueRecord, now| {
-                let known = moving.forwards.iter_mut();
-                for known in known.filter(|known| known.heir.partition == heir.partition) {
-                    known.stage = ForwardStage::Passing;
-                    (known.heir.stage, known.heir.since) = (PartitionStage::Draining, now);
-                }
-                let known = queue.partitions.iter_mut();
-                for known in known.filter(|known| known.partition == heir.partition) {
-                    (known.stage, known.since) = (PartitionStage::Draining, now);
-                }
-            };
-            return self.write_step(at, created, None).await;
-        };
-        let tried_for = self.clock.now().wall.since(heir.since);
-        let refused = matches!(failed, InstructError::Refused { .. });
-        if refused || tried_for > MOVE_PATIENCE.as_micros() as u64 {
-            let why = format!("nothing went on: {failed}");
-            return self.give_up_forwarding(at, forward, why).await;
-        }
-        Err(failed.to_string())
+        created.map_err(|failed| NotCreated {
+            is_refused: matches!(failed, InstructError::Refused { .. }),
+            why: failed.to_string(),
+        })
     }
 
     /// Has the source pass its messages on, and notes when the heir has all.
@@ -175,6 +190,12 @@ impl Queues {
         };
         let known = self.succession_of(at, forward.from).await?;
         match known.stage {
+            SuccessionStage::Forwarding { heir: other, .. }
+                if other.partition != heir.partition =>
+            {
+                let why = has_another_heir(forward, &other);
+                self.give_up_forwarding(at, forward, why).await
+            }
             SuccessionStage::Forwarding {
                 passed, complete, ..
             } if complete => self.write_forwarded(at, forward, passed).await,
@@ -198,6 +219,15 @@ impl Queues {
         heir: Heir,
     ) -> Tried {
         let cluster = self.place_of(at, forward.from)?;
+        let queue = self.queue_of(at).await?;
+        // Settings that are on their way would come with an earlier revision than this, and be refused.
+        let is_settled = queue.is_some_and(|queue| {
+            queue.record.stage == QueueStage::Active || queue.revision > at.revision
+        });
+        if !is_settled {
+            let why = format!("{}'s settings are on their way", at.record.name);
+            return Ok(Step::Waits(why));
+        }
         let command = Command::Forward {
             partition: forward.from,
             heir,
@@ -255,7 +285,8 @@ impl Queues {
     ) -> Tried {
         let text = format!("undone: {}. {why}", forward.text);
         let heir = forward.heir;
-        let given_up = |moving: &mut MoveRecord, queue: &mut QueueRecord, _| {
+        let given_up = |moving: &mut MoveRecord, queue: &mut QueueRecord, now| {
+            moving.note_given_up(forward.from, heir.cluster, now);
             let is_heir = |one: PartitionId| one == heir.partition;
             moving
                 .forwards
@@ -267,11 +298,7 @@ impl Queues {
             .await
     }
 
-    fn place_of(
-        &self,
-        at: &At<MoveRecord>,
-        sealed: PartitionId,
-    ) -> Result<shoal_types::ClusterId, String> {
+    fn place_of(&self, at: &At<MoveRecord>, sealed: PartitionId) -> Result<ClusterId, String> {
         let known = at.record.sealed(sealed);
         let known = known.ok_or_else(|| format!("{sealed} is not followed any more"))?;
         Ok(known.cluster)
@@ -289,6 +316,29 @@ impl Queues {
             Ok(QueryReply::Succession(known)) => Ok(known),
             Ok(_) => Err(format!("{cluster} answered something else")),
             Err(why) => Err(why.to_string()),
+        }
+    }
+}
+
+/// The source passes its messages on to one that this manager did not name: it was made by an earlier
+/// instruction, or the store was rebuilt without the cluster that it is on.
+fn has_another_heir(forward: &ForwardRecord, heir: &Heir) -> String {
+    let (from, to, cluster) = (forward.from, heir.partition, heir.cluster);
+    format!("{from} still passes its messages on to {to} on {cluster}")
+}
+
+/// Why there is no heir yet.
+struct NotCreated {
+    why: String,
+    /// Its cluster will not make it.
+    is_refused: bool,
+}
+
+impl From<String> for NotCreated {
+    fn from(why: String) -> Self {
+        Self {
+            why,
+            is_refused: false,
         }
     }
 }

@@ -184,7 +184,7 @@ impl Queues {
                 .await;
             waits = match shown.map_err(|why| why.to_string())? {
                 Outcome::Done => None,
-                Outcome::Closed { waits_for } => {
+                Outcome::Closed { waits_for, .. } => {
                     let of: Vec<String> = waits_for.iter().map(ToString::to_string).collect();
                     let partition = opened.partition;
                     Some(format!(

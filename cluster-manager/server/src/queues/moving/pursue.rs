@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::events::News;
-use crate::limits::{MOVE_PAUSE_MAX, MOVE_PAUSE_MIN, OPERATION_PATIENCE};
+use crate::limits::{MOVE_PAUSE_MIN, OPERATION_PATIENCE};
 use crate::problem::store_problem;
 use crate::queues::Queues;
 use crate::records::{At, ClusterRecord, MoveRecord, MoveStage, QueueRecord, QueueStage, Record};
@@ -59,8 +59,8 @@ impl Queues {
                 Ok(Step::Waits(why)) | Err(why) => {
                     debug!(%id, queue = %at.record.name, stage = ?at.record.stage, why, "move waits");
                     self.moves.note(id, why);
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(MOVE_PAUSE_MAX);
+                    self.moves.pause(id, pause).await;
+                    pause = (pause * 2).min(self.moves.longest_pause(&at.record));
                 }
             }
         }
@@ -146,6 +146,7 @@ impl Queues {
                 after.forwards.clear();
             }
         }
+        after.tidy();
         transaction = match after.is_over() {
             true => transaction.remove(after.key()),
             false => transaction.put(after.key(), after.encode()),

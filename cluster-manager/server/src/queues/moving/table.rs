@@ -1,35 +1,46 @@
-//! The moves that are under way, as the store has them.
+//! The moves that are under way, as the store has them, and queues that are left alone for a while.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use shoal_api::plan::MoveInfo;
+use shoal_planner::facts::LeftAlone;
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{ClusterId, Micros, PartitionId, QueueId, Ts};
-use tokio::sync::watch;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 
 use super::Wanted;
-use crate::limits::{MOVE_AGAIN_AFTER, MOVES_MAX};
+use crate::limits::{
+    DRAIN_QUESTIONS_AT_ONCE, DRAIN_QUESTIONS_PER_SECOND, DRAINING_MAX, FORWARDS_MAX,
+    LEFT_ALONE_MAX, MOVE_AGAIN_AFTER, MOVE_PAUSE_MAX, MOVES_MAX,
+};
 use crate::records::{At, MoveKind, MoveRecord, MoveStage, PartitionRecord};
 
-/// See the module. At most [`MOVES_MAX`] are begun.
+/// See the module. None is begun while there are [`MOVES_MAX`], or [`DRAINING_MAX`] that wait for consumers.
 pub(crate) struct Table {
     moves: Mutex<Moves>,
     /// Counts those that were begun.
     begun: watch::Sender<u64>,
+    /// Who may ask whether a sealed partition is empty.
+    questions: Semaphore,
 }
 
 #[derive(Default)]
 struct Moves {
     under_way: BTreeMap<PartitionId, UnderWay>,
-    /// When a move of a queue was undone last, and why. Forgotten after [`MOVE_AGAIN_AFTER`].
-    undone: BTreeMap<QueueId, (Ts, String)>,
+    /// How many of them only wait for consumers.
+    draining: usize,
+    /// Queues of which a move was undone lately. At most [`LEFT_ALONE_MAX`].
+    left_alone: BTreeMap<QueueId, LeftAlone>,
 }
 
 struct UnderWay {
     at: At<MoveRecord>,
     /// How far its step is, for people.
     progress: String,
+    /// Told when its next step should not wait.
+    wake: Arc<Notify>,
 }
 
 impl Table {
@@ -37,6 +48,7 @@ impl Table {
         Self {
             moves: Mutex::default(),
             begun: watch::Sender::new(0),
+            questions: Semaphore::new(DRAIN_QUESTIONS_AT_ONCE),
         }
     }
 
@@ -46,16 +58,59 @@ impl Table {
 
     /// Takes over a record that was read or written.
     pub(in crate::queues) fn put(&self, at: At<MoveRecord>) {
-        let id = at.record.id;
-        let progress = String::new();
-        let before = self.moves().under_way.insert(id, UnderWay { at, progress });
-        if before.is_none() {
+        let mut moves = self.moves();
+        let before = moves.take(at.record.id);
+        let is_new = before.is_none();
+        moves.draining += usize::from(at.record.drains());
+        let known = UnderWay {
+            progress: String::new(),
+            wake: before.map(|before| before.wake).unwrap_or_default(),
+            at,
+        };
+        moves.under_way.insert(known.at.record.id, known);
+        drop(moves);
+        if is_new {
             self.begun.send_modify(|count| *count += 1);
         }
     }
 
     pub(in crate::queues) fn remove(&self, id: PartitionId) {
-        self.moves().under_way.remove(&id);
+        self.moves().take(id);
+    }
+
+    /// The next step of a move should not wait any longer.
+    pub(super) fn wake(&self, id: PartitionId) {
+        if let Some(known) = self.moves().under_way.get(&id) {
+            known.wake.notify_one();
+        }
+    }
+
+    /// Waits before the next step of a move.
+    pub(super) async fn pause(&self, id: PartitionId, pause: Duration) {
+        let wake = self
+            .moves()
+            .under_way
+            .get(&id)
+            .map(|known| Arc::clone(&known.wake));
+        let Some(wake) = wake else {
+            return;
+        };
+        // Whether it was told or the time is over makes no difference.
+        let _ = tokio::time::timeout(pause, wake.notified()).await;
+    }
+
+    /// The longest pause of a move.
+    pub(super) fn longest_pause(&self, record: &MoveRecord) -> Duration {
+        match record.drains() {
+            true => drain_pause(self.moves().draining),
+            false => MOVE_PAUSE_MAX,
+        }
+    }
+
+    /// Waits until it may be asked whether a sealed partition is empty.
+    pub(super) async fn question(&self) -> SemaphorePermit<'_> {
+        let permit = self.questions.acquire().await;
+        permit.expect("it is never closed")
     }
 
     pub(super) fn get(&self, id: PartitionId) -> Option<At<MoveRecord>> {
@@ -82,7 +137,16 @@ impl Table {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.moves().under_way.len() < MOVES_MAX
+        let moves = self.moves();
+        moves.under_way.len() - moves.draining < MOVES_MAX && moves.draining < DRAINING_MAX
+    }
+
+    /// True if one more sealed partition may be forwarded.
+    pub(super) fn may_forward(&self) -> bool {
+        let moves = self.moves();
+        let records = moves.under_way.values().map(|known| &known.at.record);
+        let forwards: usize = records.map(|record| record.forwards.len()).sum();
+        forwards < FORWARDS_MAX
     }
 
     /// A partition of those that are to be followed which a move follows that is under way.
@@ -106,17 +170,22 @@ impl Table {
     /// A move of the queue was undone: it is left alone for a while.
     pub(super) fn note_undone(&self, queue: QueueId, now: Ts, why: String) {
         let mut moves = self.moves();
-        moves
-            .undone
-            .retain(|_, (at, _)| now.since(*at) < AGAIN_AFTER);
-        moves.undone.insert(queue, (now, why));
+        moves.left_alone.retain(|_, left| now < left.until);
+        if moves.left_alone.len() >= LEFT_ALONE_MAX {
+            let longest = moves.left_alone.iter().min_by_key(|(_, left)| left.until);
+            let longest = longest.map(|(queue, _)| *queue);
+            longest.and_then(|queue| moves.left_alone.remove(&queue));
+        }
+        let until = now.after(AGAIN_AFTER);
+        moves.left_alone.insert(queue, LeftAlone { until, why });
     }
 
-    /// Why a queue is left alone, if it is.
-    pub(super) fn undone_lately(&self, queue: QueueId, now: Ts) -> Option<String> {
+    /// Queues that are left alone.
+    pub(in crate::queues) fn left_alone(&self, now: Ts) -> BTreeMap<QueueId, LeftAlone> {
         let moves = self.moves();
-        let (at, why) = moves.undone.get(&queue)?;
-        (now.since(*at) < AGAIN_AFTER).then(|| why.clone())
+        let left = moves.left_alone.iter();
+        let left = left.filter(|(_, left)| now < left.until);
+        left.map(|(queue, left)| (*queue, left.clone())).collect()
     }
 
     /// What operators are shown.
@@ -129,6 +198,21 @@ impl Table {
             .map(|known| info(known, now))
             .collect()
     }
+}
+
+impl Moves {
+    fn take(&mut self, id: PartitionId) -> Option<UnderWay> {
+        let known = self.under_way.remove(&id)?;
+        self.draining -= usize::from(known.at.record.drains());
+        Some(known)
+    }
+}
+
+/// As many questions a second as may be, shared by so many draining moves.
+fn drain_pause(draining: usize) -> Duration {
+    let each = Duration::from_secs(1) / DRAIN_QUESTIONS_PER_SECOND as u32;
+    let turns = u32::try_from(draining).unwrap_or(u32::MAX);
+    each.saturating_mul(turns).max(MOVE_PAUSE_MAX)
 }
 
 /// In microseconds, as clocks count.
@@ -165,5 +249,30 @@ fn info(known: &UnderWay, now: Ts) -> MoveInfo {
         progress: known.progress.clone(),
         begun_at: record.begun_at,
         under_way_s: now.since(record.begun_at) / 1_000_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of a thousand draining moves was asked every two seconds, for as long as nobody consumed.
+    #[test]
+    fn the_more_moves_wait_for_consumers_the_longer_each_pauses() {
+        let pauses = [0, 1, 400, 401, 1_000, DRAINING_MAX].map(|n| drain_pause(n).as_millis());
+        assert_eq!(pauses, [2_000, 2_000, 2_000, 2_005, 5_000, 81_920]);
+    }
+
+    #[test]
+    fn queues_are_left_alone_for_a_while_and_not_without_bound() {
+        let table = Table::new();
+        let undone = |n: u64| table.note_undone(QueueId(n), Ts(n), String::new());
+        (1..=LEFT_ALONE_MAX as u64 + 1).for_each(undone);
+        let now = Ts(LEFT_ALONE_MAX as u64 + 1);
+        let left = table.left_alone(now);
+        assert_eq!(left.len(), LEFT_ALONE_MAX);
+        assert!(!left.contains_key(&QueueId(1)), "the first one goes");
+        assert_eq!(left[&QueueId(2)].until, Ts(2).after(AGAIN_AFTER));
+        assert!(table.left_alone(now.after(AGAIN_AFTER)).is_empty());
     }
 }

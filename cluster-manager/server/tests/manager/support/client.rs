@@ -82,9 +82,13 @@ impl Client {
         answer.json().await.unwrap()
     }
 
-    /// Creates a queue with default settings, which must be new.
+    /// Creates a queue with default settings, which must be new. A FIFO queue if its name says so.
     pub(crate) async fn create(&self, name: &str) -> QueueRoute {
-        let answer = self.put(name, &QueueSettings::default()).await;
+        let settings = QueueSettings {
+            fifo: name.ends_with(".fifo"),
+            ..QueueSettings::default()
+        };
+        let answer = self.put(name, &settings).await;
         assert_eq!(
             answer.status(),
             StatusCode::CREATED,

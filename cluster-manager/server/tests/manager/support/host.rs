@@ -39,7 +39,9 @@ struct State {
     /// Instructions that are answered with an error.
     fails: Option<Fails>,
     refuses_successors: bool,
+    refuses_heirs: bool,
     refuses_pages: bool,
+    refuses_successions: bool,
     formed: BTreeMap<HostId, ClusterSpec>,
     learning: BTreeMap<HostId, ClusterSpec>,
     /// Every list that a member was told, in order.
@@ -121,6 +123,11 @@ impl World {
         self.state().loads.insert(host, load);
     }
 
+    /// As if all hosts had been started again: what they were answered they did not keep.
+    pub(crate) fn forget_told(&self) {
+        self.state().told.clear();
+    }
+
     fn told(&self, host: HostId, revision: Revision) {
         let mut state = self.state();
         let told = state.told.entry(host).or_default();
@@ -154,9 +161,24 @@ impl World {
         self.state().refuses_successors = refuse;
     }
 
+    /// From now on no heir is created, for good.
+    pub(crate) fn refuse_heirs(&self, refuse: bool) {
+        self.state().refuses_heirs = refuse;
+    }
+
+    /// Where a sealed partition believes the hosts of its first successor.
+    pub(crate) fn successor_at(&self, partition: PartitionId) -> Vec<String> {
+        self.state().partitions.successor_at(partition)
+    }
+
     /// From now on no host tells what it keeps.
     pub(crate) fn refuse_pages(&self, refuse: bool) {
         self.state().refuses_pages = refuse;
+    }
+
+    /// From now on no host tells how far a partition is in being followed.
+    pub(crate) fn refuse_successions(&self, refuse: bool) {
+        self.state().refuses_successions = refuse;
     }
 
     /// A partition keeps so many messages.
@@ -301,7 +323,11 @@ impl Fake {
     }
 
     fn succession(&self, partition: PartitionId) -> Result<HostReply, Refusal> {
-        let known = self.world.state().partitions.succession(partition)?;
+        let state = self.world.state();
+        if state.refuses_successions {
+            return Err(Refusal::not_applied(ErrorCode::NotReady, "told to refuse"));
+        }
+        let known = state.partitions.succession(partition)?;
         Ok(HostReply::Query(QueryReply::Succession(known)))
     }
 
@@ -399,6 +425,9 @@ impl Fake {
             ));
         }
         if state.refuses_successors && matches!(command, Command::CreateSuccessor { .. }) {
+            return Err(Refusal::not_applied(ErrorCode::Fenced, "told to refuse"));
+        }
+        if state.refuses_heirs && matches!(command, Command::CreateHeir { .. }) {
             return Err(Refusal::not_applied(ErrorCode::Fenced, "told to refuse"));
         }
         let fails = state

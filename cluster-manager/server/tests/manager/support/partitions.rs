@@ -286,6 +286,9 @@ impl Partitions {
         let ids = |all: &[Successor]| all.iter().map(|one| one.partition).collect::<Vec<_>>();
         let seal = match &following.seal {
             Some(seal) if ids(&seal.successors) != ids(&successors) => return Err(fenced()),
+            Some(seal) if seal.revision > revision => return Err(fenced()),
+            // Other addresses only by a later instruction.
+            Some(seal) if seal.revision == revision => seal.clone(),
             _ => Box::new(Seal {
                 partition,
                 epoch,
@@ -310,7 +313,10 @@ impl Partitions {
         let waits_for: Vec<PartitionId> = following.waits_for.iter().copied().collect();
         Ok(match waits_for.is_empty() {
             true => Outcome::Done,
-            false => Outcome::Closed { waits_for },
+            false => Outcome::Closed {
+                waits_for,
+                keyed_sends: 0,
+            },
         })
     }
 
@@ -347,6 +353,14 @@ impl Partitions {
             stage,
             messages: following.messages,
         })
+    }
+
+    /// Where a sealed partition believes the hosts of its first successor.
+    pub(super) fn successor_at(&self, partition: PartitionId) -> Vec<String> {
+        let seal = self.following[&partition].seal.as_ref();
+        let successor = &seal.expect("it is sealed").successors[0];
+        let members = successor.members.iter();
+        members.map(|member| member.address.clone()).collect()
     }
 
     pub(super) fn holds(&mut self, partition: PartitionId, messages: u64) {

@@ -1,37 +1,61 @@
-//! A manager with two clusters, which moves queues by itself and soon.
+//! A manager with two or more clusters, which moves queues by itself and soon.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use shoal_api::plan::{EventPage, MoveInfo};
+use shoal_api::plan::{EventPage, MoveInfo, PlanInfo};
 use shoal_types::{PartitionId, PartitionRoute, PartitionState, QueueRoute};
 
 use super::{Client, Host, Running, World, eventually};
 
-/// Two clusters, and a queue on the first.
+/// Two clusters or more, and a queue on the first.
 pub(crate) struct Two {
     pub(crate) manager: Running,
     pub(crate) world: World,
-    _hosts: Vec<Host>,
+    hosts: Vec<Host>,
     data: tempfile::TempDir,
     pub(crate) route: QueueRoute,
 }
 
 impl Two {
     pub(crate) async fn start() -> Self {
+        Self::with(2, "").await
+    }
+
+    /// So many clusters, and a queue on the first whose name ends so.
+    pub(crate) async fn with(clusters: usize, name_ends: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let manager = quick(data.path()).await;
         let world = World::default();
-        let zones = ["a", "b", "c", "a", "b", "c"];
+        let zones = ["a", "b", "c"].repeat(clusters);
         let hosts = world.hosts(&manager.client, &zones).await;
-        manager.client.until_serving(2).await;
-        let route = first_on(&manager.client, "c1").await;
+        manager.client.until_serving(clusters).await;
+        let route = first_on(&manager.client, "c1", name_ends).await;
         Self {
             manager,
             world,
-            _hosts: hosts,
+            hosts,
             data,
             route,
         }
+    }
+
+    /// All hosts start again, on other ports.
+    pub(crate) async fn restart_hosts(&mut self) {
+        for host in std::mem::take(&mut self.hosts) {
+            self.hosts.push(host.restarted(&self.manager.client).await);
+        }
+    }
+
+    /// Where the hosts of a partition's cluster are by now.
+    pub(crate) async fn addresses(&self, of: &PartitionRoute) -> Vec<String> {
+        let clusters = self.client().clusters().await.into_iter();
+        let mut clusters = clusters.filter(|info| info.cluster == of.cluster);
+        let members = clusters.next().unwrap().members;
+        let addresses = members.iter().map(|member| {
+            let host = self.hosts.iter().find(|host| host.id() == *member);
+            host.unwrap().address().to_owned()
+        });
+        addresses.collect()
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -47,38 +71,42 @@ impl Two {
         let Self {
             manager,
             world,
-            _hosts,
+            hosts,
             data,
             route,
         } = self;
         manager.stop().await;
         let manager = quick(data.path()).await;
-        for host in &_hosts {
+        for host in &hosts {
             host.reports_to(&manager.client);
         }
         Self {
             manager,
             world,
-            _hosts,
+            hosts,
             data,
             route,
         }
     }
 
     pub(crate) async fn drain(&self) {
-        self.asked_to_drain(json!({ "drain": true })).await;
+        self.asked_to_drain("c1", json!({ "drain": true })).await;
     }
 
     /// Without patience for what nobody consumes.
     pub(crate) async fn drain_and_forward(&self) {
-        self.asked_to_drain(json!({ "drain": true, "forward": true }))
+        self.drain_and_forward_off("c1").await;
+    }
+
+    /// The same, of another cluster.
+    pub(crate) async fn drain_and_forward_off(&self, cluster: &str) {
+        self.asked_to_drain(cluster, json!({ "drain": true, "forward": true }))
             .await;
     }
 
-    async fn asked_to_drain(&self, body: serde_json::Value) {
-        let asked = self
-            .client()
-            .send_json(Method::POST, "/v1/clusters/c1/drain", &body);
+    async fn asked_to_drain(&self, cluster: &str, body: serde_json::Value) {
+        let path = format!("/v1/clusters/{cluster}/drain");
+        let asked = self.client().send_json(Method::POST, &path, &body);
         assert_eq!(asked.await.status(), StatusCode::OK);
     }
 
@@ -93,6 +121,16 @@ impl Two {
             let partitions = self.partitions().await;
             let last = partitions.last().unwrap();
             (partitions.len() == count && last.state == state).then_some(partitions)
+        })
+        .await
+    }
+
+    /// What the plan says about why something is not done.
+    pub(crate) async fn explained(&self, words: &str) -> String {
+        eventually(words, async || {
+            let plan: PlanInfo = self.client().get("/v1/plan").await;
+            let texts = plan.not_helped.into_iter().map(|one| one.why);
+            texts.into_iter().find(|text| text.contains(words))
         })
         .await
     }
@@ -125,9 +163,9 @@ async fn quick(data: &std::path::Path) -> Running {
     .await
 }
 
-async fn first_on(client: &Client, cluster: &str) -> QueueRoute {
+async fn first_on(client: &Client, cluster: &str, name_ends: &str) -> QueueRoute {
     for n in 0..100 {
-        let route = client.create(&format!("queue-{n}")).await;
+        let route = client.create(&format!("queue-{n}{name_ends}")).await;
         if route.partitions[0].cluster.to_string() == cluster {
             return route;
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shoal_types::{Command, Epoch, Micros, Outcome, PartitionId, PartitionSettings};
 
+use super::kinship::Kinship;
 use super::{Operation, is_refused};
 use crate::history::{SimTime, Told};
 
@@ -72,21 +73,27 @@ impl PartitionFacts {
     }
 }
 
-pub(super) fn of(operations: &[Operation<'_>]) -> BTreeMap<PartitionId, PartitionFacts> {
+pub(super) fn of(
+    operations: &[Operation<'_>],
+    kinship: &Kinship,
+) -> BTreeMap<PartitionId, PartitionFacts> {
     let mut partitions: BTreeMap<PartitionId, PartitionFacts> = BTreeMap::new();
     for operation in operations {
         let Some(partition) = operation.command.partition().filter(|_| operation.possible) else {
             continue;
         };
-        let facts = partitions.entry(partition).or_default();
+        let facts = partitions.entry(kinship.home(partition)).or_default();
         let done = operation
             .answered
             .map_or(SimTime(u64::MAX), |(returned, _)| returned);
         match operation.command {
             Command::CreatePartition { settings, .. }
-            | Command::CreateSuccessor { settings, .. } => facts.settings.push(*settings),
+            | Command::CreateSuccessor { settings, .. }
+            | Command::CreateHeir { settings, .. } => facts.settings.push(*settings),
             Command::ConfigurePartition { settings, .. } => facts.configure(*settings),
             Command::Purge { .. } => facts.cleared.push((operation.invoked, done)),
+            Command::DeletePartition { .. }
+                if kinship.is_deleted_empty(partition, operation.invoked) => {}
             Command::DeletePartition { .. } => {
                 facts.cleared.push((operation.invoked, SimTime(u64::MAX)));
                 facts.deleted = true;

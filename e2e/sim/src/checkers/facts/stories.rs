@@ -35,7 +35,8 @@ pub(super) fn of(facts: &Facts<'_>) -> BTreeMap<(PartitionId, Sequence), Story> 
         }
     }
     for (at, shown) in facts.shown.iter().enumerate() {
-        let message = (shown.receipt.partition, shown.receipt.sequence);
+        let home = facts.home(shown.receipt.partition);
+        let message = (home, shown.receipt.sequence);
         if let Some(story) = stories.get_mut(&message) {
             story.shown.push(at);
         }

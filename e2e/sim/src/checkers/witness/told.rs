@@ -43,6 +43,13 @@ fn by_request<'a>(log: &'a OrderLog, findings: &mut Findings<'_>) -> ByRequest<'
                         | Command::RaiseVersion { .. }
                         | Command::Succeed { .. }
                         | Command::ToldDrained { .. }
+                        | Command::NextPiece { .. }
+                        | Command::TakePiece { .. }
+                        | Command::EndForwarding { .. }
+                        | Command::NextParcel { .. }
+                        | Command::TakeParcel { .. }
+                        | Command::RedirectParcel { .. }
+                        | Command::ReturnParcel { .. }
                 );
                 if !own {
                     findings.add(Checker::C0, at, || {

@@ -70,7 +70,18 @@ fn receipt_item() -> Value {
             ("ok", boolean("True if it was done.")),
             (
                 "reason",
-                word("Why not.", &["gone", "expired", "superseded", "unknown"]),
+                word(
+                    "Why not.",
+                    &[
+                        "gone",
+                        "expired",
+                        "superseded",
+                        "unknown",
+                        "not_leased",
+                        "too_long",
+                        "unavailable",
+                    ],
+                ),
             ),
             ("detail", text("Why not, for people.")),
         ],

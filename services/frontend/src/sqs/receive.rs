@@ -1,0 +1,127 @@
+//! Receiving messages.
+
+use shoal_api::keys;
+use shoal_sqs::{
+    Answer, ErrorKind, ReceiveMessage, ReceivedMessage, SqsError, SystemAttribute,
+    SystemAttributeNames, sequence_number,
+};
+use shoal_types::limits::LEASED_MAX;
+use shoal_types::{MessageId, QueueRoute};
+
+use super::access::Session;
+use super::problems::error;
+use crate::admission::Place;
+use crate::limits::COUNTED_WITHIN;
+use crate::operations::{Given, Receive, Wanted, counts, dedup_id_of_content, wait};
+
+/// `ReceiveMessage`
+pub(super) async fn receive(
+    session: &Session<'_>,
+    place: &mut Place,
+    asked: ReceiveMessage,
+) -> Result<Answer, SqsError> {
+    let route = session.queue(&asked.queue).await?;
+    let wait = wait(asked.wait_s.map(u64::from), &route, place);
+    let deadline = session.deadline(wait);
+    let micros = |seconds: u32| u64::from(seconds) * 1_000_000;
+    let attempt = asked.attempt_id.as_deref().filter(|_| route.settings.fifo);
+    let wanted = Wanted {
+        max: u16::try_from(asked.max_messages).expect("at most 10"),
+        visibility: asked.visibility_timeout_s.map(micros),
+        attempt: attempt.map(keys::of_attempt),
+        auto_ack: false,
+    };
+    let mut receive = Receive::new(wanted, deadline);
+    let given = session.app.on_queue(&asked.queue, deadline, &mut receive);
+    let given = given.await.map_err(|problem| error(&problem))?;
+    if given.is_empty() && !route.settings.fifo {
+        check_in_flight(session, &route).await?;
+    }
+    let message = |given| received(given, &asked, &route);
+    Ok(Answer::ReceiveMessage(
+        given.into_iter().map(message).collect(),
+    ))
+}
+
+/// Why a standard queue gives nothing: nothing is there, or too much is in consumers' hands. A FIFO queue does
+/// not tell.
+async fn check_in_flight(session: &Session<'_>, route: &QueueRoute) -> Result<(), SqsError> {
+    let soon = session.deadline(COUNTED_WITHIN).at_most(COUNTED_WITHIN);
+    // If it cannot be told, an empty answer is right too.
+    match counts(session.app, route, soon).await {
+        Ok(counts) if counts.in_flight >= LEASED_MAX as u64 && counts.ready > 0 => {
+            let message = format!(
+                "Too many messages are in flight in {}; delete some before receiving more.",
+                route.name.local()
+            );
+            Err(SqsError::new(ErrorKind::OverLimit, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A message as it is shown, with what was asked for beside its body.
+fn received(given: Given, asked: &ReceiveMessage, route: &QueueRoute) -> ReceivedMessage {
+    let id = MessageId {
+        partition: given.partition,
+        sequence: given.delivery.sequence,
+    };
+    let handle = given.delivery.receipt.to_string();
+    let system = system_attributes(&given, &asked.system_attributes, route);
+    let mut payload = given.message.payload;
+    asked.attributes.retain(&mut payload.attributes);
+    ReceivedMessage::new(id.to_string(), handle, payload, system)
+}
+
+/// What is known of a message, of what was asked for.
+fn system_attributes(
+    given: &Given,
+    asked: &SystemAttributeNames,
+    route: &QueueRoute,
+) -> Vec<(SystemAttribute, String)> {
+    let with_value = |attribute: &SystemAttribute| {
+        let attribute = *attribute;
+        let asked = asked.has(attribute);
+        Some((
+            attribute,
+            asked.then(|| system_attribute(given, attribute, route))??,
+        ))
+    };
+    SystemAttribute::ALL.iter().filter_map(with_value).collect()
+}
+
+fn system_attribute(
+    given: &Given,
+    attribute: SystemAttribute,
+    route: &QueueRoute,
+) -> Option<String> {
+    let (delivery, message) = (&given.delivery, &given.message);
+    let notes = &message.notes;
+    let millis = |micros: u64| (micros / 1_000).to_string();
+    let settings = &route.settings;
+    match attribute {
+        SystemAttribute::AWSTraceHeader => notes.trace_header.clone(),
+        SystemAttribute::ApproximateFirstReceiveTimestamp => {
+            Some(millis(delivery.first_received_at.0))
+        }
+        SystemAttribute::ApproximateReceiveCount => Some(delivery.receive_count.to_string()),
+        // Messages do not go to dead-letter queues yet, so none has come from another queue.
+        SystemAttribute::DeadLetterQueueSourceArn => None,
+        SystemAttribute::MessageDeduplicationId => match &notes.deduplication_id {
+            Some(id) => Some(id.clone()),
+            None if settings.fifo && settings.content_deduplication => {
+                Some(dedup_id_of_content(message.payload.body.bytes()))
+            }
+            None => None,
+        },
+        SystemAttribute::MessageGroupId => delivery.group.as_deref().map(str::to_owned),
+        SystemAttribute::SenderId => {
+            let own = || route.name.scope().account().to_owned();
+            Some(notes.sender.clone().unwrap_or_else(own))
+        }
+        SystemAttribute::SentTimestamp => Some(millis(delivery.sent_at.0)),
+        SystemAttribute::SequenceNumber => {
+            settings.fifo.then(|| sequence_number(delivery.sequence))
+        }
+    }
+}
