@@ -122,6 +122,7 @@ mod tests {
             partitions: places.iter().map(place).collect(),
             revision: Revision(1),
             created_at: Ts(0),
+            changed_at: Ts(0),
         }
     }
 

@@ -20,6 +20,7 @@ mod problem;
 pub mod query;
 mod queue;
 pub mod rebuild;
+pub mod redrive;
 pub mod receipts;
 mod receive;
 pub mod routes;

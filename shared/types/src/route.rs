@@ -22,6 +22,10 @@ pub struct QueueRoute {
     pub revision: Revision,
     /// When the queue was created, microseconds since 1970 by the manager's clock.
     pub created_at: crate::Ts,
+    /// When its settings were last changed, likewise; when it was created if they never were. 0: a manager
+    /// of an earlier release does not say.
+    #[serde(default)]
+    pub changed_at: crate::Ts,
 }
 
 /// One partition and its cluster.

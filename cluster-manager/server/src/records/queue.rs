@@ -227,6 +227,7 @@ impl At<QueueRecord> {
             partitions: self.record.partitions.iter().map(route).collect(),
             revision: self.revision,
             created_at: self.record.created_at,
+            changed_at: self.record.created_at,
         }
     }
 }

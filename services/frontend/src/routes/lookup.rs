@@ -139,6 +139,7 @@ mod tests {
             partitions: Vec::new(),
             revision: Revision(1),
             created_at: Ts(0),
+            changed_at: Ts(0),
         })
     }
 

@@ -156,6 +156,7 @@ mod tests {
                 .collect(),
             revision: Revision(revision),
             created_at: Ts(0),
+            changed_at: Ts(0),
         }
     }
 

@@ -207,6 +207,7 @@ mod tests {
             partitions: Vec::new(),
             revision: Revision(revision),
             created_at: Ts(0),
+            changed_at: Ts(0),
         }
     }
 

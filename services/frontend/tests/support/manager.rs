@@ -242,6 +242,7 @@ impl Store {
             }],
             revision,
             created_at: Ts(1_790_000_000_000_000),
+            changed_at: Ts(1_790_000_000_000_000),
         };
         self.0.cluster.create_partition(&route);
         records.queues.insert(name.clone(), route.clone());
