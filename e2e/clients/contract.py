@@ -19,7 +19,8 @@ ARN = "arn:aws:sqs:us-east-1:000000000000:"
 # operation, member: good values, bad values, the code for bad ones.
 INVALID = "InvalidParameterValue"
 BOUNDS = {
-    ("ChangeMessageVisibility", "VisibilityTimeout"): ([0, 43_200], [-1, 43_201], INVALID),
+    # The twelve hours begin with the receive, a moment ago: not all of them are left.
+    ("ChangeMessageVisibility", "VisibilityTimeout"): ([0, 43_000], [-1, 43_200, 43_201], INVALID),
     ("ReceiveMessage", "MaxNumberOfMessages"): ([1, 10], [0, 11, -1], INVALID),
     ("ReceiveMessage", "VisibilityTimeout"): ([0, 43_200], [-1, 43_201], INVALID),
     ("ReceiveMessage", "WaitTimeSeconds"): ([0, 1], [-1, 21], INVALID),
@@ -29,7 +30,7 @@ BOUNDS = {
     ("ListMessageMoveTasks", "MaxResults"): ([1, 10], [0, 11], INVALID),
     ("StartMessageMoveTask", "MaxNumberOfMessagesPerSecond"): ([], [0, 501], INVALID),
     ("CreateQueue", "QueueName"): (["x" * 80], ["", "x" * 81, "a b", "a/b", "ä", "a.fifo"], INVALID),
-    ("GetQueueUrl", "QueueName"): ([], ["", "x" * 81, "a b"], INVALID),
+    ("GetQueueUrl", "QueueName"): ([], ["", "x" * 81, "a b"], "AWS.SimpleQueueService.NonExistentQueue"),
     ("SendMessage", "MessageBody"): (["x"], [""], "MissingParameter"),
     ("SendMessage", "MessageGroupId"): (["g" * 128], ["g" * 129, "a b"], INVALID),
     ("ReceiveMessage", "ReceiveRequestAttemptId"): ([], ["a" * 129], INVALID),
@@ -63,7 +64,10 @@ TYPES = {
     "QueueAlreadyExists": "QueueNameExists",
     "InvalidParameterValue": "InvalidParameterValueException",
     "MissingParameter": "MissingRequiredParameterException",
+    "MalformedInput": "SerializationException",
 }
+# What cannot be read: JSON says so of the whole request, a form of the parameter.
+MISTYPED = (INVALID, "MalformedInput")
 STATUSES = {
     "AWS.SimpleQueueService.PurgeQueueInProgress": 403,
     "OverLimit": 403,
@@ -267,7 +271,7 @@ class Contract:
     def mistyped(self, operation, member, value):
         params = self.good(operation)
         params[member] = value
-        self.refused(operation, params, ("SerializationException", INVALID, "MalformedInput"))
+        self.refused(operation, params, MISTYPED)
 
     def bounds_are_bounds(self):
         for (operation, member), (good, bad, code) in BOUNDS.items():
@@ -335,7 +339,7 @@ class Contract:
             for raw in [b"", b"null", b"[]", b'"x"', b"{", b"[" * 10_000, b'{"QueueName":"\\ud800"}',
                         b'\xef\xbb\xbf{}', b'{"QueueName":"\xff"}', b'{"QueueName":NaN}']:
                 self.case(f"the body {raw!r:.40}", lambda: self.refused(
-                    "CreateQueue", {}, ("SerializationException", "MissingParameter", INVALID), raw))
+                    "CreateQueue", {}, MISTYPED, raw))
             self.case("a member that is not known", lambda: self.call(
                 "CreateQueue", self.good("CreateQueue") | {"Colour": "red"}))
 

@@ -10,6 +10,9 @@ from wire import Json, Query
 
 ENDPOINT = sys.argv[1]
 
+# What Terraform takes for granted where an attribute is not shown: SQS shows it only if it is another.
+DEFAULTS = {"KmsDataKeyReusePeriodSeconds": "300"}
+
 
 def keda(wire):
     """The scaler of aws-sqs-queue asks for the depth, and adds what is in flight and delayed."""
@@ -66,7 +69,7 @@ def read_until(wire, url, wanted):
     while True:
         answer = wire.call("GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})
         found = answer.value["Attributes"]
-        differ = {name: (value, found.get(name)) for name, value in wanted.items() if found.get(name) != value}
+        differ = {name: (value, found.get(name)) for name, value in wanted.items() if found.get(name, DEFAULTS.get(name)) != value}
         if not differ:
             return found
         assert time.monotonic() < until, f"wanted and found: {differ}"

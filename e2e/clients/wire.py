@@ -43,6 +43,9 @@ QUERY_NAMES = {
     "Failed": "BatchResultErrorEntry",
 }
 
+# Lists of batches' answers: the model requires both, and Amazon SQS leaves out the one that is empty.
+LEFT_OUT_IF_EMPTY = {"Successful", "Failed"}
+
 # Maps whose keys are called Key; those of attributes are called Name.
 KEYED = {"Tags", "tags"}
 
@@ -169,6 +172,8 @@ def read_structure(node, shape, operation):
             name = f"{operation}ResultEntry"
         found = node.findall(NAMESPACE + name)
         if not found:
+            if inner.type_name == "list" and member in shape.required_members:
+                value[member] = []  # XML has no empty list
             continue
         if inner.type_name == "list":
             value[member] = [read_value(one, inner.member, operation) for one in found]
@@ -215,7 +220,7 @@ def check_shape(value, shape, path=""):
     if shape.type_name == "structure":
         unknown = set(value) - set(shape.members)
         assert not unknown, f"{path}: {shape.name} has no {unknown}"
-        missing = set(shape.required_members) - set(value)
+        missing = set(shape.required_members) - set(value) - LEFT_OUT_IF_EMPTY
         assert not missing, f"{path}: {shape.name} lacks {missing}"
         for member, inner in value.items():
             check_shape(inner, shape.members[member], f"{path}.{member}")

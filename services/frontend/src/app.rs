@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use shoal_api::Problem;
 use shoal_runtime::clock::SystemClock;
+use shoal_runtime::shutdown::Shutdown;
 use shoal_types::{Applied, ErrorCode, QueueName, QueueRoute};
 
 use crate::FrontendConfig;
@@ -31,12 +32,14 @@ pub(crate) struct App {
     pub(crate) purges: Purges,
     /// What SQS's queue URLs begin with, if it was configured.
     pub(crate) public_url: String,
+    /// Says that those who wait are to be answered.
+    pub(crate) stopping: Shutdown,
 }
 
 impl App {
     /// # Errors
     /// If the HTTP client for the manager cannot be set up, or the key file cannot be used.
-    pub(crate) fn new(config: &FrontendConfig) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn new(config: &FrontendConfig, stopping: Shutdown) -> anyhow::Result<Arc<Self>> {
         let manager = ManagerClient::new(&config.manager)
             .context("cannot set up the client for the manager")?;
         let routes = Routes::new(manager.clone());
@@ -51,6 +54,7 @@ impl App {
             keys: Keys::load(&config.credentials)?,
             purges: Purges::new(Duration::from_secs(config.purge_pause_s.into())),
             public_url: config.public_url.trim_end_matches('/').to_owned(),
+            stopping,
         }))
     }
 }

@@ -117,5 +117,9 @@ pub const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 /// Messages of a peek if the request does not say.
 pub const PEEK_LIMIT_DEFAULT: u64 = 10;
 
+/// When the shutdown begins, those who wait for messages are answered within so long, each at a time of its
+/// own: 10,000 that come back to other frontends all at once would be a flood there. Far below the time that
+/// connections are given to end.
+pub const WAITERS_LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// For what is still being answered when the shutdown begins.
 pub const STOP_WITHIN: Duration = Duration::from_secs(10);

@@ -39,9 +39,8 @@ impl Frontend {
         telemetry::describe(metric_names::ALL);
         let (listener, address) = bind(config.listen).await?;
         let (admin_listener, admin) = bind(config.admin).await?;
-        let app = App::new(&config)?;
-
         let tasks = Tasks::new("frontend", shutdown.child());
+        let app = App::new(&config, tasks.shutdown().clone())?;
         let ready = follow(&tasks, &app);
         let state = AdminState {
             readiness: ready.clone(),

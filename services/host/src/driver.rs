@@ -202,6 +202,7 @@ impl Driver {
                 bodies,
                 reply,
             } => {
+                self.observed.called(&request);
                 self.replies.insert(operation, reply);
                 self.core.on_call(operation, request, bodies);
             }

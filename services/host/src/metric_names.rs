@@ -2,7 +2,7 @@
 
 use metrics::{Counter, Gauge, counter, gauge};
 use shoal_runtime::telemetry::{Metric, MetricKind};
-use shoal_types::{HostId, HostState};
+use shoal_types::{HostId, HostRequest, HostState};
 
 use crate::core::{Carried, Core, SnapshotEvent, Told};
 
@@ -18,6 +18,9 @@ pub const MESSAGE_BYTES: &str = "shoal_host_message_bytes";
 pub const LOG_BYTES: &str = "shoal_host_log_bytes";
 /// Percent of the data volume in use; sends are refused from 90.
 pub const DISK_USED: &str = "shoal_host_disk_used_percent";
+/// Commands and queries that callers have asked for, the manager's among them. A receive counts once, however
+/// long it waits: at rest nothing is asked.
+pub const OPERATIONS: &str = "shoal_host_operations_total";
 /// Operations that wait for their entry.
 pub const IN_FLIGHT: &str = "shoal_host_operations_in_flight";
 /// Receives that wait for a message.
@@ -105,6 +108,11 @@ pub const ALL: &[Metric] = &[
         DISK_USED,
         MetricKind::Gauge,
         "Percent of the data volume in use",
+    ),
+    describe(
+        OPERATIONS,
+        MetricKind::Counter,
+        "Commands and queries that callers have asked for",
     ),
     describe(
         IN_FLIGHT,
@@ -271,6 +279,7 @@ pub(crate) struct Observed {
     message_bytes: Gauge,
     log_bytes: Gauge,
     disk_used: Gauge,
+    operations: Counter,
     in_flight: Gauge,
     waiting: Gauge,
     machine_version: Gauge,
@@ -315,6 +324,7 @@ impl Observed {
             message_bytes: gauge(MESSAGE_BYTES),
             log_bytes: gauge(LOG_BYTES),
             disk_used: gauge(DISK_USED),
+            operations: counter(OPERATIONS),
             in_flight: gauge(IN_FLIGHT),
             waiting: gauge(WAITING),
             machine_version: gauge(MACHINE_VERSION),
@@ -387,6 +397,13 @@ impl Observed {
         self.forwardings_stopped
             .set(core.forwardings_stopped() as f64);
         self.turns.increment(1);
+    }
+
+    /// A caller asks for something.
+    pub(crate) fn called(&self, request: &HostRequest) {
+        if let HostRequest::Execute { .. } | HostRequest::Query { .. } = request {
+            self.operations.increment(1);
+        }
     }
 
     /// A successor was told something, or could not be.

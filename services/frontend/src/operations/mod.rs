@@ -17,7 +17,7 @@ pub(crate) use counts::counts;
 pub(crate) use deduplication::{dedup_id_of_content, dedup_key};
 pub(crate) use purge::Purge;
 pub(crate) use receipts::{Finish, Foreign, Wish};
-pub(crate) use receive::{Given, Receive, Turns, Wanted, wait};
+pub(crate) use receive::{Given, Turns, Wanted, receive, wait};
 pub(crate) use send::Sending;
 pub(crate) use stored::{Notes, read, write};
 

@@ -13,7 +13,7 @@ use super::{Shared, body, headers};
 use crate::admission::Class;
 use crate::app::App;
 use crate::limits::SETTINGS_BODY_BYTES_MAX;
-use crate::operations::{Given, Receive, Wanted, wait};
+use crate::operations::{self, Given, Wanted, wait};
 
 /// `POST /v1/queues/{queue}/messages/receive`
 ///
@@ -47,8 +47,7 @@ async fn try_receive(
         attempt: attempt.filter(|_| !asked.auto_ack),
         auto_ack: asked.auto_ack,
     };
-    let mut receive = Receive::new(wanted, deadline);
-    let given = app.on_queue(&name, deadline, &mut receive).await?;
+    let given = operations::receive(app, &name, wanted, deadline).await?;
     let shown = |given: Given| {
         let payload = given.message.payload;
         ReceivedMessage::new(given.partition, given.delivery, payload, asked.auto_ack)

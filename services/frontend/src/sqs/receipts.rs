@@ -69,8 +69,17 @@ enum Deed {
 /// What became of one handle.
 type Done = Result<(), SqsError>;
 
-/// What is answered to one handle, and to whether its queue is a FIFO queue.
-type OfOne = fn(ReceiptResult, &str, bool) -> Done;
+/// A handle, and what its answer depends on beside what became of it.
+struct One<'a> {
+    handle: &'a str,
+    /// Whether its queue is a FIFO queue.
+    fifo: bool,
+    /// For how long its message was to be hidden; 0 if it was to be deleted.
+    seconds: u32,
+}
+
+/// What is answered to one handle.
+type OfOne = fn(ReceiptResult, &One<'_>) -> Done;
 
 /// Does it for each handle: what became of it, in order. A handle that is none is found out without asking
 /// anybody.
@@ -86,15 +95,15 @@ async fn finish(
     let route = session.queue(queue).await?;
     let parsed: Vec<Option<Receipt>> = handles.iter().map(|text| text.parse().ok()).collect();
     let receipts: Vec<Receipt> = parsed.iter().flatten().copied().collect();
-    let (wish, of_one): (_, OfOne) = match deed {
-        Deed::Delete => (Wish::Acknowledge, deleted),
+    let (wish, of_one, seconds): (_, OfOne, _) = match deed {
+        Deed::Delete => (Wish::Acknowledge, deleted, vec![0; handles.len()]),
         Deed::Show(seconds) => {
             let known = seconds
                 .iter()
                 .zip(&parsed)
                 .filter(|(_, parsed)| parsed.is_some());
             let micros = known.map(|(seconds, _)| u64::from(*seconds) * 1_000_000);
-            (Wish::Extend(micros.collect()), shown)
+            (Wish::Extend(micros.collect()), shown, seconds)
         }
     };
     let results = if receipts.is_empty() {
@@ -106,11 +115,16 @@ async fn finish(
         finished.map_err(|problem| error(&problem))?
     };
     let mut results = results.into_iter();
-    let handles = handles.iter().zip(&parsed);
-    let done = handles.map(|(handle, parsed)| match parsed {
+    let handles = handles.iter().zip(&parsed).zip(seconds);
+    let done = handles.map(|((handle, parsed), seconds)| match parsed {
         Some(_) => {
             let result = results.next().expect("one for every receipt");
-            of_one(result.ok_or_else(not_asked)?, handle, route.settings.fifo)
+            let one = One {
+                handle,
+                fifo: route.settings.fifo,
+                seconds,
+            };
+            of_one(result.ok_or_else(not_asked)?, &one)
         }
         None => Err(not_a_handle(handle)),
     });
@@ -119,25 +133,26 @@ async fn finish(
 
 /// Of a message that is to be deleted. In a standard queue an old handle says nothing against its deletion:
 /// it is answered well and without effect, since somebody else has the message now.
-fn deleted(result: ReceiptResult, handle: &str, fifo: bool) -> Done {
+fn deleted(result: ReceiptResult, one: &One<'_>) -> Done {
     match result {
         ReceiptResult::Done | ReceiptResult::Gone => Ok(()),
         ReceiptResult::Expired
         | ReceiptResult::Superseded
         | ReceiptResult::NotLeased
-        | ReceiptResult::TooLong => match fifo {
-            true => Err(expired(handle)),
+        | ReceiptResult::TooLong => match one.fifo {
+            true => Err(expired(one.handle)),
             false => Ok(()),
         },
-        ReceiptResult::Unknown => Err(not_a_handle(handle)),
+        ReceiptResult::Unknown => Err(not_a_handle(one.handle)),
     }
 }
 
 /// Of a message whose lease is to end at another time.
-fn shown(result: ReceiptResult, handle: &str, fifo: bool) -> Done {
+fn shown(result: ReceiptResult, one: &One<'_>) -> Done {
+    let handle = one.handle;
     match result {
         ReceiptResult::Done => Ok(()),
-        ReceiptResult::Expired | ReceiptResult::Superseded if fifo => Err(expired(handle)),
+        ReceiptResult::Expired | ReceiptResult::Superseded if one.fifo => Err(expired(handle)),
         ReceiptResult::Expired | ReceiptResult::NotLeased => {
             let message = format!(
                 "Value {handle} for parameter ReceiptHandle is invalid. Reason: Message is not inflight."
@@ -150,9 +165,13 @@ fn shown(result: ReceiptResult, handle: &str, fifo: bool) -> Done {
             Err(SqsError::invalid("ReceiptHandle", handle, reason))
         }
         ReceiptResult::TooLong => {
-            let message =
+            let reason =
                 "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]";
-            Err(SqsError::new(ErrorKind::InvalidParameterValue, message))
+            Err(SqsError::invalid(
+                "VisibilityTimeout",
+                &one.seconds.to_string(),
+                reason,
+            ))
         }
         ReceiptResult::Unknown => Err(not_a_handle(handle)),
     }

@@ -2,17 +2,15 @@
 
 use shoal_api::keys;
 use shoal_sqs::{
-    Answer, ErrorKind, ReceiveMessage, ReceivedMessage, SqsError, SystemAttribute,
-    SystemAttributeNames, sequence_number,
+    Answer, ReceiveMessage, ReceivedMessage, SqsError, SystemAttribute, SystemAttributeNames,
+    sequence_number,
 };
-use shoal_types::limits::LEASED_MAX;
 use shoal_types::{MessageId, QueueRoute};
 
 use super::access::Session;
 use super::problems::error;
 use crate::admission::Place;
-use crate::limits::COUNTED_WITHIN;
-use crate::operations::{Given, Receive, Wanted, counts, dedup_id_of_content, wait};
+use crate::operations::{self, Given, Wanted, dedup_id_of_content, wait};
 
 /// `ReceiveMessage`
 pub(super) async fn receive(
@@ -31,33 +29,12 @@ pub(super) async fn receive(
         attempt: attempt.map(keys::of_attempt),
         auto_ack: false,
     };
-    let mut receive = Receive::new(wanted, deadline);
-    let given = session.app.on_queue(&asked.queue, deadline, &mut receive);
+    let given = operations::receive(session.app, &asked.queue, wanted, deadline);
     let given = given.await.map_err(|problem| error(&problem))?;
-    if given.is_empty() && !route.settings.fifo {
-        check_in_flight(session, &route).await?;
-    }
     let message = |given| received(given, &asked, &route);
     Ok(Answer::ReceiveMessage(
         given.into_iter().map(message).collect(),
     ))
-}
-
-/// Why a standard queue gives nothing: nothing is there, or too much is in consumers' hands. A FIFO queue does
-/// not tell.
-async fn check_in_flight(session: &Session<'_>, route: &QueueRoute) -> Result<(), SqsError> {
-    let soon = session.deadline(COUNTED_WITHIN).at_most(COUNTED_WITHIN);
-    // If it cannot be told, an empty answer is right too.
-    match counts(session.app, route, soon).await {
-        Ok(counts) if counts.in_flight >= LEASED_MAX as u64 && counts.ready > 0 => {
-            let message = format!(
-                "Too many messages are in flight in {}; delete some before receiving more.",
-                route.name.local()
-            );
-            Err(SqsError::new(ErrorKind::OverLimit, message))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// A message as it is shown, with what was asked for beside its body.

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::client::{BOTH, Client, Protocol, bodies, system};
@@ -80,4 +81,38 @@ async fn who_has_gone_away_gets_nothing() {
     eventually("nobody waits", async || system.cluster.waiting() == 0).await;
     client.send(&url, "x").await;
     assert_eq!(bodies(&client.receive(&url).await), ["x"]);
+}
+
+/// All who waited came back to the other frontends in the same moment, since the one that stopped let them
+/// go all at once, or after five seconds with no answer at all.
+#[tokio::test]
+async fn who_waits_at_a_frontend_that_stops_is_answered_by_turns() {
+    const WAITERS: usize = 100;
+    let system = system().await;
+    let client = Client::new(&system, Protocol::Json);
+    let url = client.create("stopping", json!({})).await;
+    let asked = json!({"QueueUrl": url, "WaitTimeSeconds": 20});
+    let wait = async || {
+        let answer = client.done("ReceiveMessage", asked.clone()).await;
+        assert_eq!(answer, json!({}));
+        Instant::now()
+    };
+    let stop = async {
+        let all_wait = async || system.cluster.waiting() == WAITERS;
+        eventually("all wait", all_wait).await;
+        system.stop();
+        Instant::now()
+    };
+    let (ends, stopped) = tokio::join!(join_all((0..WAITERS).map(|_| wait())), stop);
+    let after = |end: &Instant| end.duration_since(stopped);
+    let early = ends
+        .iter()
+        .filter(|end| after(end) < Duration::from_millis(500));
+    let (early, last) = (early.count(), ends.iter().map(after).max().unwrap());
+    assert!(
+        (20..=80).contains(&early),
+        "{early} in the first half second"
+    );
+    assert!(last < Duration::from_secs(3), "{last:?}");
+    eventually("nobody waits", async || system.cluster.waiting() == 0).await;
 }

@@ -93,6 +93,30 @@ async fn a_lease_ends_when_its_holder_says() {
     }
 }
 
+/// The error said neither which parameter was wrong nor what it was: clients that look for SQS's text found
+/// another one.
+#[tokio::test]
+async fn a_lease_lasts_at_most_twelve_hours_from_its_receive() {
+    let system = system().await;
+    for protocol in BOTH {
+        let client = Client::new(&system, protocol);
+        let url = client
+            .create(&format!("half-a-day-{protocol:?}"), json!({}))
+            .await;
+        client.send(&url, "x").await;
+        let received = client.receive(&url).await;
+        let asked = visible_in(&url, handle(&received[0]), 43_200);
+        let told = client
+            .refused("ChangeMessageVisibility", asked, "InvalidParameterValue")
+            .await;
+        let expected = "Value 43200 for parameter VisibilityTimeout is invalid. Reason: Total \
+                        VisibilityTimeout for the message is beyond the limit [43200 seconds]";
+        assert_eq!(told, expected);
+        let asked = visible_in(&url, handle(&received[0]), 43_000);
+        client.done("ChangeMessageVisibility", asked).await;
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_in_flight_cannot_be_kept_longer() {
     let system = system().await;

@@ -169,6 +169,11 @@ impl System {
         other
     }
 
+    /// Asks the frontend to end.
+    pub fn stop(&self) {
+        self.shutdown.trigger();
+    }
+
     pub fn host(&self, id: u64) -> &FakeHost {
         &self.hosts[id as usize - 1]
     }

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod several;
+mod stopping;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::limits::CUT_SHORT_BY;
 use crate::partitions::{for_receives, not_there_yet};
 
 pub(crate) use several::Turns;
+pub(crate) use stopping::receive;
 
 /// How long to wait for a message, as asked for or else as the queue says; not at all if too many wait
 /// already.
@@ -53,7 +55,7 @@ pub(crate) struct Given {
 }
 
 /// A request on its way.
-pub(crate) struct Receive {
+struct Receive {
     wanted: Wanted,
     deadline: Deadline,
     /// Until then it may wait for a message.
@@ -97,7 +99,7 @@ impl QueueOperation for Receive {
 }
 
 impl Receive {
-    pub(crate) fn new(wanted: Wanted, deadline: Deadline) -> Self {
+    fn new(wanted: Wanted, deadline: Deadline) -> Self {
         Self {
             wanted,
             deadline,
