@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     if let Err(error) = die_with_dev().and_then(|()| start_log()) {
         return failed(&error);
     }
+    allow_many_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -102,6 +103,14 @@ fn die_with_dev() -> anyhow::Result<()> {
         shoal_runtime::parent::die_with_parent(parent.parse()?)?;
     }
     Ok(())
+}
+
+/// Raises the number of files that may be open to what the system allows at most. What many systems give
+/// unasked, 1,024, is a tenth of the connections that a frontend takes.
+fn allow_many_files() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the number of open files stays as it was");
+    }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
