@@ -29,6 +29,7 @@ impl Partition {
         if revision > known {
             let record = transfers.change();
             record.dead_letters = dead_letters.cloned();
+            record.queue = dead_letters.map_or(record.queue, |known| known.queue);
             record.dead_letters_revision = revision;
             record.target_gone = false;
         }

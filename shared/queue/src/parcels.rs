@@ -294,9 +294,8 @@ impl Partition {
         let slot = self.contents.slots.slot(number).expect("it is dead");
         let earlier = before.map_or(0, |before| before.receives);
         let record = self.sends().expect("it has dead letters");
-        let queue = record.dead_letters.as_ref().map(|known| known.queue);
         DeadFrom {
-            queue: queue.unwrap_or_default(),
+            queue: record.queue,
             message: before.map_or_else(
                 || MessageId {
                     partition: self.id,

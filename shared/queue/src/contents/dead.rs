@@ -24,6 +24,11 @@ impl Contents {
         self.groups.oldest(&link.group) == Some(number)
     }
 
+    /// True if a new message is the first of its FIFO group that lives: it has no other, or only dead ones.
+    pub(super) fn begins_group(&self, group: Option<&GroupName>, number: u64) -> bool {
+        group.is_some_and(|group| self.groups.oldest(group) == Some(number))
+    }
+
     /// True if a FIFO group has messages, and none of them is dead.
     pub(crate) fn is_all_alive(&self, group: &GroupName) -> bool {
         self.groups.oldest(group).is_some() && !self.groups.has_dead(group, &self.slots)
