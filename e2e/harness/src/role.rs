@@ -144,6 +144,35 @@ impl Role {
         .await
     }
 
+    /// What its `/metrics` say of this one, summed over all labels; 0 if it is not there yet.
+    ///
+    /// # Errors
+    /// If it does not answer, or a value is none.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let url = format!("http://{}/metrics", self.admin()?);
+        let text = reqwest::get(url).await?.text().await?;
+        let is_its = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let values = text.lines().filter(is_its).map(|line| {
+            let (_, value) = line.rsplit_once(' ').context("a line without a value")?;
+            Ok(value.parse::<f64>()?)
+        });
+        values.sum()
+    }
+
+    /// Memory that it takes, in MiB.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn resident_mib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|text| text.trim().strip_suffix(" kB"));
+        Ok(kib.context("no VmRSS")?.trim().parse::<u64>()? / 1024)
+    }
+
     fn flag(&self, name: &str) -> Result<&str> {
         let mut words = self.command_line.split(' ');
         words.find(|word| *word == name);

@@ -101,13 +101,7 @@ async fn queue_on(client: &Client, cluster: ClusterId, suffix: &str) -> Result<Q
 async fn forwarded(hosts: &[Role]) -> Result<usize> {
     let mut sum = 0.0;
     for host in hosts {
-        let url = format!("http://{}/metrics", host.admin()?);
-        let text = reqwest::get(url).await?.text().await?;
-        let lines = text.lines().filter(|line| line.starts_with(FORWARDED));
-        for line in lines {
-            let (_, value) = line.rsplit_once(' ').context("a value")?;
-            sum += value.parse::<f64>()?;
-        }
+        sum += host.metric(FORWARDED).await?;
     }
     Ok(sum as usize)
 }

@@ -49,7 +49,7 @@ async fn measure(bench: &Bench, messages: u64, body_bytes: usize) -> Result<()> 
         begin.elapsed()
     );
     for role in dev.roles().iter().filter(|role| role.is_host()) {
-        let (mib, seconds) = (resident_mib(role.pid)?, processor_seconds(role.pid)?);
+        let (mib, seconds) = (role.resident_mib()?, processor_seconds(role.pid)?);
         println!(
             "{}: {mib} MiB resident, {seconds:.1} s of processor time",
             role.name
@@ -67,13 +67,6 @@ async fn measure(bench: &Bench, messages: u64, body_bytes: usize) -> Result<()> 
     ensure!(waiting == messages, "{waiting} of {messages} are there");
     println!("all are there");
     Ok(())
-}
-
-fn resident_mib(pid: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|text| text.trim().strip_suffix(" kB"));
-    Ok(kib.context("no VmRSS")?.trim().parse::<u64>()? / 1024)
 }
 
 /// User and system time so far. On a machine that does other things too it says more than the clock.

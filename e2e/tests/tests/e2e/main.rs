@@ -7,6 +7,7 @@ mod commands;
 mod dev;
 mod forwarding;
 mod host_loss;
+mod long_polls;
 mod manager_loss;
 mod members;
 mod moves;

@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use shoal_harness::skipped;
 use tokio::process::Command;
 
-/// The contract alone asks some 700 times, and Celery runs a task of a quarter of a minute.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// The contract alone asks some 700 times, and Celery runs a task of a quarter of a minute. Within the time
+/// of a test, so that what a client said until then is told.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Client {

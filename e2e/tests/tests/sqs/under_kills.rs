@@ -17,19 +17,19 @@ fn clients_notice_nothing_when_a_host_of_each_cluster_is_killed_every_five_secon
     run(async |bench| {
         let dev = bench.dev().clusters(2).processes().start().await?;
         let test = "sqs::under_kills";
+        let endpoint = dev.endpoint();
+        let one = |client| ask(test, client, &endpoint);
+        // Side by side: each waits most of its time.
         let clients = async {
-            for client in [
-                Client::Boto3,
-                Client::AwsCli,
-                Client::Aiobotocore,
-                Client::Celery,
-            ] {
-                ask(test, client, &dev.endpoint()).await?;
-            }
-            anyhow::Ok(())
+            tokio::try_join!(
+                one(Client::Boto3),
+                one(Client::AwsCli),
+                one(Client::Aiobotocore),
+                one(Client::Celery),
+            )
         };
         tokio::select! {
-            asked = clients => asked,
+            asked = clients => asked.map(drop),
             killed = kill_for_ever(bench, &dev) => killed,
         }
     });
