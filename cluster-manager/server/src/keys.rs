@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `clusters/{id, 16 hex}` | [`crate::records::ClusterRecord`] | from the decision to form it |
 //! | `counters/{name}` | [`crate::records::Counter`] | from the first id that was given |
+//! | `dead_letters/{queue id, 16 hex}` | [`crate::records::DeadLettersRecord`] | from the first decision that its messages die until the queue is deleted |
 //! | `deleted/{queue name}` | [`crate::records::DeletedRecord`] | from a deletion until the name is used again |
 //! | `events/{number, 16 hex}` | [`crate::records::EventRecord`] | the newest [`crate::limits::EVENTS_KEPT_MAX`] |
 //! | `hosts/{id, 16 hex}` | [`crate::records::HostRecord`] | from the first heartbeat |
@@ -11,16 +12,19 @@
 //! | `lacking` | [`crate::records::LackingRecord`] | from when the store is noticed to lack what hosts know until it is rebuilt |
 //! | `opened` | [`crate::records::OpenedRecord`] | from the first start of a manager on it |
 //! | `rebuilding` | [`crate::records::RebuildingRecord`] | while the store is being rebuilt from what hosts report |
+//! | `redrives/{queue id, 16 hex}` | [`crate::records::RedrivesRecord`] | from the first task that moves its messages until the queue is deleted |
 //! | `queues/{queue name}` | [`crate::records::QueueRecord`] | from the decision to create it until it is deleted at its cluster |
 
-use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
+use shoal_types::{ClusterId, HostId, PartitionId, QueueId, QueueName};
 
 pub(crate) const CLUSTERS: &str = "clusters/";
+pub(crate) const DEAD_LETTERS: &str = "dead_letters/";
 pub(crate) const DELETED: &str = "deleted/";
 pub(crate) const EVENTS: &str = "events/";
 pub(crate) const HOSTS: &str = "hosts/";
 pub(crate) const MOVES: &str = "moves/";
 pub(crate) const QUEUES: &str = "queues/";
+pub(crate) const REDRIVES: &str = "redrives/";
 
 /// There while the store is known to lack what hosts know.
 pub(crate) const LACKING: &str = "lacking";
@@ -51,6 +55,14 @@ pub(crate) fn queue(name: &QueueName) -> String {
     format!("{QUEUES}{name}")
 }
 
+pub(crate) fn dead_letters(queue: QueueId) -> String {
+    format!("{DEAD_LETTERS}{:016x}", queue.0)
+}
+
+pub(crate) fn redrives(queue: QueueId) -> String {
+    format!("{REDRIVES}{:016x}", queue.0)
+}
+
 pub(crate) fn event(number: u64) -> String {
     format!("{EVENTS}{number:016x}")
 }
@@ -71,6 +83,8 @@ mod tests {
         assert_eq!(queue(&name), "queues/orders.fifo");
         assert_eq!(deleted(&name), "deleted/orders.fifo");
         assert_eq!(moving(PartitionId(0xf)), "moves/000000000000000f");
+        assert_eq!(dead_letters(QueueId(0xf)), "dead_letters/000000000000000f");
+        assert_eq!(redrives(QueueId(0xf)), "redrives/000000000000000f");
         assert_eq!(event(0xe1), "events/00000000000000e1");
         assert_eq!(
             [LACKING, OPENED, REBUILDING],

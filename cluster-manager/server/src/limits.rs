@@ -95,6 +95,24 @@ pub const DRAIN_QUESTIONS_PER_SECOND: usize = 200;
 /// connection. A cluster that does not answer holds each up for [`MOVE_STEP_TIMEOUT`].
 pub const DRAIN_QUESTIONS_AT_ONCE: usize = 256;
 
+/// Queues that may have the same dead-letter queue: a partition takes parcels of so many others. Those that are
+/// told where it is, each time it moves, are so many too.
+pub const DEAD_LETTER_SOURCES_MAX: usize = shoal_types::limits::PARCEL_SOURCES_MAX;
+/// How often it is looked whether queues have to be told where their dead letters go.
+pub const TELL_INTERVAL: Duration = Duration::from_millis(200);
+/// Queues that are told at once: as many as are settled at once.
+pub const TELL_CONCURRENCY: usize = SETTLE_CONCURRENCY;
+/// A queue that could not be told is tried again after so long: what is in the way is mostly a view change.
+pub const TELL_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Tasks that move messages, under way at the same time: each is asked about once in [`REDRIVE_INTERVAL`].
+pub const REDRIVES_MAX: usize = 1_000;
+/// Tasks that are over and still shown, of each queue: as many as SQS shows.
+pub const REDRIVES_KEPT_MAX: usize = 10;
+/// How often tasks are asked how far they are.
+pub const REDRIVE_INTERVAL: Duration = Duration::from_millis(500);
+/// How many of them at once.
+pub const REDRIVE_CONCURRENCY: usize = 64;
+
 /// For one host's answer to an instruction: several times what a replicated command takes when a host
 /// has just failed.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);

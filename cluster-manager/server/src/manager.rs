@@ -221,6 +221,8 @@ async fn set_up(
     spawn_membership(tasks, membership);
     spawn_settling(tasks, &queues);
     spawn_moving(tasks, &queues);
+    spawn_telling(tasks, &queues);
+    spawn_redriving(tasks, &queues);
     spawn_rounds(tasks, rounds);
     spawn_measuring(tasks, &fleet);
     Ok(Api {
@@ -303,6 +305,26 @@ fn spawn_moving(tasks: &Tasks, queues: &Arc<Queues>) {
     tasks.spawn("moving", TaskKind::Essential, async move {
         tokio::select! {
             () = queues.carry_on_moves() => unreachable!("it loops"),
+            () = shutdown.triggered() => Ok::<(), Infallible>(()),
+        }
+    });
+}
+
+fn spawn_telling(tasks: &Tasks, queues: &Arc<Queues>) {
+    let (queues, shutdown) = (Arc::clone(queues), tasks.shutdown().clone());
+    tasks.spawn("telling", TaskKind::Essential, async move {
+        tokio::select! {
+            () = queues.keep_sources_told() => unreachable!("it loops"),
+            () = shutdown.triggered() => Ok::<(), Infallible>(()),
+        }
+    });
+}
+
+fn spawn_redriving(tasks: &Tasks, queues: &Arc<Queues>) {
+    let (queues, shutdown) = (Arc::clone(queues), tasks.shutdown().clone());
+    tasks.spawn("redriving", TaskKind::Essential, async move {
+        tokio::select! {
+            () = queues.carry_on_redrives() => unreachable!("it loops"),
             () = shutdown.triggered() => Ok::<(), Infallible>(()),
         }
     });

@@ -9,8 +9,8 @@ use shoal_types::limits::{
 };
 use shoal_types::{
     Command, DeadFrom, DeadLetters, ErrorCode, GroupRange, MessageId, MoveProgress, MoveStatus,
-    MoveTask, MoveTo, Outbox, Outcome, Parcel, Parceled, PartitionId, Revision, Seal, Sequence,
-    Target, TargetPart, Ts, group_hash,
+    MoveTask, MoveTo, Outbox, Outcome, Parcel, Parceled, PartitionId, QueueId, Revision, Seal,
+    Sequence, Target, TargetPart, Ts, group_hash,
 };
 
 use crate::Model;
@@ -50,6 +50,7 @@ struct Arrival {
 #[derive(Default)]
 pub(crate) struct Transfers {
     dead_letters: Option<DeadLetters>,
+    queue: QueueId,
     dead_letters_revision: Revision,
     target_gone: bool,
     deaths: u64,
@@ -206,6 +207,7 @@ impl Partition {
         if revision > known.dead_letters_revision {
             known.dead_letters_revision = revision;
             known.dead_letters = dead_letters.cloned();
+            known.queue = dead_letters.map_or(known.queue, |said| said.queue);
             known.target_gone = false;
         }
         Ok(Outcome::Done)
@@ -619,14 +621,13 @@ impl Partition {
 
     fn parceled(&self, id: PartitionId, m: &Message) -> Parceled {
         let known = self.transfers.as_ref().unwrap();
-        let queue = known.dead_letters.as_ref().map(|known| known.queue);
         let first = MessageId {
             partition: id,
             sequence: Sequence::new(self.settings.epoch, m.number),
         };
         let before = m.dead_from.map_or(0, |from| from.receives);
         let dead_from = DeadFrom {
-            queue: queue.unwrap_or_default(),
+            queue: known.queue,
             message: m.dead_from.map_or(first, |from| from.message),
             receives: before.saturating_add(u16::try_from(m.receives).unwrap()),
         };

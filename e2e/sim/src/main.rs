@@ -40,6 +40,9 @@ struct Cli {
     /// Let partitions be followed by others, as when queues move.
     #[arg(long)]
     moves: bool,
+    /// Let messages die and go to dead-letter queues, and tasks move them.
+    #[arg(long)]
+    dead_letters: bool,
     /// Threads; unless given, one per core.
     #[arg(long)]
     jobs: Option<u64>,
@@ -94,6 +97,7 @@ impl Cli {
             seconds: self.seconds,
             hosts: self.hosts,
             moves: self.moves,
+            dead_letters: self.dead_letters,
         }
     }
 
@@ -119,6 +123,9 @@ impl Cli {
         }
         if self.moves {
             line += " --moves";
+        }
+        if self.dead_letters {
+            line += " --dead-letters";
         }
         let names = |checkers: &[Checker]| {
             let names: Vec<String> = checkers.iter().map(ToString::to_string).collect();
@@ -158,7 +165,7 @@ fn run_one(cli: &Cli, seed: u64) -> bool {
     let began = Instant::now();
     let ended = runner::run_seed(seed, cli.wanted(), &cli.checkers(), cli.trace);
     print!("{}", ended.lines);
-    let mut report = Report::of(cli.moves);
+    let mut report = Report::of(cli.wanted());
     report.add(seed, &ended);
     if !cli.trace {
         print!("{}", report.text(began.elapsed(), 1, &cli.checkers()));
@@ -261,7 +268,7 @@ fn run_batch(cli: &Cli) -> bool {
         batch.seeds.saturating_sub(1)
     );
     let (began, mut shown) = (Instant::now(), Instant::now());
-    let mut report = Report::of(cli.moves);
+    let mut report = Report::of(cli.wanted());
     batch.run(|seed, ended| {
         report.add(seed, &ended);
         if !ended.violations.is_empty() {

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use shoal_types::{HostId, Micros};
+use shoal_types::{HostId, MachineVersion, Micros};
 
 use crate::faults::FaultKind;
 use crate::limits::{CLOCK_ERROR_MAX, MS, SECOND};
 use crate::members::MemberOptions;
 use crate::random::Random;
-use crate::releases::{FIRST, ReleaseOptions, SUCCESSION};
+use crate::releases::{FIRST, ReleaseOptions, SUCCESSION, TRANSFERS};
 
 /// Everything about a run that does not change while it runs.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Options {
     pub members: MemberOptions,
     /// Partitions are followed by others, as when queues move.
     pub moves: bool,
+    /// Messages die and go to other queues, and tasks move them.
+    pub dead_letters: bool,
 }
 
 /// Faults: which, and how often.
@@ -120,6 +122,19 @@ pub struct Wanted {
     pub hosts: Option<u64>,
     /// Partitions are followed by others, as when queues move.
     pub moves: bool,
+    /// Messages die and go to other queues, and tasks move them.
+    pub dead_letters: bool,
+}
+
+impl Wanted {
+    /// The oldest rules that know what the clients ask for.
+    fn version(self) -> MachineVersion {
+        match (self.moves, self.dead_letters) {
+            (_, true) => TRANSFERS,
+            (true, false) => SUCCESSION,
+            (false, false) => FIRST,
+        }
+    }
 }
 
 impl Options {
@@ -140,8 +155,9 @@ impl Options {
         Self {
             seed,
             releases: ReleaseOptions::draw(&mut random.fork("releases"), &hosts, load)
-                .at_least(if wanted.moves { SUCCESSION } else { FIRST }),
+                .at_least(wanted.version()),
             moves: wanted.moves,
+            dead_letters: wanted.dead_letters,
             load,
             storage,
             members,
@@ -199,6 +215,7 @@ impl Options {
             releases: ReleaseOptions::default(),
             members: MemberOptions::default(),
             moves: false,
+            dead_letters: false,
             hosts,
         }
     }

@@ -61,6 +61,7 @@ impl Search {
         let search = Self {
             wanted: Wanted {
                 moves: self.wanted.moves || bug.is_of_moves(),
+                dead_letters: self.wanted.dead_letters || bug.is_of_dead_letters(),
                 ..self.wanted
             },
             without: self.without.clone(),

@@ -40,6 +40,8 @@ pub struct Upgrade {
 pub(crate) const FIRST: MachineVersion = MachineVersion(1);
 /// From this one on partitions may follow others.
 pub(crate) const SUCCESSION: MachineVersion = MachineVersion(2);
+/// From this one on messages go to other queues.
+pub(crate) const TRANSFERS: MachineVersion = MachineVersion(3);
 
 impl Default for ReleaseOptions {
     fn default() -> Self {

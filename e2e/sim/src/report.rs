@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::checkers::{Checker, CheckerSet};
 use crate::limits::{SOMETIMES_SEEDS, SOMETIMES_SEEDS_OF_MOVES, VIOLATIONS_SHOWN};
+use crate::options::Wanted;
 use crate::sometimes::{Reached, Sometimes};
 use crate::world::{Ended, Summary};
 
@@ -18,14 +19,17 @@ pub struct Report {
     simulated: u64,
     /// Queues move.
     moves: bool,
+    /// Messages go to other queues.
+    dead_letters: bool,
 }
 
 impl Report {
-    /// Of runs in which queues move, or not.
+    /// Of such runs.
     #[must_use]
-    pub fn of(moves: bool) -> Self {
+    pub fn of(wanted: Wanted) -> Self {
         Self {
-            moves,
+            moves: wanted.moves,
+            dead_letters: wanted.dead_letters,
             ..Self::default()
         }
     }
@@ -71,13 +75,19 @@ impl Report {
             return Vec::new();
         }
         let is_due = |what: &Sometimes| {
-            if what.is_of_moves() {
-                self.moves && self.seeds >= SOMETIMES_SEEDS_OF_MOVES
+            let seeds = if what.is_of_moves() || what.is_of_dead_letters() {
+                SOMETIMES_SEEDS_OF_MOVES
             } else {
-                self.seeds >= SOMETIMES_SEEDS
-            }
+                SOMETIMES_SEEDS
+            };
+            self.can_reach(*what) && self.seeds >= seeds
         };
         self.reached.never().filter(is_due).collect()
+    }
+
+    /// Some are reached only where queues move, or messages go to other queues.
+    fn can_reach(&self, what: Sometimes) -> bool {
+        (self.moves || !what.is_of_moves()) && (self.dead_letters || !what.is_of_dead_letters())
     }
 
     /// One line while it goes on.
@@ -121,9 +131,9 @@ impl Report {
             "{} calls of clients, {} of them answered with an outcome",
             sum.calls, sum.answered
         ));
-        if self.moves {
+        if self.moves || self.dead_letters {
             line(format!(
-                "{} calls told successors what they follow, {} brought messages to heirs",
+                "{} calls told successors what they follow, {} brought messages to heirs and other queues",
                 sum.tellings, sum.carriages
             ));
         }
@@ -132,7 +142,7 @@ impl Report {
             line(format!("{count:>9}  {kind}"));
         }
         line("rare events:".to_owned());
-        let shown = |what: &&Sometimes| self.moves || !what.is_of_moves();
+        let shown = |what: &&Sometimes| self.can_reach(**what);
         for what in Sometimes::ALL.iter().filter(shown) {
             line(format!("{:>9}  {}", self.reached.count(*what), what.name()));
         }

@@ -234,6 +234,39 @@ sometimes! {
     HeirOfAnHeir = "heir given an heir of its own";
     /// A receipt was shown where its message was not any more.
     ReceiptOfWhatWentOn = "receipt shown where the message had gone on to an heir";
+    // Messages that go to other queues
+    /// Dead letters came to a dead-letter queue.
+    DeadLettersTaken = "dead letters taken by another queue";
+    /// A task's messages came to another queue.
+    MovedTaken = "messages of a task taken by another queue";
+    /// A dead letter came with a dead letter's past.
+    DiedAgain = "dead letter died again in the dead-letter queue";
+    /// A parcel came that the target had taken before.
+    ParcelPassedOver = "parcel came again after it had been taken, and was passed over";
+    /// A source said that it has heard of all that was taken.
+    ParcelSettled = "source settled what a target had taken";
+    /// A parcel that settles was put off for messages.
+    SettlingPutOff = "parcel that settles gave way to messages";
+    /// The target had no room for a parcel.
+    ParcelRefusedFull = "parcel refused by a full queue, and kept";
+    /// The target was gone.
+    ParcelReturned = "parcel returned because its target is gone";
+    /// A parcel of which something was purged or expired arrived nevertheless.
+    PurgedOnItsWay = "messages purged or expired while they were on their way";
+    /// A setting was taken back while messages were dead.
+    DeadTakenBack = "setting taken back while messages were dead";
+    /// The same while they were on their way.
+    DeadTakenBackOnTheirWay = "setting taken back while dead letters were on their way";
+    /// A task came to its end.
+    TaskCompleted = "task moved all that it could";
+    /// A task was cancelled while a parcel of it was on its way.
+    TaskCancelledOnItsWay = "task cancelled while messages of it were on their way";
+    /// What a task was to move to was gone.
+    TaskFailed = "task failed because its target is gone";
+    /// A parcel for what was sealed.
+    ParcelRedirected = "parcel redirected to those that follow its target";
+    /// Dead messages of a sealed partition hold their groups at the successors.
+    DeadHoldGroups = "dead messages of a sealed FIFO partition waited for their queue";
     // Clients
     /// A waiting receive was given messages by a command that came in through another host.
     WaiterGivenAcrossHosts = "waiting receive given messages by another host's command";
@@ -276,10 +309,37 @@ impl Sometimes {
         Self::ReceiptOfWhatWentOn,
     ];
 
+    /// Those that only runs reach in which messages go to other queues.
+    pub const OF_DEAD_LETTERS: &'static [Self] = &[
+        Self::DeadLettersTaken,
+        Self::MovedTaken,
+        Self::DiedAgain,
+        Self::ParcelPassedOver,
+        Self::ParcelSettled,
+        Self::SettlingPutOff,
+        Self::ParcelRefusedFull,
+        Self::ParcelReturned,
+        Self::PurgedOnItsWay,
+        Self::DeadTakenBack,
+        Self::DeadTakenBackOnTheirWay,
+        Self::TaskCompleted,
+        Self::TaskCancelledOnItsWay,
+        Self::TaskFailed,
+        Self::ParcelRedirected,
+        Self::DeadHoldGroups,
+    ];
+
     /// True if only runs reach it in which queues move.
     #[must_use]
     pub fn is_of_moves(self) -> bool {
-        Self::OF_MOVES.contains(&self)
+        let needs_both = matches!(self, Self::ParcelRedirected | Self::DeadHoldGroups);
+        needs_both || Self::OF_MOVES.contains(&self)
+    }
+
+    /// True if only runs reach it in which messages go to other queues.
+    #[must_use]
+    pub fn is_of_dead_letters(self) -> bool {
+        Self::OF_DEAD_LETTERS.contains(&self)
     }
 }
 

@@ -5,6 +5,7 @@ use shoal_sim::options::{Options, Wanted};
 use shoal_sim::report;
 use shoal_sim::runner::{self, Batch};
 use shoal_sim::scenarios::Scenario;
+use shoal_sim::sometimes::Sometimes;
 use shoal_sim::world::Ended;
 
 /// Short runs: these tests are for every day, the long ones run on their own.
@@ -12,6 +13,7 @@ const SHORT: Wanted = Wanted {
     seconds: 6,
     hosts: None,
     moves: false,
+    dead_letters: false,
 };
 
 fn run(seed: u64, with_lines: bool) -> Ended {
@@ -121,4 +123,23 @@ fn queues_move_and_every_promise_is_kept() {
     }
     assert!(tellings > 20, "successors were told {tellings} times");
     assert!(carriages > 0, "no piece was brought to an heir");
+}
+
+#[test]
+fn messages_go_to_other_queues_and_every_promise_is_kept() {
+    let (mut dead, mut moved) = (0, 0);
+    for seed in 1..=6 {
+        let wanted = Wanted {
+            seconds: 15,
+            moves: seed % 2 == 0,
+            dead_letters: true,
+            ..SHORT
+        };
+        let ended = runner::run_seed(seed, wanted, &CheckerSet::all(), false);
+        assert_sound("--dead-letters, every other one with --moves", seed, &ended);
+        dead += ended.reached.count(Sometimes::DeadLettersTaken);
+        moved += ended.reached.count(Sometimes::MovedTaken);
+    }
+    assert!(dead > 20, "{dead} parcels of dead letters arrived");
+    assert!(moved > 0, "no task moved anything");
 }

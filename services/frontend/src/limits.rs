@@ -86,7 +86,7 @@ pub const SEALS_MAX: usize = 1_000;
 /// Clusters of which only seals have told.
 pub const CLUSTERS_LEARNT_MAX: usize = 1_000;
 
-/// Queues known at once: a million as the design wants, twice; about 600 bytes each.
+/// Queues known at once: a million as the design wants, twice; about 700 bytes each.
 pub const QUEUES_MAX: usize = 2_000_000;
 /// Names remembered as missing.
 pub const MISSING_NAMES_MAX: usize = 10_000;

@@ -10,6 +10,7 @@ use shoal_api::manager::{
     CLUSTERS_PATH, ClusterInfo, FEED_PATH, Feed, FeedQuery, HOSTS_PATH, HostInfo, QUEUES_PATH,
 };
 use shoal_api::plan::{EVENTS_PATH, EventPage, EventQuery, MOVES_PATH, MoveInfo};
+use shoal_api::redrive::{CancelRedrive, REDRIVES_PATH, RedriveInfo, RedriveRequest};
 use shoal_api::{Problem, query};
 use shoal_runtime::http_client;
 use shoal_types::{Applied, ErrorCode, QueueName, QueueRoute, QueueSettings};
@@ -74,6 +75,30 @@ impl ManagerClient {
         self.tell::<()>(Method::DELETE, &queue_path(name), None)
             .await
             .map(drop)
+    }
+
+    /// Starts a task that moves a queue's messages. 409 if one of this queue is under way.
+    pub(crate) async fn start_redrive(
+        &self,
+        asked: &RedriveRequest,
+    ) -> Result<RedriveInfo, Problem> {
+        read(self.tell(Method::POST, REDRIVES_PATH, Some(asked)).await?)
+    }
+
+    /// The queue's tasks, newest first.
+    pub(crate) async fn redrives(&self, queue: &QueueName) -> Result<Vec<RedriveInfo>, Problem> {
+        let path = format!("{REDRIVES_PATH}?queue={}", quoted(queue));
+        read(self.ask(Method::GET, &path).await?)
+    }
+
+    /// Ends a task, or the one of this queue that is under way. 404 or 409 if there is none.
+    pub(crate) async fn cancel_redrive(
+        &self,
+        queue: &QueueName,
+        which: CancelRedrive,
+    ) -> Result<RedriveInfo, Problem> {
+        let path = format!("{REDRIVES_PATH}/{}/cancel", quoted(queue));
+        read(self.tell(Method::POST, &path, Some(&which)).await?)
     }
 
     pub(crate) async fn clusters(&self) -> Result<Vec<ClusterInfo>, Problem> {
@@ -147,9 +172,12 @@ struct Answer {
 }
 
 fn queue_path(name: &QueueName) -> String {
-    // Of what stands in a queue's name, only what parts it from its scope needs quoting.
-    let name = name.as_str().replace('/', "%2F");
-    format!("{QUEUES_PATH}/{name}")
+    format!("{QUEUES_PATH}/{}", quoted(name))
+}
+
+/// The name as part of an address: of what stands in it, only what parts it from its scope needs quoting.
+fn quoted(name: &QueueName) -> String {
+    name.as_str().replace('/', "%2F")
 }
 
 async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Problem> {
@@ -182,7 +210,9 @@ async fn send(request: reqwest::RequestBuilder) -> Result<Answer, Problem> {
 
 /// The manager's problem as ours: the request's name in the log is the one given here.
 fn forwarded(problem: &Problem) -> Problem {
-    let ours = Problem::new(problem.code, problem.detail.clone()).applied(problem.applied);
+    let ours = Problem::new(problem.code, problem.detail.clone())
+        .status(problem.status)
+        .applied(problem.applied);
     match &problem.field {
         Some(field) => ours.at(field.clone()),
         None => ours,

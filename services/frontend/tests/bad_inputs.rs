@@ -116,6 +116,7 @@ const ACK: &str = "/v1/queues/good/messages/ack";
 const EXTEND: &str = "/v1/queues/good/messages/extend";
 const RELEASE: &str = "/v1/queues/good/messages/release";
 const NEW: &str = "/v1/queues/new";
+const REDRIVE: &str = "/v1/queues/good/redrive";
 
 // One request a line.
 #[rustfmt::skip]
@@ -142,8 +143,24 @@ const CASES: &[Bad] = &[
     invalid("POST", EXTEND, r#"{"receipts":["x"],"visibility_timeout_s":1,"x":1}"#, Some("x")),
     invalid("POST", "/v1/queues/good/purge", r#"{"x":1}"#, Some("x")),
     invalid("PUT", NEW, r#"{"visibility_timeout":1}"#, Some("visibility_timeout")),
-    invalid("PUT", NEW, r#"{"max_receive_count":3}"#, Some("max_receive_count")),
-    invalid("PUT", NEW, r#"{"dead_letter_queue":"d"}"#, Some("dead_letter_queue")),
+    invalid("POST", REDRIVE, r#"{"rate":1}"#, Some("rate")),
+    // Dead letters.
+    invalid("PUT", NEW, r#"{"max_receive_count":3}"#, Some("dead_letter_queue")),
+    invalid("PUT", NEW, r#"{"dead_letter_queue":"good"}"#, Some("max_receive_count")),
+    invalid("PUT", NEW, r#"{"max_receive_count":0,"dead_letter_queue":"good"}"#, Some("max_receive_count")),
+    invalid("PUT", NEW, r#"{"max_receive_count":1001,"dead_letter_queue":"good"}"#, Some("max_receive_count")),
+    invalid("PUT", NEW, r#"{"max_receive_count":3,"dead_letter_queue":"new"}"#, Some("dead_letter_queue")),
+    invalid("PUT", NEW, r#"{"max_receive_count":3,"dead_letter_queue":"a b"}"#, Some("dead_letter_queue")),
+    invalid("PUT", NEW, r#"{"max_receive_count":3,"dead_letter_queue":"d.fifo"}"#, Some("dead_letter_queue")),
+    invalid("PUT", NEW, r#"{"max_receive_count":3,"dead_letter_queue":"nowhere"}"#, Some("dead_letter_queue")),
+    invalid("PUT", NEW, r#"{"redrive_allow":"some"}"#, Some("redrive_allow")),
+    invalid("PUT", NEW, r#"{"redrive_allow":{"queues":[]}}"#, Some("redrive_allow")),
+    invalid("POST", REDRIVE, r#"{"max_per_second":0}"#, Some("max_per_second")),
+    invalid("POST", REDRIVE, r#"{"max_per_second":501}"#, Some("max_per_second")),
+    invalid("POST", REDRIVE, r#"{"to":"a b"}"#, Some("to")),
+    invalid("POST", REDRIVE, r#"{"to":"good"}"#, Some("to")),
+    invalid("POST", REDRIVE, r#"{"to":"123456789012/us-east-1/orders"}"#, Some("to")),
+    // Settings and batches.
     invalid("PUT", NEW, r#"{"partitions":2}"#, Some("partitions")),
     invalid("PUT", NEW, r#"{"partitions":"many"}"#, Some("partitions")),
     invalid("PUT", NEW, r#"{"delay_s":1,"delay_s":1}"#, Some("delay_s")),
@@ -239,7 +256,7 @@ const CASES: &[Bad] = &[
     plain("GET", "/v1/queues/good/", 404, "not_found", None),
     plain("GET", "/v1//queues", 404, "not_found", None),
     plain("GET", "/v1/queues/good/stream", 404, "not_found", None),
-    plain("POST", "/v1/queues/good/redrive", 404, "not_found", None),
+    plain("POST", "/v1/queues/good/revive", 404, "not_found", None),
     plain("GET", "/v1/queues/good/%2e%2e/%2e%2e/etc/passwd", 404, "not_found", None),
     // Events.
     plain("GET", "/v1/events?limit=0", 400, "invalid_request", Some("limit")),

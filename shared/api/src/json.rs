@@ -6,10 +6,6 @@ use shoal_types::ErrorCode;
 use crate::object::Object;
 use crate::{Problem, nearest};
 
-/// Fields that the API will have and this version does not take: they deserve a better answer than
-/// "unknown".
-const NOT_YET: &[&str] = &["max_receive_count", "dead_letter_queue"];
-
 /// Reads a body, which is an object.
 ///
 /// # Errors
@@ -88,9 +84,6 @@ pub(crate) fn describe(path: &str, text: &str) -> Problem {
 
 fn unknown_field(path: &str, name: &str, text: &str) -> Problem {
     let field = child(path, name);
-    if NOT_YET.contains(&name) {
-        return Problem::invalid(field, "not supported by this version");
-    }
     let known = known_fields(text);
     let hint = match nearest(name, known.iter().copied()) {
         Some(near) => format!("unknown field; did you mean {near}?"),
@@ -176,11 +169,6 @@ mod tests {
                 r#"{"wait_s":"5"}"#,
                 "wait_s",
                 "string \"5\", expected a whole number from 0 to 20",
-            ),
-            (
-                r#"{"dead_letter_queue":"d"}"#,
-                "dead_letter_queue",
-                "not supported by this version",
             ),
             (r#"{"items":{}}"#, "items", "expected a sequence"),
         ] {

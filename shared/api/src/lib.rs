@@ -20,9 +20,10 @@ mod problem;
 pub mod query;
 mod queue;
 pub mod rebuild;
-pub mod redrive;
 pub mod receipts;
 mod receive;
+pub mod redrive;
+mod redrive_task;
 pub mod routes;
 mod send;
 mod suggestion;
@@ -41,7 +42,8 @@ pub use queue::{QueueBody, QueueCounts, QueueInfo, QueueList, QueueListQuery, Qu
 pub use receipts::{
     AckRequest, ExtendRequest, ReceiptAnswer, ReceiptFailure, ReceiptItem, ReleaseRequest,
 };
-pub use receive::{ReceiveAnswer, ReceiveRequest, ReceivedMessage};
+pub use receive::{DeadLetterSource, ReceiveAnswer, ReceiveRequest, ReceivedMessage};
+pub use redrive_task::{REDRIVES_SHOWN_MAX, RedriveBody, RedriveList, RedriveTask};
 pub use send::{CheckedMessage, SendAnswer, SendItemAnswer, SendMessage, SendRequest, check_label};
 pub use suggestion::nearest;
 pub use timestamp::Timestamp;

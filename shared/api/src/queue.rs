@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use shoal_types::{
     ClusterId, Epoch, PartitionId, PartitionState, Partitioning, QueueName, QueueRoute,
-    QueueSettings, limits,
+    QueueSettings, RedriveAllow, limits,
 };
 
 use crate::{Field, Problem, Timestamp, Whole, text};
@@ -24,6 +24,9 @@ pub(crate) type MessageBytes = Whole<
     { *limits::QUEUE_MESSAGE_BYTES.start() as u64 },
     { *limits::QUEUE_MESSAGE_BYTES.end() as u64 },
 >;
+/// Receives after which a message is dead.
+pub(crate) type ReceiveCount =
+    Whole<{ *limits::RECEIVE_COUNT.start() as u64 }, { *limits::RECEIVE_COUNT.end() as u64 }>;
 /// A bound on what a queue holds.
 pub(crate) type HoldingBound = Whole<1, { u64::MAX }>;
 
@@ -52,6 +55,12 @@ pub struct QueueBody {
     pub max_messages: Field<HoldingBound>,
     #[serde(skip_serializing_if = "Field::is_missing")]
     pub max_bytes: Field<HoldingBound>,
+    #[serde(skip_serializing_if = "Field::is_missing")]
+    pub max_receive_count: Field<ReceiveCount>,
+    #[serde(skip_serializing_if = "Field::is_missing")]
+    pub dead_letter_queue: Field<QueueName>,
+    #[serde(skip_serializing_if = "Field::is_missing")]
+    pub redrive_allow: Field<RedriveAllow>,
     #[serde(skip_serializing_if = "Field::is_missing")]
     pub partitions: Field<Partitioning>,
     #[serde(skip_serializing_if = "Field::is_missing")]
@@ -122,6 +131,12 @@ impl QueueBody {
             .apply(&mut to.max_messages, None, |v| Some(v.get()));
         self.max_bytes
             .apply(&mut to.max_bytes, None, |v| Some(v.get()));
+        self.max_receive_count
+            .apply(&mut to.max_receive_count, None, |v| Some(v.get_u32()));
+        self.dead_letter_queue
+            .apply(&mut to.dead_letter_queue, None, Some);
+        self.redrive_allow
+            .apply(&mut to.redrive_allow, RedriveAllow::All, |v| v);
         self.partitions
             .apply(&mut to.partitions, default.partitions, |v| v);
         self.tags.apply(&mut to.tags, BTreeMap::new(), |v| v);
@@ -147,6 +162,10 @@ pub struct QueueInfo {
     pub partitions: Vec<QueuePartition>,
     /// When it was created, by the manager's clock.
     pub created_at: Timestamp,
+    /// When its settings were last changed, likewise; when it was created if they never were. Missing: a
+    /// frontend of an earlier release does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Timestamp>,
 }
 
 /// How many messages are where, as one host of the queue's cluster saw it a moment ago.
@@ -195,6 +214,7 @@ impl QueueInfo {
             counts: Field::Missing,
             partitions: partitions.collect(),
             created_at: Timestamp(route.created_at),
+            changed_at: Some(Timestamp(route.changed_at.max(route.created_at))),
         }
     }
 }
@@ -295,6 +315,73 @@ mod tests {
     }
 
     #[test]
+    fn dead_letters_are_set_changed_and_taken_back() {
+        let orders = name("orders");
+        let change = |settings: QueueSettings, body: &str| {
+            let body: QueueBody = json::read(body.as_bytes()).unwrap();
+            body.change(settings, &orders)
+        };
+        let pair = r#"{"max_receive_count":3,"dead_letter_queue":"dead","redrive_allow":"none"}"#;
+        let set = change(QueueSettings::default(), pair).unwrap();
+        assert_eq!(set.max_receive_count, Some(3));
+        assert_eq!(set.dead_letter_queue, Some(name("dead")));
+        assert_eq!(set.redrive_allow, RedriveAllow::None);
+
+        let more = change(set.clone(), r#"{"max_receive_count":5}"#).unwrap();
+        assert_eq!(more.max_receive_count, Some(5));
+        assert_eq!(more.dead_letter_queue, set.dead_letter_queue);
+        let listed = r#"{"redrive_allow":{"queues":["b","a"]}}"#;
+        let listed = change(set.clone(), listed).unwrap();
+        let these = RedriveAllow::Queues([name("a"), name("b")].into());
+        assert_eq!(listed.redrive_allow, these);
+
+        let none = r#"{"max_receive_count":null,"dead_letter_queue":null,"redrive_allow":null}"#;
+        assert_eq!(change(set, none).unwrap(), QueueSettings::default());
+    }
+
+    #[test]
+    fn dead_letters_that_do_not_fit_name_their_field() {
+        for (body, field) in [
+            (r#"{"max_receive_count":3}"#, "dead_letter_queue"),
+            (r#"{"dead_letter_queue":"dead"}"#, "max_receive_count"),
+            (
+                r#"{"max_receive_count":3,"dead_letter_queue":"orders"}"#,
+                "dead_letter_queue",
+            ),
+            (
+                r#"{"max_receive_count":3,"dead_letter_queue":"dead.fifo"}"#,
+                "dead_letter_queue",
+            ),
+            (
+                r#"{"max_receive_count":3,"dead_letter_queue":"123456789012/us-east-1/dead"}"#,
+                "dead_letter_queue",
+            ),
+            (r#"{"redrive_allow":{"queues":[]}}"#, "redrive_allow"),
+        ] {
+            let read: QueueBody = json::read(body.as_bytes()).unwrap();
+            let problem = read.create(&name("orders")).unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some(field), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_queue_was_changed_when_it_was_created_if_nothing_is_known() {
+        let mut route = QueueRoute {
+            name: name("a"),
+            queue: shoal_types::QueueId(1),
+            settings: QueueSettings::default(),
+            partitions: Vec::new(),
+            revision: shoal_types::Revision(1),
+            created_at: shoal_types::Ts(7),
+            changed_at: shoal_types::Ts(0),
+        };
+        let changed = |route: &QueueRoute| QueueInfo::new(route).changed_at.unwrap().0;
+        assert_eq!(changed(&route), route.created_at);
+        route.changed_at = shoal_types::Ts(9);
+        assert_eq!(changed(&route), route.changed_at);
+    }
+
+    #[test]
     fn wrong_settings_name_their_field() {
         for (body, field) in [
             (r#"{"delay_s":901}"#, "delay_s"),
@@ -305,7 +392,14 @@ mod tests {
             (r#"{"partitions":2}"#, "partitions"),
             (r#"{"partitions":"Auto"}"#, "partitions"),
             (r#"{"tags":{"a":1}}"#, "tags.a"),
-            (r#"{"max_receive_count":3}"#, "max_receive_count"),
+            (r#"{"max_receive_count":0}"#, "max_receive_count"),
+            (r#"{"max_receive_count":1001}"#, "max_receive_count"),
+            (r#"{"dead_letter_queue":"a b"}"#, "dead_letter_queue"),
+            (r#"{"redrive_allow":"some"}"#, "redrive_allow"),
+            (
+                r#"{"redrive_allow":{"queues":["a b"]}}"#,
+                "redrive_allow.queues[0]",
+            ),
             (r#"{"visibility_timeout":3}"#, "visibility_timeout"),
         ] {
             let problem = json::read::<QueueBody>(body.as_bytes()).unwrap_err();

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{Delivery, MessageId, MessagePayload, PartitionId, Receipt, Sequence, limits};
+use shoal_types::{
+    DeadFrom, Delivery, MessageId, MessagePayload, PartitionId, QueueName, Receipt, Sequence,
+    limits,
+};
 
 use crate::queue::{VisibilitySeconds, WaitSeconds};
 use crate::{AttributeBody, Timestamp, Whole, attribute, body, text};
@@ -65,16 +68,45 @@ pub struct ReceivedMessage {
     pub sent_at: Timestamp,
     /// `crc32c:` and the CRC-32C of the body's bytes in hex digits.
     pub checksum: String,
+    /// Where it comes from, if it is a dead letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_from: Option<DeadLetterSource>,
+}
+
+/// Where a dead letter comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterSource {
+    /// The queue in which it died; missing if that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
+    /// The id that it was sent under.
+    pub id: String,
+    /// How often it was received there.
+    pub receive_count: u16,
+}
+
+impl DeadLetterSource {
+    /// What the message itself says, with the name of the queue, if there is one.
+    #[must_use]
+    pub fn new(dead_from: &DeadFrom, queue: Option<QueueName>) -> Self {
+        Self {
+            queue,
+            id: dead_from.message.to_string(),
+            receive_count: dead_from.receives,
+        }
+    }
 }
 
 impl ReceivedMessage {
-    /// Joins what the host said with the stored message, whose bytes were checked.
+    /// Joins what the host said with the stored message, whose bytes were checked. Of a dead letter,
+    /// `died_in` is the queue that its number of a queue stands for, if that is still there.
     #[must_use]
     pub fn new(
         partition: PartitionId,
         delivery: Delivery,
         payload: MessagePayload,
         auto_ack: bool,
+        died_in: Option<QueueName>,
     ) -> Self {
         let sequence = delivery.sequence;
         let checksum = body::checksum(payload.body.bytes());
@@ -94,6 +126,9 @@ impl ReceivedMessage {
             receive_count: delivery.receive_count,
             sent_at: Timestamp(delivery.sent_at),
             checksum,
+            dead_from: delivery
+                .dead_from
+                .map(|dead_from| DeadLetterSource::new(&dead_from, died_in)),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `POST /v1/redrives` ([`RedriveRequest`]) | 201 [`RedriveInfo`]; 409 `busy`: a task of this queue runs |
 //! | `GET /v1/redrives?queue` ([`RedriveQuery`]) | 200 `[`[`RedriveInfo`]`]`, newest first |
-//! | `POST /v1/redrives/{queue}/cancel` ([`CancelRedrive`]) | 200 [`RedriveInfo`]; 404 `not_found`: no such task; 409 `conflict`: it does not run |
+//! | `POST /v1/redrives/{queue}/cancel` ([`CancelRedrive`]) | 200 [`RedriveInfo`]; 404 `not_found`: no such task; 409 `invalid_request` at `task`: it does not run |
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{QueueName, Ts};

@@ -131,7 +131,10 @@ impl Partition {
             size: message.size,
             crc: message.crc,
             lease: 0,
-            receives: 0,
+            receives: match &message.dead_from {
+                Some(died) if planted(Bug::ReceivesKept) => died.receives,
+                _ => 0,
+            },
             given_back: false,
         };
         let (group, turns) = (message.group.as_ref(), step.version >= FAIR_TURNS_SINCE);

@@ -122,7 +122,7 @@ impl Contents {
         turns: bool,
     ) {
         let link = group.map(|name| self.new_link(name, number, turns));
-        let is_first = link.as_ref().is_some_and(|link| link.previous == 0);
+        let is_first = self.begins_group(link.as_ref(), number);
         let side = Side {
             hold: delayed_until.map_or(Hold::Free, Hold::Delayed),
             expires,

@@ -29,6 +29,7 @@ impl Partition {
         if revision > known {
             let record = transfers.change();
             record.dead_letters = dead_letters.cloned();
+            record.queue = dead_letters.map_or(record.queue, |known| known.queue);
             record.dead_letters_revision = revision;
             record.target_gone = false;
         }
@@ -96,6 +97,6 @@ impl Partition {
         // What is on its way may have arrived.
         let on_its_way = self.sends()?.parcel.as_ref();
         let on_its_way = on_its_way.is_some_and(|one| one.contents.numbers().contains(&number));
-        (!on_its_way).then_some(number)
+        (!on_its_way || planted(Bug::LivesOnItsWay)).then_some(number)
     }
 }

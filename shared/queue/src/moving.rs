@@ -138,9 +138,14 @@ impl Partition {
         self.end_cancelled();
     }
 
-    fn end_cancelled(&mut self) {
+    /// The task was cancelled, and what is on its way arrives yet.
+    pub(crate) fn is_cancelling(&self) -> bool {
         let moving = self.sends().and_then(|known| known.moving.as_ref());
-        if moving.is_some_and(|moving| moving.status == MoveStatus::Cancelling) {
+        moving.is_some_and(|moving| moving.status == MoveStatus::Cancelling)
+    }
+
+    fn end_cancelled(&mut self) {
+        if self.is_cancelling() {
             self.end_moving(MoveStatus::Cancelled);
         }
     }

@@ -7,6 +7,7 @@
 use shoal_types::limits::{
     PIECE_BYTES_MAX, PIECE_MESSAGES_MAX, TARGET_PARTS_MAX, UNSETTLED_TARGETS_MAX,
 };
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{
     BodyRef, DeadFrom, ErrorCode, GroupHash, GroupRange, MessageId, MoveStatus, Outbox, Outcome,
     Parcel, Parceled, PartitionId, Refusal, Seal, Sequence, Target, TargetPart, Ts, group_hash,
@@ -291,13 +292,13 @@ impl Partition {
     /// many queues it died in; the queue is the one in which it died last.
     fn dead_here(&self, number: u64) -> DeadFrom {
         let before = self.contents.dead_from(number);
+        let name = before.filter(|_| !planted(Bug::NamedAnew));
         let slot = self.contents.slots.slot(number).expect("it is dead");
         let earlier = before.map_or(0, |before| before.receives);
         let record = self.sends().expect("it has dead letters");
-        let queue = record.dead_letters.as_ref().map(|known| known.queue);
         DeadFrom {
-            queue: queue.unwrap_or_default(),
-            message: before.map_or_else(
+            queue: record.queue,
+            message: name.map_or_else(
                 || MessageId {
                     partition: self.id,
                     sequence: self.sequence(number),
@@ -314,13 +315,18 @@ impl Partition {
             return;
         };
         let UnderWay { to, contents } = under_way;
+        let moves = matches!(contents, Contained::Moved(_));
         let mut gone = 0;
         for number in contents.numbers() {
             if !self.is_in(&contents, *number) {
                 continue;
             }
             let slot = self.contents.slots.slot(*number).expect("it is here");
-            let was_leased = slot.lease > 0;
+            let was_leased = slot.lease > 0 && !planted(Bug::LeftNotRemembered);
+            if planted(Bug::CancelledOnItsWay) && moves && self.is_cancelling() {
+                self.contents.stay(*number, step.now);
+                continue;
+            }
             self.contents.remove(*number, step.bodies);
             gone += 1;
             if was_leased {
@@ -398,7 +404,10 @@ impl Partition {
         let turn = self.outbox().parcels;
         let mut packing = Packing::default();
         let first = self.contents.dead().iter().take(PIECE_MESSAGES_MAX);
-        let first: Vec<u64> = first.map(|(_, number)| *number).collect();
+        let mut first: Vec<u64> = first.map(|(_, number)| *number).collect();
+        if planted(Bug::DeadOutOfOrder) {
+            first.reverse();
+        }
         for number in first {
             if self.is_expired(number, step.now) {
                 self.contents.remove(number, step.bodies);

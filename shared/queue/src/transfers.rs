@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use shoal_types::{
-    ClusterMember, DeadLetters, MoveStatus, MoveTask, PartitionId, Revision, Target, TargetPart, Ts,
+    ClusterMember, DeadLetters, MoveStatus, MoveTask, PartitionId, QueueId, Revision, Target,
+    TargetPart, Ts,
 };
 
 use crate::numbers::Numbers;
@@ -31,6 +32,9 @@ pub(crate) struct Transfers {
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct TransfersRecord {
     pub(crate) dead_letters: Option<DeadLetters>,
+    /// The queue that the partition is of, as the last instruction said that named any: those that are on
+    /// their way died there, also once the setting is taken back.
+    pub(crate) queue: QueueId,
     /// Of the instruction that set them.
     pub(crate) dead_letters_revision: Revision,
     /// Where the dead went is gone for good.

@@ -943,5 +943,5 @@ fn fifo_queues_agree_with_the_model() {
 
 #[test]
 fn queues_of_both_kinds_agree_with_the_model() {
-    agrees([false, true, true], 3);
+    agrees([false, true, true], 4);
 }

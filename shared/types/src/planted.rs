@@ -189,15 +189,45 @@ bugs! {
     /// Delayed messages are ready at once after a start from a checkpoint.
     DelaysNotRestored = "delays-not-restored",
         breaks "a restored machine is the machine that was frozen: its delays";
+    /// The rolling hash begins anew after a start from a checkpoint.
+    HashNotRestored = "hash-not-restored",
+        breaks "hosts that executed the same have the same state hash";
+
+    // What goes to other queues.
+
     /// A target takes a parcel each time that it comes.
     DeadLetterTwice = "dead-letter-twice",
         breaks "a dead letter stands in the dead-letter queue once";
     /// A message dies one receive before its time.
     DiesEarly = "dies-early",
         breaks "a message dies after exactly as many receives as its queue says";
-    /// The rolling hash begins anew after a start from a checkpoint.
-    HashNotRestored = "hash-not-restored",
-        breaks "hosts that executed the same have the same state hash";
+    /// A parcel that nobody is known to have taken is forgotten, and the next one made.
+    UnansweredParcelForgotten = "unanswered-parcel-forgotten",
+        breaks "a source keeps what a parcel contains until it hears that the target has it";
+    /// What is on its way when its setting is taken back lives again at once.
+    LivesOnItsWay = "lives-on-its-way",
+        breaks "what is on its way may have arrived, and lives again only once it surely has not";
+    /// A cancelled task takes back what is on its way.
+    CancelledOnItsWay = "cancelled-on-its-way",
+        breaks "what is on its way when a task is cancelled arrives yet";
+    /// The parcel with the messages that died last goes first.
+    DeadOutOfOrder = "dead-out-of-order",
+        breaks "the dead go in the order of their deaths";
+    /// A dead letter counts as received as often as it was before.
+    ReceivesKept = "receives-kept",
+        breaks "in the dead-letter queue a message is received as if for the first time";
+    /// Which dead and moved messages had been leased is not remembered.
+    LeftNotRemembered = "left-not-remembered",
+        breaks "a receipt for a message that is in another queue is not answered as if it were gone";
+    /// A message that died again is told to be what it was in the dead-letter queue.
+    NamedAnew = "named-anew",
+        breaks "a dead letter has the name that it was sent under, however many queues it died in";
+    /// Which messages are dead is not known any more after a start from a checkpoint.
+    DeadNotRestored = "dead-not-restored",
+        breaks "a restored machine is the machine that was frozen: its dead";
+    /// A message that arrives behind dead ones of its FIFO group waits for them to go.
+    WaitsBehindTheDead = "waits-behind-the-dead",
+        breaks "a group goes on without its dead messages";
 
     // What successors are told of.
 
@@ -243,6 +273,12 @@ bugs! {
 }
 
 impl Bug {
+    /// True if it can show only where messages go to other queues.
+    #[must_use]
+    pub fn is_of_dead_letters(self) -> bool {
+        self >= Self::DeadLetterTwice && self <= Self::WaitsBehindTheDead
+    }
+
     /// True if it can show only where queues move: in what partitions that follow one another or take
     /// messages over do.
     #[must_use]

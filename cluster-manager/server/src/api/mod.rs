@@ -6,6 +6,7 @@ mod fleet;
 mod plan;
 mod queues;
 mod rebuild;
+mod redrives;
 mod request;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use shoal_api::Problem;
 use shoal_api::manager::{CLUSTERS_PATH, FEED_PATH, HEARTBEAT_PATH, HOSTS_PATH, QUEUES_PATH};
 use shoal_api::plan::{EVENTS_PATH, MOVES_PATH, PLAN_PATH};
 use shoal_api::rebuild::REBUILD_PATH;
+use shoal_api::redrive::REDRIVES_PATH;
 use shoal_runtime::http::HeadRefusal;
 use shoal_types::ErrorCode;
 
@@ -68,6 +70,11 @@ pub(crate) fn router(api: Api) -> Router {
         .route(PLAN_PATH, get(plan::plan))
         .route(EVENTS_PATH, get(plan::events))
         .route(MOVES_PATH, get(plan::moves).post(plan::start_move))
+        .route(REDRIVES_PATH, get(redrives::list).post(redrives::start))
+        .route(
+            &format!("{REDRIVES_PATH}/{{queue}}/cancel"),
+            post(redrives::cancel),
+        )
         .route(QUEUES_PATH, get(queues::list))
         .route(&format!("{QUEUES_PATH}/{{queue}}"), one_queue)
         .route(FEED_PATH, get(feed::page))

@@ -9,6 +9,7 @@ mod reporting;
 mod state;
 mod window;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use shoal_planner::{HostFacts, NoCapacity, Placement, place};
@@ -323,6 +324,15 @@ impl Fleet {
         let state = self.state();
         let cluster = state.clusters.get(&cluster);
         cluster.map_or_else(Vec::new, |cluster| cluster.at.record.members.clone())
+    }
+
+    /// The same of all clusters.
+    pub(crate) fn all_members(&self) -> BTreeMap<ClusterId, Vec<ClusterMember>> {
+        let state = self.state();
+        let clusters = state.clusters.iter();
+        clusters
+            .map(|(id, cluster)| (*id, cluster.at.record.members.clone()))
+            .collect()
     }
 
     /// Partitions of all clusters.

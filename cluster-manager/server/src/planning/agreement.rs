@@ -170,6 +170,7 @@ fn records(number: u64, kind: &Kind) -> (QueueRecord, Option<MoveRecord>) {
         last_epoch,
         resized_at: Ts(0),
         created_at: Ts(0),
+        changed_at: Ts(0),
     };
     (record, moving)
 }

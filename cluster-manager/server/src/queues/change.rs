@@ -47,6 +47,10 @@ impl Queues {
         if at.record.settings == settings {
             return Ok(at.route());
         }
+        // One that is gone meanwhile is no reason to refuse other changes.
+        if at.record.settings.dead_letter_queue != settings.dead_letter_queue {
+            self.check_dead_letter_queue(name, &settings).await?;
+        }
         if at.record.is_moving() {
             let why = format!("{name} is being moved, which takes a moment");
             return Err(Problem::new(ErrorCode::Busy, why));
@@ -54,6 +58,7 @@ impl Queues {
         // What is no business of the clusters is still noted down there.
         let record = QueueRecord {
             settings,
+            changed_at: self.clock.now().wall,
             stage: QueueStage::Configuring,
             ..at.record.clone()
         };

@@ -57,6 +57,7 @@ impl Queues {
                 None => assert!(deleting, "only a queue being deleted is gone when settled"),
             }
         }
+        self.check_dead_letter_queue(name, settings).await?;
         let (placement, reservation) = self.place_soon(name, until).await?;
         debug!(%name, %placement, "queue placed");
         let record = self.new_record(name, settings, &placement).await?;
@@ -120,6 +121,7 @@ impl Queues {
             last_epoch: Epoch(0),
             resized_at: now,
             created_at: now,
+            changed_at: now,
         })
     }
 }

@@ -7,9 +7,11 @@
 
 mod change;
 mod create;
+mod dead_letters;
 mod delete;
 mod moving;
 mod name_locks;
+mod redrives;
 mod settle;
 mod taking_over;
 mod unsettled;
@@ -34,7 +36,7 @@ use crate::keys;
 use crate::limits::{OPERATION_PATIENCE, OPERATIONS_MAX};
 use crate::planning::QueueNews;
 use crate::problem::{queue_not_found, store_problem};
-use crate::records::{self, At, MoveRecord, QueueRecord, QueueStage};
+use crate::records::{self, At, MoveRecord, QueueRecord, QueueStage, RedrivesRecord};
 use crate::store::{MetadataStore, StoreError};
 use crate::whole::Whole;
 use moving::Table;
@@ -57,6 +59,8 @@ pub(crate) struct Queues {
     locks: NameLocks,
     unsettled: Unsettled,
     moves: Table,
+    dead_letters: dead_letters::Table,
+    redrives: redrives::Table,
     places: Arc<Semaphore>,
     operations: TaskTracker,
 }
@@ -80,9 +84,11 @@ impl Queues {
         clock: SystemClock,
     ) -> Result<Self, StoreError> {
         let unsettled = Unsettled::default();
+        let dead_letters = dead_letters::Table::default();
         records::read_all::<QueueRecord>(&*store, keys::QUEUES, |at| {
             fleet.queue_found(&at.record);
             news.changed(&at.record);
+            dead_letters.changed(&at.record);
             if at.record.stage != QueueStage::Active {
                 unsettled.add(&at.record);
             }
@@ -94,6 +100,8 @@ impl Queues {
             moves.put(at);
         })
         .await?;
+        let redrives = redrives::Table::default();
+        records::read_all::<RedrivesRecord>(&*store, keys::REDRIVES, |at| redrives.put(at)).await?;
         Ok(Self {
             store,
             fleet,
@@ -106,6 +114,8 @@ impl Queues {
             locks: NameLocks::default(),
             unsettled,
             moves,
+            dead_letters,
+            redrives,
             places: Arc::new(Semaphore::new(OPERATIONS_MAX)),
             operations: TaskTracker::new(),
         })
@@ -162,6 +172,24 @@ impl Queues {
     pub(crate) async fn finish(&self) {
         self.operations.close();
         self.operations.wait().await;
+    }
+
+    /// The store has a new record of a queue.
+    fn note(&self, record: &QueueRecord) {
+        self.news.changed(record);
+        self.dead_letters.changed(record);
+    }
+
+    /// A queue is gone from the store.
+    fn forget(&self, name: &QueueName, queue: QueueId) {
+        self.dead_letters.gone(name);
+        self.forget_life(queue);
+    }
+
+    /// This life of a queue's name is over; there may be another one.
+    fn forget_life(&self, queue: QueueId) {
+        self.news.gone(queue);
+        self.redrives.remove(queue);
     }
 
     async fn read(&self, name: &QueueName) -> Result<Option<At<QueueRecord>>, Problem> {

@@ -49,13 +49,33 @@ impl Queues {
         if at.record.stage == QueueStage::Active {
             return Ok(Some(at));
         }
+        // A store that is rebuilt from what is noted at the clusters tells anew where dead letters go. That they
+        // go nowhere any more is told before it is noted: nobody would tell it again.
+        let goes_nowhere = at.record.settings.dead_letter_queue.is_none();
+        if goes_nowhere {
+            self.settle_dead_letters(&at, until).await?;
+        }
         let instructions = at.instructions().into_iter();
         let executed =
             instructions.map(|(cluster, all)| self.instructor.execute_in_turn(cluster, all, until));
-        match try_join_all(executed).await {
-            Ok(_) => self.settled(at).await,
-            Err(failed) => Err(not_settled(&at.record, failed)),
+        if let Err(failed) = try_join_all(executed).await {
+            return Err(not_settled(&at.record, failed));
         }
+        if !goes_nowhere {
+            self.settle_dead_letters(&at, until).await?;
+        }
+        self.settled(at).await
+    }
+
+    /// Nobody is told that a queue is as wanted before all its partitions know when messages die.
+    async fn settle_dead_letters(
+        &self,
+        at: &At<QueueRecord>,
+        until: Instant,
+    ) -> Result<(), Problem> {
+        let QueueRecord { name, queue, .. } = &at.record;
+        self.tell_where_dead_letters_go(name, *queue, |_| true, until)
+            .await
     }
 
     async fn settled(&self, at: At<QueueRecord>) -> Result<Option<At<QueueRecord>>, Problem> {
@@ -69,12 +89,14 @@ impl Queues {
                 };
                 let transaction = transaction
                     .remove(at.record.key())
+                    .remove(keys::dead_letters(at.record.queue))
+                    .remove(keys::redrives(at.record.queue))
                     .put(deleted.key(), deleted.encode());
                 if self.commit(transaction, at.record.clone()).await?.is_none() {
                     return Err(changed_meanwhile(&name));
                 }
                 self.fleet.queue_gone(&at.record);
-                self.news.gone(at.record.queue);
+                self.forget(&name, at.record.queue);
                 None
             }
             QueueStage::Creating | QueueStage::Configuring | QueueStage::Active => {
@@ -99,7 +121,7 @@ impl Queues {
     ) -> Result<Option<At<QueueRecord>>, Problem> {
         match self.store.commit(transaction).await {
             Ok(revision) => {
-                self.news.changed(&record);
+                self.note(&record);
                 Ok(Some(At { record, revision }))
             }
             Err(CommitError::Conflict { .. }) => Ok(None),

@@ -91,11 +91,11 @@ impl Queues {
             Some(before) => self.partitions_changed(&before.record, after),
             None => {
                 self.fleet.queue_found(after);
-                self.news.changed(after);
+                self.note(after);
             }
         }
         if let Some(before) = before.filter(|before| before.record.queue != after.queue) {
-            self.news.gone(before.record.queue);
+            self.forget_life(before.record.queue);
         }
         note_unsettled(&self.unsettled, after);
         Ok(())
@@ -115,10 +115,12 @@ impl Queues {
         let transaction = Transaction::new()
             .expect(at.record.key(), Some(at.revision))
             .remove(at.record.key())
+            .remove(keys::dead_letters(*queue))
+            .remove(keys::redrives(*queue))
             .put(deleted.key(), deleted.encode());
         self.store.commit(transaction).await?;
         self.fleet.queue_gone(&at.record);
-        self.news.gone(*queue);
+        self.forget(name, *queue);
         self.unsettled.remove(name);
         Ok(())
     }

@@ -287,6 +287,7 @@ impl Plan {
             last_epoch: last_epoch.unwrap_or_default(),
             resized_at: newest.created_at,
             created_at: newest.created_at,
+            changed_at: newest.changed_at.unwrap_or(newest.created_at),
         };
         (record, picked)
     }

@@ -32,6 +32,7 @@ fn noted(text: &str, queue: u64, groups: GroupRange) -> Noted {
         settings: settings(text),
         groups,
         created_at: Ts(7),
+        changed_at: Some(Ts(8)),
     }
 }
 
@@ -118,6 +119,7 @@ fn a_queue_is_as_it_was_noted() {
     );
     assert_eq!(record.settings, tagged.settings);
     assert_eq!((record.created_at, record.last_epoch), (Ts(7), Epoch(4)));
+    assert_eq!(record.changed_at, Ts(8));
     assert_eq!(stages(only(&plan)), [(4, PartitionStage::Active)]);
     assert_eq!(
         (plan.last_queue, plan.last_partition),

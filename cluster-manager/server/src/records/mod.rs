@@ -5,6 +5,7 @@
 
 mod cluster;
 mod counter;
+mod dead_letters;
 mod deleted;
 mod event;
 mod host;
@@ -14,6 +15,7 @@ mod noted;
 mod opened;
 mod queue;
 mod rebuilding;
+mod redrive;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +23,7 @@ use shoal_types::Revision;
 
 pub(crate) use cluster::{ChangeRecord, ClusterRecord, ClusterStage, Step};
 pub(crate) use counter::Counter;
+pub(crate) use dead_letters::DeadLettersRecord;
 pub(crate) use deleted::DeletedRecord;
 pub(crate) use event::EventRecord;
 pub(crate) use host::HostRecord;
@@ -32,6 +35,7 @@ pub(crate) use noted::Noted;
 pub(crate) use opened::{LeftOut, OpenedRecord};
 pub(crate) use queue::{PartitionRecord, PartitionStage, QueueRecord, QueueStage};
 pub(crate) use rebuilding::RebuildingRecord;
+pub(crate) use redrive::{RedrivePart, RedriveTask, RedrivesRecord};
 
 use crate::limits::RECORD_BYTES_MAX;
 use crate::store::{Entry, MetadataStore, StoreError, Stored};

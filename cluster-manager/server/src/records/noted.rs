@@ -19,6 +19,9 @@ pub(crate) struct Noted {
     #[serde(default)]
     pub(crate) groups: GroupRange,
     pub(crate) created_at: Ts,
+    /// Not noted before users were told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changed_at: Option<Ts>,
 }
 
 impl Noted {
@@ -30,6 +33,7 @@ impl Noted {
             settings: queue.settings.clone(),
             groups: partition.groups,
             created_at: queue.created_at,
+            changed_at: Some(queue.changed_at),
         }
     }
 
@@ -75,6 +79,7 @@ mod tests {
             settings,
             groups: GroupRange::ALL,
             created_at: Ts(u64::MAX),
+            changed_at: Some(Ts(u64::MAX)),
         }
     }
 

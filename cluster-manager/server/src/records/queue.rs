@@ -35,6 +35,8 @@ pub(crate) struct QueueRecord {
     pub(crate) resized_at: Ts,
     /// By the manager's clock.
     pub(crate) created_at: Ts,
+    /// When its settings were changed last, by the manager's clock; before that, when it was created.
+    pub(crate) changed_at: Ts,
 }
 
 /// A part of a queue's messages, and where they are.
@@ -94,6 +96,7 @@ struct Stored {
     last_epoch: Option<Epoch>,
     resized_at: Option<Ts>,
     created_at: Ts,
+    changed_at: Option<Ts>,
 }
 
 impl From<Stored> for QueueRecord {
@@ -113,6 +116,7 @@ impl From<Stored> for QueueRecord {
             resized_at: stored.resized_at.unwrap_or(stored.created_at),
             partitions,
             created_at: stored.created_at,
+            changed_at: stored.changed_at.unwrap_or(stored.created_at),
         }
     }
 }
@@ -227,7 +231,7 @@ impl At<QueueRecord> {
             partitions: self.record.partitions.iter().map(route).collect(),
             revision: self.revision,
             created_at: self.record.created_at,
-            changed_at: self.record.created_at,
+            changed_at: self.record.changed_at,
         }
     }
 }
@@ -254,6 +258,7 @@ mod tests {
             (record.last_epoch, record.resized_at),
             (Epoch(0), Ts(1_000))
         );
+        assert_eq!(record.changed_at, record.created_at);
         let written = serde_json::to_string(&record).unwrap();
         assert_eq!(
             serde_json::from_str::<QueueRecord>(&written).unwrap(),

@@ -2,6 +2,7 @@
 //! their partitions in a map.
 
 mod bad_input;
+mod dead_letters;
 mod feed;
 mod forming;
 mod members;
@@ -9,6 +10,7 @@ mod moving;
 mod planning;
 mod queues;
 mod rebuilding;
+mod redrives;
 mod restart;
 mod speed;
 mod splitting;

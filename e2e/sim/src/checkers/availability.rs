@@ -35,8 +35,11 @@ pub(super) fn check(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &mut F
     let mut ready: BTreeMap<PartitionId, Vec<Ready>> = BTreeMap::new();
     let mut largest: BTreeMap<PartitionId, usize> = BTreeMap::new();
     for ((partition, sequence), story) in &facts.stories {
-        let sent = story.sent.first();
-        let size = sent.map_or(0, |at| facts.sent[*at].item.size as usize);
+        let sent = story.sent.iter();
+        let sent = sent.map(|at| facts.sent[*at].item.size as usize);
+        let delivered = story.delivered.iter();
+        let delivered = delivered.map(|at| facts.delivered[*at].delivery.size as usize);
+        let size = sent.chain(delivered).next().unwrap_or(0);
         let largest = largest.entry(*partition).or_default();
         *largest = size.max(*largest);
         let bytes = *largest;

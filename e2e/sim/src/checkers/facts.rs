@@ -9,6 +9,7 @@ mod heirs;
 mod kinship;
 mod partitions;
 mod stories;
+mod ways;
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,9 @@ use shoal_types::{
 use kinship::Kinship;
 pub(super) use partitions::PartitionFacts;
 pub(super) use stories::Story;
+
+use ways::Ways;
+pub(super) use ways::first_of;
 
 use super::words;
 use crate::history::{Call, SimTime, Told};
@@ -37,6 +41,8 @@ pub(super) struct Facts<'a> {
     /// When each receive attempt was made first, told or not: what it leased then it gives again.
     pub(super) attempts: BTreeMap<(PartitionId, AttemptKey), SimTime>,
     pub(super) kinship: Kinship,
+    /// Where messages may go from one queue to another.
+    pub(super) ways: Ways,
     /// All that is known of each message that has a number, by the partition that it was sent to: heirs'
     /// messages are their sources'.
     pub(super) stories: BTreeMap<(PartitionId, Sequence), Story>,
@@ -84,6 +90,8 @@ pub(super) struct Delivered<'a> {
     pub(super) auto_ack: bool,
     /// The send with this body.
     pub(super) sent: Option<usize>,
+    /// It may have come from another queue, so its number says nothing about the send.
+    pub(super) came: bool,
 }
 
 /// What a receipt was shown for.
@@ -113,6 +121,7 @@ impl<'a> Facts<'a> {
         let operations = operations(calls);
         let mut facts = Facts {
             calls,
+            ways: Ways::of(&operations, &Kinship::of(&operations)),
             kinship: Kinship::of(&operations),
             operations,
             sent: Vec::new(),
@@ -220,21 +229,40 @@ impl<'a> Facts<'a> {
                 else {
                     continue;
                 };
+                let home = self.kinship.home(*partition);
                 for (delivery, body) in deliveries.iter().zip(bodies) {
+                    let sent = by_body.get(body.as_ref()).copied();
+                    let came =
+                        sent.is_some_and(|at| self.may_have_come(&self.sent[at], home, delivery));
                     self.delivered.push(Delivered {
                         operation: number,
                         call,
-                        partition: self.kinship.home(*partition),
+                        partition: home,
                         delivery,
                         body,
                         invoked: operation.invoked,
                         returned: *returned,
                         auto_ack: *auto_ack,
-                        sent: by_body.get(body.as_ref()).copied(),
+                        sent,
+                        came,
                     });
                 }
             }
         }
+    }
+
+    /// Whether a message that was delivered may be here under a number that its send was not told.
+    fn may_have_come(&self, sent: &Sent<'_>, home: PartitionId, delivery: &Delivery) -> bool {
+        let is_as_sent = sent.partition == home
+            && delivery.dead_from.is_none()
+            && matches!(sent.answered, Some((_, SendResult::Accepted(n))) if n == delivery.sequence);
+        let here = self.kinship.root(home);
+        let there_is_a_way = if sent.partition == home {
+            self.ways.lead(here, here)
+        } else {
+            self.ways.lead_to(here)
+        };
+        !is_as_sent && there_is_a_way
     }
 
     fn note_attempts(&mut self) {

@@ -49,8 +49,10 @@ fn groups<'a>(facts: &'a Facts<'_>, evidence: &Evidence<'_>) -> BTreeMap<Group, 
     let mut groups: BTreeMap<Group, Vec<Member<'a>>> = BTreeMap::new();
     for ((partition, sequence), story) in &facts.stories {
         let fifo = facts.partitions.get(partition).is_some_and(|q| q.fifo());
-        let mut groups_of = story.sent.iter().map(|at| &facts.sent[*at].item.group);
-        let (true, Some(Some(group))) = (fifo, groups_of.next()) else {
+        let sent = story.sent.iter().map(|at| &facts.sent[*at].item.group);
+        let delivered = story.delivered.iter();
+        let delivered = delivered.map(|at| &facts.delivered[*at].delivery.group);
+        let (true, Some(Some(group))) = (fifo, sent.chain(delivered).next()) else {
             continue;
         };
         let leases = leases::of(facts, *partition, story).into_iter();
@@ -80,7 +82,12 @@ fn check_order(
     findings: &mut Findings<'_>,
 ) {
     let granted = lease.granted_until;
+    // A dead message comes back if there is no dead-letter queue any more.
+    let may_die = facts.ways.dies_from(*partition).is_some();
     let comes_back = |earlier: &Member<'_>| {
+        if may_die {
+            return false;
+        }
         let mut leases = earlier.leases.iter();
         leases.any(|held| held.lease.granted_from > granted)
     };

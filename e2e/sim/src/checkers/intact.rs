@@ -53,7 +53,10 @@ fn mismatch(facts: &Facts<'_>, delivered: &Delivered<'_>) -> Option<String> {
         return Some("nobody sent this body".to_owned());
     };
     let send = || facts.describe(sent.operation);
-    if sent.partition != delivered.partition {
+    let (from, here) = (facts.root(sent.partition), facts.root(delivered.partition));
+    if delivered.came && !facts.ways.lead(from, here)
+        || !delivered.came && sent.partition != delivered.partition
+    {
         return Some(format!("it was sent to {} by {}", sent.partition, send()));
     }
     if sent.invoked > delivered.returned {
@@ -67,6 +70,7 @@ fn mismatch(facts: &Facts<'_>, delivered: &Delivered<'_>) -> Option<String> {
         ));
     }
     if let Some((_, shoal_types::SendResult::Accepted(sequence))) = sent.answered
+        && !delivered.came
         && sequence != delivery.sequence
     {
         return Some(format!("it was accepted as {sequence} by {}", send()));

@@ -5,6 +5,7 @@
 //! order in which hosts executed through the reference model; the auditor compares hosts as they go.
 
 mod availability;
+mod dead_letters;
 mod exclusive_lease;
 mod facts;
 mod final_counts;
@@ -106,6 +107,7 @@ const CLIENTS_SIDE: &[Check] = &[
     once::check,
     availability::check,
     times::check,
+    dead_letters::check,
     receive_counts::check,
     replies::check,
     liveness::check,

@@ -32,7 +32,9 @@ pub(super) fn check(facts: &Facts<'_>, evidence: &Evidence<'_>, findings: &mut F
 fn check_bodies(facts: &Facts<'_>, findings: &mut Findings<'_>) {
     let mut number_of: BTreeMap<usize, (Sequence, usize)> = BTreeMap::new();
     for (at, delivered) in facts.delivered.iter().enumerate() {
-        let Some(sent) = delivered.sent else { continue };
+        let Some(sent) = delivered.sent.filter(|_| !delivered.came) else {
+            continue;
+        };
         let number = delivered.delivery.sequence;
         let (first, first_at) = *number_of.entry(sent).or_insert((number, at));
         if first != number {

@@ -28,7 +28,7 @@ enum Deed {
     Delivered(u16),
     Taken(u16),
     Shown(Use, u16, Option<ReceiptResult>),
-    /// The same with an answer, where the message may have gone on to an heir.
+    /// The same with an answer, where the message may have gone on to an heir, or be dead, or elsewhere.
     ShownWhereItWas(Use, u16, ReceiptResult),
     /// Expired, purged, or taken by a receive of which nobody heard.
     Vanished,
@@ -98,6 +98,15 @@ fn steps(
         }
     });
     let mut steps: Vec<Step> = sends.collect();
+    if story.came(facts) {
+        steps.push(Step {
+            deed: Deed::Sent,
+            from: SimTime::default(),
+            until: NEVER,
+            required: false,
+            operation: None,
+        });
+    }
     let mut received: BTreeSet<(usize, u16)> = BTreeSet::new();
     for at in &story.delivered {
         let delivered = &facts.delivered[*at];
@@ -148,11 +157,12 @@ fn steps(
 
 fn deed(facts: &Facts<'_>, shown: &Shown) -> Deed {
     let (use_, lease) = (shown.use_, shown.receipt.lease);
-    let goes_on = facts.kinship.goes_on_from(shown.receipt.partition);
+    let partition = shown.receipt.partition;
+    let goes_on = facts.kinship.goes_on_from(partition);
+    let leaves = facts.ways.leaves_from(facts.root(partition));
+    let may_be_elsewhere = |at| goes_on.into_iter().chain(leaves).any(|from| from < at);
     match shown.answered {
-        Some((at, result)) if goes_on.is_some_and(|from| from < at) => {
-            Deed::ShownWhereItWas(use_, lease, result)
-        }
+        Some((at, result)) if may_be_elsewhere(at) => Deed::ShownWhereItWas(use_, lease, result),
         answered => Deed::Shown(use_, lease, answered.map(|(_, result)| result)),
     }
 }
@@ -238,10 +248,9 @@ fn after(state: State, deed: Deed, unseen: bool) -> Vec<State> {
         }
         Deed::Taken(lease) => is(here && lease > state.lease, State { lease, ..gone }),
         Deed::Shown(use_, lease, Some(result)) => shown(state, use_, lease, result, unseen),
-        // Whoever has a receipt of the source has no say in it any more.
-        Deed::ShownWhereItWas(_, lease, ReceiptResult::Expired)
-            if state.there && lease <= state.lease =>
-        {
+        // Whoever has a receipt of the source has no say in it any more. How often the message was leased there
+        // is not remembered.
+        Deed::ShownWhereItWas(_, _, ReceiptResult::Expired) if state.there && state.lease > 0 => {
             vec![state]
         }
         Deed::ShownWhereItWas(use_, lease, result) => shown(state, use_, lease, result, unseen),

@@ -58,7 +58,7 @@ fn not_before(
     delivered: &Delivered<'_>,
 ) -> Option<SimTime> {
     let queue = facts.partitions.get(&partition)?;
-    let sent = delivered.sent.map(|at| {
+    let sent = delivered.sent.filter(|_| !delivered.came).map(|at| {
         let sent = &facts.sent[at];
         let delay = sent.item.delay.unwrap_or_else(|| queue.delay_min());
         later(sent.invoked, delay)

@@ -10,8 +10,8 @@ use shoal_types::{
 
 use super::execution::{End, Errand};
 use super::limits::{
-    DELAY_MAX, HEDGE_AFTER, HELD_MAX, MILLISECOND, OLD_RECEIPTS_MAX, SECOND, VISIBILITY_MAX,
-    WAIT_MAX,
+    CRASH_VISIBILITY_MAX, CRASHES_PERCENT, DELAY_MAX, HEDGE_AFTER, HELD_MAX, MILLISECOND,
+    OLD_RECEIPTS_MAX, SECOND, VISIBILITY_MAX, WAIT_MAX,
 };
 use super::role::{Desk, Next, Role};
 use crate::history::SimTime;
@@ -92,9 +92,13 @@ impl Role for Consumer {
 
 impl Consumer {
     fn receive(&mut self, partition: PartitionId, desk: &mut Desk<'_>) -> Errand {
+        let crashes = crashes(partition, desk);
         let knobs = desk.knobs;
         let random = &mut *desk.random;
         let visibility = match random.below(20) {
+            _ if crashes && random.one_in(2) => {
+                Some(random.magnitude(10 * MILLISECOND..CRASH_VISIBILITY_MAX))
+            }
             0 => Some(0),
             1..8 => Some(random.magnitude(100 * MILLISECOND..VISIBILITY_MAX)),
             _ => None,
@@ -143,6 +147,9 @@ impl Consumer {
         self.old.extend(&receipts);
         while self.old.len() > OLD_RECEIPTS_MAX {
             self.old.pop_front();
+        }
+        if crashes(partition, desk) && desk.random.chance_percent(CRASHES_PERCENT) {
+            return;
         }
         let work = desk.queues.get(partition).map_or(SECOND, |q| q.work);
         let careless = desk.random.chance_percent(desk.knobs.careless_percent);
@@ -297,4 +304,10 @@ impl Consumer {
             _ => like,
         }
     }
+}
+
+/// Whether consumers fall over the queue's messages.
+fn crashes(partition: PartitionId, desk: &Desk<'_>) -> bool {
+    let queue = desk.queues.get(partition);
+    queue.is_some_and(|queue| queue.crashes)
 }

@@ -1,5 +1,6 @@
 //! Empties one queue at the end of a run: receives and acknowledges until every host in turn has said
-//! three times that nothing is there.
+//! three times that nothing is there. Where messages go from queue to queue it begins anew whenever some
+//! may have come.
 
 use shoal_types::{Command, ErrorCode, HostId, Micros, Outcome, PartitionId, Receipt};
 
@@ -26,6 +27,8 @@ pub(super) struct Drainer {
     counts_from: SimTime,
     to_acknowledge: Vec<Receipt>,
     rest: bool,
+    /// Of [`Parcels::changes`](super::role::Parcels), when it looked last.
+    changes: u64,
 }
 
 impl Drainer {
@@ -38,6 +41,7 @@ impl Drainer {
             counts_from: SimTime(now.0 + OUTSTANDING_MAX),
             to_acknowledge: Vec::new(),
             rest: false,
+            changes: 0,
         }
     }
 
@@ -89,6 +93,11 @@ impl Role for Drainer {
             self.turn = 0;
             self.counts_from = SimTime(desk.now.0 + OUTSTANDING_MAX);
         }
+        if desk.parcels.are_under_way || desk.parcels.changes > self.changes {
+            self.changes = desk.parcels.changes;
+            self.turn = 0;
+            self.empty_rounds = 0;
+        }
         let gone = |host: &HostId| desk.gone.contains(host);
         while self.hosts.get(self.turn).is_some_and(gone) {
             self.turn += 1;
@@ -97,7 +106,14 @@ impl Role for Drainer {
             if let Some(queue) = desk.queues.get_mut(self.partition) {
                 queue.drained = true;
             }
+            // Others may still send some here.
+            if desk.knobs.dead_letters && !desk.queues.all_are_drained() {
+                return Next::Rest(DRAIN_PAUSE);
+            }
             return Next::Done;
+        }
+        if let Some(queue) = desk.queues.get_mut(self.partition) {
+            queue.drained = false;
         }
         if std::mem::take(&mut self.rest) {
             return Next::Rest(DRAIN_PAUSE);

@@ -3,8 +3,8 @@
 use shoal_types::{Epoch, Micros, PartitionSettings};
 
 use super::limits::{
-    CLIENTS_MAX, DELAY_MAX, MANAGER_PAUSE_MAX_IN_MOVES, MILLISECOND, QUEUES_MAX, SECOND,
-    VISIBILITY_MAX,
+    CLIENTS_MAX, DELAY_MAX, MANAGER_PAUSE_MAX_IN_MOVES, MILLISECOND, QUEUES_MAX,
+    QUEUES_MIN_FOR_DEAD_LETTERS, SECOND, VISIBILITY_MAX,
 };
 use crate::random::Random;
 
@@ -55,6 +55,8 @@ pub struct Knobs {
     pub small_queues: bool,
     /// Partitions are followed by others.
     pub moves: bool,
+    /// Messages die and go to other queues, and tasks move them.
+    pub dead_letters: bool,
 }
 
 impl Knobs {
@@ -99,6 +101,7 @@ impl Knobs {
             short_retention,
             small_queues,
             moves: false,
+            dead_letters: false,
         }
     }
 
@@ -110,6 +113,20 @@ impl Knobs {
         }
         Self {
             moves,
+            manager_pause: self.manager_pause.min(MANAGER_PAUSE_MAX_IN_MOVES),
+            ..self
+        }
+    }
+
+    /// The same run, in which messages go from queue to queue.
+    #[must_use]
+    pub fn with_dead_letters(self, dead_letters: bool) -> Self {
+        if !dead_letters {
+            return self;
+        }
+        Self {
+            dead_letters,
+            queues: self.queues.max(QUEUES_MIN_FOR_DEAD_LETTERS),
             manager_pause: self.manager_pause.min(MANAGER_PAUSE_MAX_IN_MOVES),
             ..self
         }

@@ -11,6 +11,15 @@ pub(crate) const MILLISECOND: Micros = 1_000;
 pub(crate) const CLIENTS_MAX: u64 = 40;
 /// Queues that exist at once. Few, so that clients meet.
 pub(crate) const QUEUES_MAX: u64 = 5;
+/// Queues that exist at once where messages go from one to another: so that most have another one of their
+/// kind.
+pub(crate) const QUEUES_MIN_FOR_DEAD_LETTERS: u64 = 3;
+/// Receives after which messages die, at most: few, so that it happens all the time.
+pub(crate) const RECEIVES_MAX: u64 = 4;
+/// Longest lease of a receive by a consumer that falls over each message.
+pub(crate) const CRASH_VISIBILITY_MAX: Micros = 600 * MILLISECOND;
+/// Of a hundred batches that such a consumer receives, so many are never heard of again.
+pub(crate) const CRASHES_PERCENT: u64 = 60;
 /// Partitions made in a run, deleted ones included.
 pub(crate) const PARTITIONS_MAX: u64 = 40;
 /// Partitions that follow one another, at most: each is emptied only after the one before, and a run has

@@ -7,6 +7,7 @@ use super::execution::{End, Errand};
 use super::limits::{MILLISECOND, PARTITIONS_MAX};
 use super::queues::{Queue, State};
 use super::role::{Desk, Next, Role};
+use super::transfers::Started;
 use super::{forwarding, moving};
 
 /// See the module.
@@ -15,6 +16,10 @@ pub(super) struct Manager {
     revision: u64,
     /// The heir of what was purged: it has or gets the rest.
     to_purge: Option<PartitionId>,
+    /// The last task to move messages.
+    pub(super) started: Option<Started>,
+    /// It is to be cancelled at once.
+    pub(super) cancels: bool,
 }
 
 impl Manager {
@@ -23,6 +28,8 @@ impl Manager {
         Self {
             revision: 1,
             to_purge: None,
+            started: None,
+            cancels: false,
         }
     }
 
@@ -50,7 +57,9 @@ impl Manager {
             seal: None,
             heir: None,
             vanishes: false,
-            left_alone: desk.knobs.moves && desk.random.one_in(2),
+            left_alone: (desk.knobs.moves || desk.knobs.dead_letters) && desk.random.one_in(2),
+            dead_go_to: None,
+            crashes: desk.knobs.dead_letters && desk.random.one_in(2),
             drained: false,
             work,
         });
@@ -111,6 +120,9 @@ impl Manager {
                 4..7 => self.plan_heir(desk),
                 _ => self.retire(desk),
             };
+        }
+        if desk.knobs.dead_letters && desk.random.one_in(2) {
+            return self.plan_transfer(desk);
         }
         let queue = desk.queues.pick(desk.random)?.clone();
         let partition = queue.partition;
@@ -181,6 +193,11 @@ impl Role for Manager {
         if let Some(errand) = Self::unfinished(desk) {
             return Next::Do(errand);
         }
+        if std::mem::take(&mut self.cancels)
+            && let Some(errand) = self.cancel_move(desk)
+        {
+            return Next::Do(errand);
+        }
         if desk.draining {
             let retired = self.retire(desk);
             return match retired {
@@ -221,7 +238,9 @@ impl Role for Manager {
 
     fn pause(&self, desk: &mut Desk<'_>) -> Micros {
         let unfinished = Self::unfinished(desk).is_some();
-        desk.pause(if unfinished {
+        desk.pause(if self.cancels {
+            5 * MILLISECOND
+        } else if unfinished {
             50 * MILLISECOND
         } else {
             desk.knobs.manager_pause

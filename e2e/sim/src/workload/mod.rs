@@ -20,6 +20,7 @@ mod queues;
 mod role;
 #[cfg(test)]
 mod tests;
+mod transfers;
 
 use bytes::Bytes;
 use shoal_types::{
@@ -38,7 +39,7 @@ use hosts::Hosts;
 use manager::Manager;
 use producer::Producer;
 use queues::{Queues, State};
-use role::{Desk, Next, Role};
+use role::{Desk, Next, Parcels, Role};
 
 /// What a client wants of the world.
 #[derive(Debug)]
@@ -76,6 +77,7 @@ pub struct Workload {
     gone: Vec<HostId>,
     bodies: u64,
     draining: bool,
+    parcels: Parcels,
     random: Random,
     now: SimTime,
 }
@@ -136,6 +138,7 @@ impl Workload {
             gone: Vec::new(),
             bodies: 0,
             draining: false,
+            parcels: Parcels::default(),
             random,
             now: start,
         }
@@ -235,6 +238,16 @@ impl Workload {
         self.queues.forwarding_ended(source, heir);
     }
 
+    /// A host did something about messages that go to other queues.
+    pub fn parcels_changed(&mut self) {
+        self.parcels.changes += 1;
+    }
+
+    /// Whether hosts have messages that go to other queues, or would if they could.
+    pub fn parcels_are_under_way(&mut self, under_way: bool) {
+        self.parcels.are_under_way = under_way;
+    }
+
     /// True once a drain was asked for and is done, and every other client has come to rest.
     #[must_use]
     pub fn drained(&self) -> bool {
@@ -268,6 +281,7 @@ impl Workload {
             random: &mut client.random,
             bodies: &mut self.bodies,
             draining: self.draining,
+            parcels: self.parcels,
             gone: &self.gone,
         };
         match client.role.next(&mut desk) {
@@ -348,6 +362,7 @@ impl Workload {
             random: &mut client.random,
             bodies: &mut self.bodies,
             draining: self.draining,
+            parcels: self.parcels,
             gone: &self.gone,
         };
         client

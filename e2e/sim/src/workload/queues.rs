@@ -53,7 +53,11 @@ pub(super) struct Queue {
     pub(super) vanishes: bool,
     /// Consumers seldom look there: so there is something that goes on to an heir.
     pub(super) left_alone: bool,
-    /// A drain has found it empty for good.
+    /// The queue, by its first partition, to which its dead were said to go last.
+    pub(super) dead_go_to: Option<PartitionId>,
+    /// Its consumers fall over every other message.
+    pub(super) crashes: bool,
+    /// A drain has found it empty, for good unless messages come from other queues.
     pub(super) drained: bool,
     /// Longest that a client gives a message before it is drawn to forget it, for this queue.
     pub(super) work: Micros,
@@ -119,8 +123,8 @@ impl Queues {
         std::iter::successors(before(&partition), before).count()
     }
 
-    /// Whose messages it takes over at last, and what that follows in the end.
-    fn root(&self, partition: PartitionId) -> PartitionId {
+    /// Whose messages it takes over at last, and what that follows in the end: its queue's first partition.
+    pub(super) fn root(&self, partition: PartitionId) -> PartitionId {
         let before = |partition: &PartitionId| {
             let queue = self.get(*partition)?;
             queue.inherits.or(queue.follows)
@@ -145,6 +149,12 @@ impl Queues {
         let mut heirs = self.all.iter().filter(|q| q.inherits == Some(partition));
         queue.is_none_or(|queue| queue.drained || queue.state == State::Gone)
             && heirs.all(|heir| self.is_emptied(heir.partition))
+    }
+
+    /// True if a drain has found all empty.
+    pub(super) fn all_are_drained(&self) -> bool {
+        let mut all = self.all.iter();
+        all.all(|queue| queue.drained || queue.state == State::Gone)
     }
 
     /// True if messages may still come to it, or are held back for others: from or by what it follows,

@@ -9,6 +9,15 @@ use super::queues::Queues;
 use crate::history::SimTime;
 use crate::random::Random;
 
+/// What hosts say about messages that go to other queues.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Parcels {
+    /// Some are dead, or on their way.
+    pub(super) are_under_way: bool,
+    /// Commands about them that were executed so far.
+    pub(super) changes: u64,
+}
+
 /// What a role has at hand.
 pub(super) struct Desk<'a> {
     pub(super) now: SimTime,
@@ -21,6 +30,7 @@ pub(super) struct Desk<'a> {
     pub(super) bodies: &'a mut u64,
     /// Nothing new is begun any more, unless it helps to empty the queues.
     pub(super) draining: bool,
+    pub(super) parcels: Parcels,
     /// Hosts that never come back.
     pub(super) gone: &'a [shoal_types::HostId],
 }

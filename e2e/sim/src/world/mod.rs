@@ -26,6 +26,7 @@ mod manager;
 mod members;
 mod network;
 mod observing;
+mod parcels;
 mod passing;
 mod process;
 mod releases;
@@ -138,7 +139,9 @@ impl World {
         {
             reached.note(Sometimes::FarClock);
         }
-        let knobs = Knobs::draw(&mut random.fork("knobs")).with_moves(options.moves);
+        let knobs = Knobs::draw(&mut random.fork("knobs"))
+            .with_moves(options.moves)
+            .with_dead_letters(options.dead_letters);
         let workload = Workload::new(
             knobs,
             CLUSTER,

@@ -65,6 +65,7 @@ impl World {
                         Some(News::Ended(way)) => {
                             self.workload.forwarding_ended(way.source, way.heir);
                         }
+                        Some(News::Parcels) => self.workload.parcels_changed(),
                         None => {}
                     }
                 }

@@ -3,6 +3,7 @@
 use shoal_queue::Machine;
 use shoal_types::{Command, Outcome, PartitionId, ReceiptResult, Request, Rest, SuccessionStage};
 
+use super::parcels;
 use crate::sometimes::{Reached, Sometimes};
 
 /// What a host can tell its manager about a partition with an heir.
@@ -11,6 +12,8 @@ pub(super) enum News {
     AllWentOn(Way),
     /// The heir is gone, and what it did not take stays.
     Ended(Way),
+    /// Something about messages that go to other queues.
+    Parcels,
 }
 
 /// From where to where messages go on.
@@ -27,6 +30,9 @@ pub(super) fn note(
     machine: &Machine,
     reached: &mut Reached,
 ) -> Option<News> {
+    if parcels::note(request, outcome, machine, reached) {
+        return Some(News::Parcels);
+    }
     match (&request.command, outcome) {
         (Command::NextPiece { partition, .. }, Outcome::Done) => {
             let succession = machine.succession(*partition)?;

@@ -76,9 +76,11 @@ impl World {
             self.start(id);
         }
         self.look_for_refused();
+        let parcels = self.parcels_under_way(&self.expected());
+        self.workload.parcels_are_under_way(parcels.is_some());
         let mut restless = self.restless();
         if restless.is_none() && self.workload.drained() {
-            restless = self.untold(&self.expected());
+            restless = self.untold(&self.expected()).or(parcels);
             if restless.is_none() {
                 return self.end(true);
             }

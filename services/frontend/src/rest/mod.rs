@@ -11,6 +11,7 @@ mod purge;
 mod queues;
 mod receipts;
 mod receive;
+mod redrive;
 mod send;
 
 use std::sync::Arc;
@@ -56,6 +57,12 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         )
         .route("/v1/queues/{queue}/messages/peek", get(peek::peek))
         .route("/v1/queues/{queue}/purge", post(purge::purge))
+        .route(
+            "/v1/queues/{queue}/redrive",
+            post(redrive::start)
+                .get(redrive::list)
+                .delete(redrive::cancel),
+        )
         .route("/v1/clusters", get(operation::clusters))
         .route("/v1/hosts", get(operation::hosts))
         .route("/v1/moves", get(operation::moves))

@@ -49,8 +49,10 @@ async fn try_receive(
     };
     let given = operations::receive(app, &name, wanted, deadline).await?;
     let shown = |given: Given| {
-        let payload = given.message.payload;
-        ReceivedMessage::new(given.partition, given.delivery, payload, asked.auto_ack)
+        let dead_from = given.delivery.dead_from.as_ref();
+        let died_in = dead_from.and_then(|dead_from| app.routes.name(dead_from.queue));
+        let (delivery, payload) = (given.delivery, given.message.payload);
+        ReceivedMessage::new(given.partition, delivery, payload, asked.auto_ack, died_in)
     };
     let messages = given.into_iter().map(shown).collect();
     Ok(json(StatusCode::OK, &ReceiveAnswer { messages }))

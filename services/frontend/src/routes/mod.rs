@@ -10,8 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use metrics::gauge;
 use shoal_api::Problem;
 use shoal_types::{
-    ClusterId, ClusterRoute, ErrorCode, Heir, PartitionId, QueueName, QueueRoute, Revision, Scope,
-    Seal,
+    ClusterId, ClusterRoute, ErrorCode, Heir, PartitionId, QueueId, QueueName, QueueRoute,
+    Revision, Scope, Seal,
 };
 use tokio::sync::{Notify, watch};
 
@@ -100,6 +100,11 @@ impl Routes {
     /// The seal of a partition of this route, if it was shown here and is still of use.
     pub(crate) fn seal_of(&self, route: &QueueRoute, partition: PartitionId) -> Option<Arc<Seal>> {
         self.read(|table| table.seal_of(route.queue, partition).cloned())
+    }
+
+    /// The name of a queue, if it is known here; without asking anybody.
+    pub(crate) fn name(&self, queue: QueueId) -> Option<QueueName> {
+        self.read(|table| table.name(queue).cloned())
     }
 
     /// A cluster's hosts; waits a moment if the feed is about to bring them.

@@ -19,6 +19,8 @@ use crate::limits::{CLUSTERS_LEARNT_MAX, QUEUES_MAX};
 #[derive(Default)]
 pub(super) struct RouteTable {
     queues: BTreeMap<QueueName, Arc<QueueRoute>>,
+    /// The names of `queues` by what they stand for.
+    names: HashMap<QueueId, QueueName>,
     clusters: HashMap<ClusterId, Arc<ClusterRoute>>,
     revision: Revision,
     seals: Seals,
@@ -40,6 +42,11 @@ impl RouteTable {
 
     pub(super) fn queue(&self, name: &QueueName) -> Option<&Arc<QueueRoute>> {
         self.queues.get(name)
+    }
+
+    /// The name that a queue has, if it is there.
+    pub(super) fn name(&self, queue: QueueId) -> Option<&QueueName> {
+        self.names.get(&queue)
     }
 
     pub(super) fn cluster(&self, cluster: ClusterId) -> Option<&Arc<ClusterRoute>> {
@@ -110,9 +117,12 @@ impl RouteTable {
         if let Some(known) = self.queues.get_mut(&route.name) {
             if known.queue != route.queue {
                 self.seals.forget(known.queue);
+                self.names.remove(&known.queue);
+                self.names.insert(route.queue, route.name.clone());
             }
             *known = Arc::clone(&route);
         } else if self.queues.len() < QUEUES_MAX {
+            self.names.insert(route.queue, route.name.clone());
             self.queues.insert(route.name.clone(), Arc::clone(&route));
         }
         route
@@ -182,6 +192,7 @@ impl RouteTable {
     fn forget(&mut self, name: &QueueName) {
         if let Some(known) = self.queues.remove(name) {
             self.seals.forget(known.queue);
+            self.names.remove(&known.queue);
         }
     }
 }

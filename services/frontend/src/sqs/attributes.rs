@@ -6,7 +6,7 @@ use shoal_sqs::{
     Answer, GetQueueAttributes, OperationName, QueueAttribute, QueueFacts, SetQueueAttributes,
     SqsError, arn,
 };
-use shoal_types::{ErrorCode, QueueName, QueueRoute, QueueSettings};
+use shoal_types::{ErrorCode, QueueName, QueueRoute, QueueSettings, Ts};
 
 use super::access::Session;
 use super::policy::Policy;
@@ -64,13 +64,13 @@ pub(super) async fn set(
 
 /// What is known of a queue without asking its clusters.
 pub(super) fn without_counts(route: &QueueRoute) -> QueueFacts<'_> {
-    let created_s = route.created_at.0 / 1_000_000;
+    let seconds = |at: Ts| at.0 / 1_000_000;
     QueueFacts {
         name: &route.name,
         settings: &route.settings,
-        created_s,
-        // The manager does not tell yet when a queue was changed.
-        modified_s: created_s,
+        created_s: seconds(route.created_at),
+        // A manager of an earlier release does not tell when a queue was changed.
+        modified_s: seconds(route.changed_at.max(route.created_at)),
         visible: 0,
         in_flight: 0,
         delayed: 0,

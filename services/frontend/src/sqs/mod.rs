@@ -21,6 +21,7 @@ mod receipts;
 mod receive;
 mod send;
 mod tags;
+mod task_handle;
 
 use std::sync::Arc;
 
@@ -142,7 +143,7 @@ async fn execute(
 ) -> Result<Answer, SqsError> {
     match operation {
         Operation::AddPermission(asked) => permissions::add(session, asked).await,
-        Operation::CancelMessageMoveTask(asked) => move_tasks::cancel(session, &asked),
+        Operation::CancelMessageMoveTask(asked) => move_tasks::cancel(session, &asked).await,
         Operation::ChangeMessageVisibility(asked) => {
             receipts::change_visibility(session, asked).await
         }

@@ -2,7 +2,7 @@
 
 use shoal_api::keys;
 use shoal_sqs::{
-    Answer, ReceiveMessage, ReceivedMessage, SqsError, SystemAttribute, SystemAttributeNames,
+    Answer, ReceiveMessage, ReceivedMessage, SqsError, SystemAttribute, SystemAttributeNames, arn,
     sequence_number,
 };
 use shoal_types::{MessageId, QueueRoute};
@@ -31,20 +31,25 @@ pub(super) async fn receive(
     };
     let given = operations::receive(session.app, &asked.queue, wanted, deadline);
     let given = given.await.map_err(|problem| error(&problem))?;
-    let message = |given| received(given, &asked, &route);
+    let message = |given| received(session, given, &asked, &route);
     Ok(Answer::ReceiveMessage(
         given.into_iter().map(message).collect(),
     ))
 }
 
 /// A message as it is shown, with what was asked for beside its body.
-fn received(given: Given, asked: &ReceiveMessage, route: &QueueRoute) -> ReceivedMessage {
+fn received(
+    session: &Session<'_>,
+    given: Given,
+    asked: &ReceiveMessage,
+    route: &QueueRoute,
+) -> ReceivedMessage {
     let id = MessageId {
         partition: given.partition,
         sequence: given.delivery.sequence,
     };
     let handle = given.delivery.receipt.to_string();
-    let system = system_attributes(&given, &asked.system_attributes, route);
+    let system = system_attributes(session, &given, &asked.system_attributes, route);
     let mut payload = given.message.payload;
     asked.attributes.retain(&mut payload.attributes);
     ReceivedMessage::new(id.to_string(), handle, payload, system)
@@ -52,6 +57,7 @@ fn received(given: Given, asked: &ReceiveMessage, route: &QueueRoute) -> Receive
 
 /// What is known of a message, of what was asked for.
 fn system_attributes(
+    session: &Session<'_>,
     given: &Given,
     asked: &SystemAttributeNames,
     route: &QueueRoute,
@@ -61,13 +67,14 @@ fn system_attributes(
         let asked = asked.has(attribute);
         Some((
             attribute,
-            asked.then(|| system_attribute(given, attribute, route))??,
+            asked.then(|| system_attribute(session, given, attribute, route))??,
         ))
     };
     SystemAttribute::ALL.iter().filter_map(with_value).collect()
 }
 
 fn system_attribute(
+    session: &Session<'_>,
     given: &Given,
     attribute: SystemAttribute,
     route: &QueueRoute,
@@ -82,8 +89,11 @@ fn system_attribute(
             Some(millis(delivery.first_received_at.0))
         }
         SystemAttribute::ApproximateReceiveCount => Some(delivery.receive_count.to_string()),
-        // Messages do not go to dead-letter queues yet, so none has come from another queue.
-        SystemAttribute::DeadLetterQueueSourceArn => None,
+        // Of a dead letter, as long as the queue is there in which it died.
+        SystemAttribute::DeadLetterQueueSourceArn => {
+            let died_in = delivery.dead_from.as_ref()?.queue;
+            session.app.routes.name(died_in).as_ref().map(arn)
+        }
         SystemAttribute::MessageDeduplicationId => match &notes.deduplication_id {
             Some(id) => Some(id.clone()),
             None if settings.fifo && settings.content_deduplication => {

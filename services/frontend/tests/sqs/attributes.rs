@@ -90,6 +90,9 @@ async fn what_is_set_is_shown_as_it_was_set() {
         let shown = all(&client, &url).await;
         assert!(shown["Policy"].is_null() && shown["KmsMasterKeyId"].is_null());
         assert_eq!(shown["DelaySeconds"], "1");
+        // It was changed twice, each time a minute after the last one by the manager's clock.
+        assert_eq!(shown["CreatedTimestamp"], "1790000000");
+        assert_eq!(shown["LastModifiedTimestamp"], "1790000120");
     }
 }
 

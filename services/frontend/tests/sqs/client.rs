@@ -295,7 +295,7 @@ fn add_text(form: &mut String, name: &str, text: &str) {
 struct Element {
     name: String,
     text: String,
-    children: Vec<Element>,
+    children: Vec<Self>,
 }
 
 /// An answer in XML as the same in JSON.

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::client::{BOTH, Client, system};
+use super::client::{BOTH, Client, bodies, handle, system};
+use crate::support::eventually;
 
 fn policy(queue: &str, count: u32) -> Value {
     let arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
@@ -99,28 +100,75 @@ async fn a_dead_letter_queue_has_to_be_there_fit_and_allow_it() {
 }
 
 #[tokio::test]
-async fn move_tasks_are_refused_until_there_are_some() {
+async fn a_message_that_was_received_too_often_arrives_once_and_says_where_it_died() {
     let system = system().await;
     for protocol in BOTH {
         let client = Client::new(&system, protocol);
-        client
-            .create(&format!("dead-{protocol:?}"), json!({}))
-            .await;
-        let arn = format!("arn:aws:sqs:us-east-1:000000000000:dead-{protocol:?}");
-        let unsupported = "AWS.SimpleQueueService.UnsupportedOperation";
-        for operation in ["StartMessageMoveTask", "ListMessageMoveTasks"] {
-            let asked = json!({"SourceArn": arn});
-            client.refused(operation, asked, unsupported).await;
-            let missing = json!({"SourceArn": "arn:aws:sqs:us-east-1:000000000000:nothing"});
-            let reply = client.ask(operation, missing).await;
-            assert_eq!(
-                (reply.status, reply.code()),
-                (404, "ResourceNotFoundException")
-            );
+        let dead = format!("dead-{protocol:?}");
+        let dead_url = client.create(&dead, json!({})).await;
+        let source = format!("source-{protocol:?}");
+        let attributes = json!({"RedrivePolicy": policy(&dead, 2), "VisibilityTimeout": "0"});
+        let url = client.create(&source, attributes).await;
+        let sent = client.send(&url, "poison").await;
+        for n in 1..=2 {
+            let received = client.receive(&url).await;
+            assert_eq!(bodies(&received), ["poison"]);
+            let count = &received[0]["Attributes"];
+            assert_eq!(count["ApproximateReceiveCount"], n.to_string());
+            assert!(count["DeadLetterQueueSourceArn"].is_null());
         }
-        let handle = json!({"TaskHandle": "x"});
-        client
-            .refused("CancelMessageMoveTask", handle, unsupported)
-            .await;
+        let mut arrived = Vec::new();
+        eventually("the dead letter is there", async || {
+            arrived.extend(client.receive(&dead_url).await);
+            !arrived.is_empty()
+        })
+        .await;
+        assert_eq!(bodies(&arrived), ["poison"]);
+        let told = &arrived[0]["Attributes"];
+        let arn = format!("arn:aws:sqs:us-east-1:000000000000:{source}");
+        assert_eq!(told["DeadLetterQueueSourceArn"], arn);
+        assert_eq!(told["ApproximateReceiveCount"], "1");
+        assert_ne!(arrived[0]["MessageId"], sent["MessageId"]);
+        assert!(client.receive(&url).await.is_empty());
+
+        // Only if it is asked for.
+        let back = json!({
+            "QueueUrl": dead_url, "ReceiptHandle": handle(&arrived[0]), "VisibilityTimeout": 0,
+        });
+        client.done("ChangeMessageVisibility", back).await;
+        let asked = json!({"QueueUrl": dead_url, "AttributeNames": ["SentTimestamp"]});
+        let received = client.done("ReceiveMessage", asked).await;
+        let told = &received["Messages"][0]["Attributes"];
+        assert!(told["SentTimestamp"].is_string());
+        assert!(told["DeadLetterQueueSourceArn"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_of_a_queue_that_is_gone_does_not_say_where_it_died() {
+    let system = system().await;
+    for protocol in BOTH {
+        let client = Client::new(&system, protocol);
+        let dead = format!("dead-{protocol:?}");
+        let dead_url = client.create(&dead, json!({})).await;
+        let source = format!("source-{protocol:?}");
+        let attributes = json!({"RedrivePolicy": policy(&dead, 1), "VisibilityTimeout": "0"});
+        let url = client.create(&source, attributes.clone()).await;
+        client.send(&url, "poison").await;
+        assert_eq!(client.receive(&url).await.len(), 1);
+        eventually("the dead letter is there", async || {
+            let asked = json!({
+                "QueueUrl": dead_url, "AttributeNames": ["ApproximateNumberOfMessages"],
+            });
+            let counted = client.done("GetQueueAttributes", asked).await;
+            counted["Attributes"]["ApproximateNumberOfMessages"] == "1"
+        })
+        .await;
+        // A new queue of the same name is another one.
+        client.done("DeleteQueue", json!({"QueueUrl": url})).await;
+        client.create(&source, attributes).await;
+        let arrived = client.receive(&dead_url).await;
+        assert_eq!(bodies(&arrived), ["poison"]);
+        assert!(arrived[0]["Attributes"]["DeadLetterQueueSourceArn"].is_null());
     }
 }

@@ -11,6 +11,7 @@ mod http_level;
 mod keys;
 mod long_polls;
 mod messages;
+mod move_tasks;
 mod permissions;
 mod purge;
 mod queues;

@@ -28,8 +28,8 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct State {
-    machine: Machine,
+pub(super) struct State {
+    pub(super) machine: Machine,
     /// A body's place is its index.
     bodies: Vec<Bytes>,
     /// Answers that come later, by who waits where.
@@ -222,6 +222,7 @@ impl FakeCluster {
     /// Does what is due.
     pub fn tick(&self) {
         self.own(Command::Tick);
+        self.carry_parcels();
     }
 
     /// Messages of a partition that can be received.
@@ -380,13 +381,13 @@ impl FakeCluster {
             .collect()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap()
     }
 }
 
 impl State {
-    fn body(&self, place: BodyRef) -> Bytes {
+    pub(super) fn body(&self, place: BodyRef) -> Bytes {
         let body = self.bodies[place.offset as usize].clone();
         if !self.damage_bodies {
             return body;

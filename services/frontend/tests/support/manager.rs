@@ -9,14 +9,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, http::StatusCode};
 use shoal_api::Problem;
-use shoal_api::manager::{ClusterInfo, ClusterState, Feed, FeedQuery, HostInfo};
+use shoal_api::manager::{Feed, FeedQuery};
 use shoal_types::{
-    ClusterMember, ClusterRoute, Epoch, ErrorCode, GroupRange, HostId, HostState, Incarnation,
-    PartitionId, PartitionRoute, PartitionState, QueueId, QueueName, QueueRoute, QueueSettings,
-    Revision, Ts, ViewNumber,
+    ClusterMember, ClusterRoute, Epoch, ErrorCode, GroupRange, PartitionId, PartitionRoute,
+    PartitionState, QueueId, QueueName, QueueRoute, QueueSettings, Revision, Ts,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -24,6 +23,7 @@ use tokio::sync::watch;
 
 use super::cluster::{CLUSTER, FakeCluster};
 use super::hosts::FakeHost;
+use super::redrives::{self, Redrive};
 use super::shown;
 
 /// The manager; its store survives its process.
@@ -34,7 +34,7 @@ pub struct FakeManager {
 }
 
 #[derive(Clone)]
-struct Store(Arc<Inner>);
+pub(super) struct Store(Arc<Inner>);
 
 struct Inner {
     /// Its first cluster.
@@ -50,6 +50,7 @@ pub(super) struct Records {
     /// The other clusters with their records.
     pub(super) others: Vec<(FakeCluster, ClusterRoute)>,
     pub(super) queues: BTreeMap<QueueName, QueueRoute>,
+    pub(super) redrives: Vec<Redrive>,
     deleted: BTreeMap<QueueName, Revision>,
     /// Queues whose creation the feed keeps to itself.
     hidden: BTreeSet<QueueName>,
@@ -187,8 +188,10 @@ fn serve(store: &Store, address: SocketAddr) -> (Runtime, SocketAddr) {
             "/v1/queues/{queue}",
             get(show).put(put).patch(patch).delete(delete),
         )
-        .route("/v1/clusters", get(clusters))
-        .route("/v1/hosts", get(hosts))
+        .route("/v1/redrives", get(redrives::list).post(redrives::start))
+        .route("/v1/redrives/{queue}/cancel", post(redrives::cancel))
+        .route("/v1/clusters", get(shown::clusters))
+        .route("/v1/hosts", get(shown::hosts))
         .route("/v1/moves", get(shown::moves))
         .route("/v1/events", get(shown::events))
         .with_state(store.clone());
@@ -206,7 +209,19 @@ fn serve(store: &Store, address: SocketAddr) -> (Runtime, SocketAddr) {
 }
 
 impl Store {
-    fn next_revision(&self) -> Revision {
+    pub(super) fn records(&self) -> MutexGuard<'_, Records> {
+        self.0.records.lock().unwrap()
+    }
+
+    pub(super) fn cluster(&self) -> &FakeCluster {
+        &self.0.cluster
+    }
+
+    pub(super) fn members(&self) -> &[ClusterMember] {
+        &self.0.members
+    }
+
+    pub(super) fn next_revision(&self) -> Revision {
         let mut next = 0;
         self.0.revision.send_modify(|revision| {
             *revision += 1;
@@ -244,7 +259,11 @@ impl Store {
             created_at: Ts(1_790_000_000_000_000),
             changed_at: Ts(1_790_000_000_000_000),
         };
+        redrives::check_dead_letters(&records, &route)?;
         self.0.cluster.create_partition(&route);
+        if route.settings.dead_letter_queue.is_some() {
+            redrives::tell_dead_letters(self, &records, &route);
+        }
         records.queues.insert(name.clone(), route.clone());
         records.deleted.remove(name);
         self.next_revision();
@@ -253,11 +272,15 @@ impl Store {
 
     fn change(&self, name: &QueueName, settings: QueueSettings) -> Result<QueueRoute, Problem> {
         let mut records = self.0.records.lock().unwrap();
-        let route = records.queues.get_mut(name).ok_or_else(missing)?;
+        let mut route = records.queues.get(name).ok_or_else(missing)?.clone();
         route.settings = settings;
         route.revision = Revision(*self.0.revision.borrow() + 1);
-        self.0.cluster.create_partition(route);
-        let route = route.clone();
+        // Each change is a minute after the one before.
+        route.changed_at.0 += 60_000_000;
+        redrives::check_dead_letters(&records, &route)?;
+        self.0.cluster.create_partition(&route);
+        redrives::tell_dead_letters(self, &records, &route);
+        records.queues.insert(name.clone(), route.clone());
         self.next_revision();
         Ok(route)
     }
@@ -275,11 +298,11 @@ impl Store {
     }
 }
 
-fn missing() -> Problem {
+pub(super) fn missing() -> Problem {
     Problem::new(ErrorCode::QueueNotFound, "no such queue")
 }
 
-fn answer(problem: &Problem) -> Response {
+pub(super) fn answer(problem: &Problem) -> Response {
     problem.to_response().map(Body::from)
 }
 
@@ -355,40 +378,4 @@ async fn feed(State(store): State<Store>, Query(asked): Query<FeedQuery>) -> Jso
             .filter(|route| route.revision > asked.since)
             .collect(),
     })
-}
-
-async fn clusters(State(store): State<Store>) -> Json<Vec<ClusterInfo>> {
-    let hosts: Vec<HostId> = store.0.members.iter().map(|member| member.host).collect();
-    Json(vec![ClusterInfo {
-        cluster: CLUSTER,
-        state: ClusterState::Serving,
-        view: ViewNumber(1),
-        members: hosts.clone(),
-        active: hosts,
-        queues: 0,
-        messages: 0,
-        only: None,
-        change: None,
-    }])
-}
-
-async fn hosts(State(store): State<Store>) -> Json<Vec<HostInfo>> {
-    let host = |member: &ClusterMember| HostInfo {
-        host: member.host,
-        address: member.address.clone(),
-        zone: "a".to_owned(),
-        cluster: Some(CLUSTER),
-        state: HostState::Acting,
-        alive: true,
-        heard_ms_ago: 1,
-        incarnation: Incarnation(1),
-        view: ViewNumber(1),
-        messages: 0,
-        message_bytes: 0,
-        disk_used_percent: 1,
-        executed: "1/0/h0".to_owned(),
-        state_hash: "0000000000000000".to_owned(),
-        trouble: None,
-    };
-    Json(store.0.members.iter().map(host).collect())
 }

@@ -13,6 +13,8 @@ mod cluster;
 mod hosts;
 mod manager;
 mod moves;
+mod parcels;
+mod redrives;
 mod shown;
 
 use std::time::Duration;

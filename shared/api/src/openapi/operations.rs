@@ -49,6 +49,13 @@ pub(super) fn describe(route: Route) -> Value {
             .answer(200, "The messages, as one host sees them.", "PeekAnswer"),
         ("POST", "/v1/queues/{queue}/purge") => Operation::new("purgeQueue", "Delete all messages that were sent before")
             .nothing(),
+        ("POST", "/v1/queues/{queue}/redrive") => Operation::new("startRedrive", "Move a dead-letter queue's messages back to where they died, or to another queue")
+            .body("RedriveRequest", false)
+            .answer(202, "The task, which goes on by itself.", "Redrive"),
+        ("GET", "/v1/queues/{queue}/redrive") => Operation::new("listRedrives", "Show the last tasks that moved a queue's messages")
+            .answer(200, "The tasks, newest first.", "RedriveList"),
+        ("DELETE", "/v1/queues/{queue}/redrive") => Operation::new("cancelRedrive", "End the task that moves a queue's messages; what has not gone stays")
+            .answer(200, "The task as it is now.", "Redrive"),
         ("GET", "/v1/clusters") => Operation::new("listClusters", "Show all clusters")
             .answers_list(200, "The clusters.", "Cluster"),
         ("GET", "/v1/hosts") => Operation::new("listHosts", "Show all hosts")

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use shoal_types::limits::LEASES_PER_MESSAGE_MAX;
+use shoal_types::planted::{Bug, planted};
 use shoal_types::{DeadFrom, GroupName, Ts};
 
 use super::Contents;
 use super::grouping::mark;
 use crate::chunk::Hold;
+use crate::link::Link;
 
 impl Contents {
     /// The dead by the order of their deaths: place and number.
@@ -22,6 +24,14 @@ impl Contents {
         }
         let link = self.slots.link(number).expect("FIFO messages have a group");
         self.groups.oldest(&link.group) == Some(number)
+    }
+
+    /// True if a new message is the first of its FIFO group that lives: it has no other, or only dead ones.
+    pub(super) fn begins_group(&self, link: Option<&Link>, number: u64) -> bool {
+        link.is_some_and(|link| {
+            let waits = link.previous != 0 && planted(Bug::WaitsBehindTheDead);
+            !waits && self.groups.oldest(&link.group) == Some(number)
+        })
     }
 
     /// True if a FIFO group has messages, and none of them is dead.

@@ -19,7 +19,7 @@ impl Contents {
         turns: bool,
     ) {
         let link = group.map(|name| self.new_link(name, number, turns));
-        let is_first = link.as_ref().is_some_and(|link| link.previous == 0);
+        let is_first = self.begins_group(link.as_ref(), number);
         self.messages += 1;
         self.bytes += u64::from(slot.size);
         let spent = slot.lease == LEASES_PER_MESSAGE_MAX;

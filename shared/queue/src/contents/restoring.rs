@@ -86,7 +86,9 @@ impl Contents {
                 Hold::Free if spent => {}
                 Hold::Going(_) => {}
                 Hold::Dead(place) => {
-                    self.dead.insert((place, number));
+                    if !planted(Bug::DeadNotRestored) {
+                        self.dead.insert((place, number));
+                    }
                 }
                 Hold::Delayed(until) if !planted(Bug::DelaysNotRestored) => {
                     self.delays.insert((until, number));

@@ -107,6 +107,34 @@ fn the_group_of_a_dead_message_goes_on_and_its_dead_keep_their_order() {
 }
 
 #[test]
+fn what_is_sent_to_a_group_of_which_all_are_dead_is_given_out() {
+    // It was taken for one that waits behind others, and its group gave nothing until the dead had gone.
+    let mut both = Both::dying_after(1, true);
+    both.source.send_in_groups(&["a"]);
+    assert_eq!(both.source.fail(1), [1]);
+    both.source.send_in_groups(&["a", "a"]);
+    assert_eq!(both.source.outbox().dead, 1, "nobody took it yet");
+    assert_eq!(both.source.numbers(10), [2, 3]);
+}
+
+#[test]
+fn what_is_on_its_way_died_in_its_queue_also_if_the_setting_is_taken_back() {
+    // It showed queue 0 then. Whoever brought the parcel later brought something else.
+    let mut both = Both::dying_after(1, false);
+    both.source.send(vec![item(1)]);
+    both.source.fail(1);
+    both.source.next_parcel(0);
+    let before = both.source.parcel();
+    assert_eq!(both.source.request(never_dies(6)), Outcome::Done);
+    assert_eq!(both.source.parcel(), before);
+    both.source.restart();
+    assert_eq!(both.source.parcel(), before);
+    both.carry_all();
+    let queue = both.dead()[0].dead_from.as_ref().map(|died| died.queue);
+    assert_eq!(queue, Some(ORDERS));
+}
+
+#[test]
 fn a_later_message_of_a_group_does_not_die_before_the_earlier() {
     // Both are received at once, and the later is given back first.
     let mut both = Both::dying_after(1, true);

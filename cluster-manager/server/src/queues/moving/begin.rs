@@ -330,6 +330,7 @@ mod tests {
             last_epoch: Epoch(newest.0 + 4),
             resized_at: Ts(0),
             created_at: Ts(0),
+            changed_at: Ts(0),
         }
     }
 

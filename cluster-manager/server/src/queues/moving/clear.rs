@@ -14,6 +14,9 @@ impl Queues {
     /// Deletes what nobody has a route to any more; takes those out of the queue that are empty.
     pub(super) async fn clear(&self, at: &At<MoveRecord>) -> Tried {
         let mut why = Vec::new();
+        if let Err(still_named) = self.may_be_deleted(&at.record) {
+            return Ok(Step::Waits(still_named));
+        }
         let deleted = join_all(
             at.record
                 .clears
@@ -59,6 +62,31 @@ impl Queues {
             queue.partitions.retain(|one| !leaves(one));
         };
         self.write_step(at, leave, None).await
+    }
+
+    /// A partition that messages of other queues may still be sent to is not deleted: they would be taken for
+    /// messages that have no place to go, and be given out again.
+    fn may_be_deleted(&self, record: &MoveRecord) -> Result<(), String> {
+        // What was undone took no messages.
+        if record.clears.is_empty() || record.stage == MoveStage::Undoing {
+            return Ok(());
+        }
+        let name = &record.name;
+        if let Some(source) = self.dead_letters.not_told(name) {
+            return Err(format!(
+                "{source} is to be told first where its dead letters go in {name}"
+            ));
+        }
+        let goes_to = self.dead_letters.goes_to(name);
+        match self
+            .redrives
+            .may_name(name, goes_to.as_ref(), record.sealed_at)
+        {
+            Some(task) => Err(format!(
+                "the redrive {task} moves messages to {name}, and may know of no other partition"
+            )),
+            None => Ok(()),
+        }
     }
 
     async fn write_cleared(

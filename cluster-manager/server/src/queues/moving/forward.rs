@@ -178,7 +178,12 @@ impl Queues {
         created.map_err(|failed| NotCreated {
             is_refused: matches!(failed, InstructError::Refused { .. }),
             why: failed.to_string(),
-        })
+        })?;
+        let is_heir = |one: &PartitionRecord| one.partition == heir.partition;
+        let QueueRecord { name, queue, .. } = &queue.record;
+        self.tell_where_dead_letters_go(name, *queue, is_heir, until)
+            .await
+            .map_err(|problem| problem.detail.to_string().into())
     }
 
     /// Has the source pass its messages on, and notes when the heir has all.

@@ -27,6 +27,7 @@ impl Queues {
             .map(|opened| self.create_successor(at, opened, &queue.record));
         let created = join_all(created).await;
         let Some(failed) = created.into_iter().find_map(Result::err) else {
+            self.successors_know_dead_letters(at, &queue.record).await?;
             return self
                 .write_step(at, |moving, _, _| moving.stage = MoveStage::Sealing, None)
                 .await;
@@ -57,6 +58,21 @@ impl Queues {
         self.instructor
             .execute_in_turn(opened.cluster, vec![create, note], until)
             .await
+    }
+
+    /// A message that was received often enough is given out by none of them: they know where it goes before
+    /// they take any.
+    async fn successors_know_dead_letters(
+        &self,
+        at: &At<MoveRecord>,
+        queue: &QueueRecord,
+    ) -> Result<(), String> {
+        let opens = &at.record.opens;
+        let is_new = |one: &PartitionRecord| opens.iter().any(|new| new.partition == one.partition);
+        let until = Instant::now() + MOVE_STEP_TIMEOUT;
+        self.tell_where_dead_letters_go(&queue.name, queue.queue, is_new, until)
+            .await
+            .map_err(|problem| problem.detail.to_string())
     }
 
     async fn undo(&self, at: &At<MoveRecord>, why: &str) -> Tried {

@@ -193,7 +193,7 @@ impl Queues {
     /// The store has other partitions of a queue.
     pub(in crate::queues) fn partitions_changed(&self, before: &QueueRecord, after: &QueueRecord) {
         self.fleet.partitions_changed(before, after);
-        self.news.changed(after);
+        self.note(after);
     }
 }
 

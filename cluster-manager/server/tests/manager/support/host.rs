@@ -12,9 +12,9 @@ use shoal_api::manager::{HEARTBEAT_PATH, HeartbeatReply};
 use shoal_runtime::shutdown::Shutdown;
 use shoal_transport::{HostService, Identity, Listener, PeerEvent, Remote, Response};
 use shoal_types::{
-    ClusterId, ClusterSpec, Command, ErrorCode, HostId, HostReply, HostRequest, HostState,
-    HostStatus, Incarnation, LoadReport, PartitionId, Query, QueryReply, Refusal, RequestId,
-    Revision, Ts, ViewNumber, ViewSummary,
+    ClusterId, ClusterSpec, Command, DeadLetters, ErrorCode, HostId, HostReply, HostRequest,
+    HostState, HostStatus, Incarnation, LoadReport, MoveStatus, MoveTask, PartitionId, Query,
+    QueryReply, Refusal, RequestId, Revision, Ts, ViewNumber, ViewSummary,
 };
 use tokio::sync::mpsc;
 
@@ -186,6 +186,31 @@ impl World {
         self.state().partitions.holds(partition, messages);
     }
 
+    /// Where a partition's dead letters go, as it was told.
+    pub(crate) fn dead_letters(&self, partition: PartitionId) -> Option<DeadLetters> {
+        self.state()
+            .partitions
+            .transfers
+            .dead_letters(partition)
+            .cloned()
+    }
+
+    /// The last task of a partition.
+    pub(crate) fn task(&self, partition: PartitionId) -> Option<MoveTask> {
+        self.state().partitions.transfers.task(partition).cloned()
+    }
+
+    /// A partition's task is so far: messages to move, moved, failed.
+    pub(crate) fn progress(&self, partition: PartitionId, status: MoveStatus, moved: [u64; 3]) {
+        let transfers = &mut self.state().partitions.transfers;
+        transfers.progress(partition, status, moved);
+    }
+
+    /// A partition is told something that the manager at hand knows nothing of.
+    pub(crate) fn instruct(&self, command: Command) {
+        self.state().partitions.transfers.apply(command).unwrap();
+    }
+
     fn not_refusing(&self) -> Result<(), Refusal> {
         match self.0.refusing.load(Ordering::Relaxed) {
             true => Err(Refusal::not_applied(ErrorCode::NotReady, "told to refuse")),
@@ -331,6 +356,19 @@ impl Fake {
         Ok(HostReply::Query(QueryReply::Succession(known)))
     }
 
+    fn outbox(&self, cluster: ClusterId, partition: PartitionId) -> Result<HostReply, Refusal> {
+        let state = self.world.state();
+        let known = state.partitions.all.get(&partition);
+        if known.is_none_or(|known| known.cluster != cluster) {
+            return Err(Refusal::not_applied(
+                ErrorCode::StaleRoute,
+                "no such partition here",
+            ));
+        }
+        let outbox = state.partitions.transfers.outbox(partition);
+        Ok(HostReply::Query(QueryReply::Outbox(Box::new(outbox))))
+    }
+
     fn partitions(
         &self,
         cluster: ClusterId,
@@ -466,6 +504,10 @@ impl HostService for Fake {
                 cluster,
                 query: Query::Partitions { after, limit },
             } => self.partitions(cluster, after, limit),
+            HostRequest::Query {
+                cluster,
+                query: Query::Outbox { partition },
+            } => self.outbox(cluster, partition),
             HostRequest::Query { .. } => panic!("the manager does not ask"),
         };
         Response {

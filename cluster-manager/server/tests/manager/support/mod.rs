@@ -3,6 +3,7 @@
 mod client;
 mod host;
 mod partitions;
+mod transfers;
 mod two;
 
 use std::path::Path;
@@ -13,8 +14,8 @@ use shoal_manager::{Manager, ManagerConfig};
 use shoal_runtime::shutdown::Shutdown;
 
 pub(crate) use client::{Client, problem};
-pub(crate) use host::{Fails, Host, World};
-pub(crate) use two::Two;
+pub(crate) use host::{Executed, Fails, Host, World};
+pub(crate) use two::{Two, first_with};
 
 /// More than anything here takes, even on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);

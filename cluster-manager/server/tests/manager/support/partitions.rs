@@ -10,6 +10,7 @@ use shoal_types::{
 };
 
 use super::host::now;
+use super::transfers::Transfers;
 
 #[derive(Default)]
 pub(super) struct Partitions {
@@ -18,6 +19,7 @@ pub(super) struct Partitions {
     following: BTreeMap<PartitionId, Following>,
     descriptions: BTreeMap<PartitionId, Description>,
     instructed: BTreeMap<ClusterId, Revision>,
+    pub(super) transfers: Transfers,
 }
 
 /// A partition of the fake.
@@ -93,6 +95,7 @@ impl Partitions {
                 self.all.remove(&partition);
                 self.following.remove(&partition);
                 self.descriptions.remove(&partition);
+                self.transfers.gone(partition);
                 self.deleted.insert(partition, revision);
                 Ok(Outcome::Done)
             }
@@ -127,8 +130,33 @@ impl Partitions {
                 heir,
                 revision,
             } => self.forward(cluster, partition, heir, revision),
+            Command::SetDeadLetters { partition, .. }
+            | Command::StartMove { partition, .. }
+            | Command::CancelMove { partition, .. } => {
+                self.there(cluster, partition)?;
+                self.transfers.apply(command)
+            }
             other => panic!("the manager does not say {other:?}"),
         }
+    }
+
+    fn there(&self, cluster: ClusterId, partition: PartitionId) -> Result<(), Refusal> {
+        match self.all.get(&partition) {
+            Some(known) if known.cluster == cluster => Ok(()),
+            _ if self.deleted.contains_key(&partition) => {
+                Err(refused(ErrorCode::QueueNotFound, "the queue was deleted"))
+            }
+            _ => Err(refused(ErrorCode::StaleRoute, "no such partition here")),
+        }
+    }
+
+    /// Who comes after a partition knows where dead letters go before anybody can receive there.
+    fn assert_knows_dead_letters(&self, before: PartitionId, after: PartitionId) {
+        let (before, after) = (
+            self.transfers.dead_letters(before),
+            self.transfers.dead_letters(after),
+        );
+        assert_eq!(before.is_some(), after.is_some(), "it was not told");
     }
 
     fn describe(
@@ -207,6 +235,7 @@ impl Partitions {
     ) -> Result<Outcome, Refusal> {
         self.known(cluster, partition, revision)?;
         assert!(!heir.members.is_empty(), "its hosts must find the heir");
+        self.assert_knows_dead_letters(partition, heir.partition);
         let source = self.following.entry(partition).or_default();
         assert!(source.seal.is_some(), "only what is sealed is forwarded");
         let messages = std::mem::take(&mut source.messages);
@@ -278,6 +307,7 @@ impl Partitions {
                 let created = self.all.get(&successor.partition);
                 let created = created.expect("nothing is sealed before its successors exist");
                 assert_eq!(created.cluster, successor.cluster);
+                self.assert_knows_dead_letters(partition, successor.partition);
             }
             assert!(!successor.members.is_empty(), "clients must find them");
         }

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use shoal_api::plan::{EventPage, MoveInfo, PlanInfo};
-use shoal_types::{PartitionId, PartitionRoute, PartitionState, QueueRoute};
+use shoal_types::{PartitionId, PartitionRoute, PartitionState, QueueRoute, QueueSettings};
 
 use super::{Client, Host, Running, World, eventually};
 
@@ -164,8 +164,24 @@ async fn quick(data: &std::path::Path) -> Running {
 }
 
 async fn first_on(client: &Client, cluster: &str, name_ends: &str) -> QueueRoute {
+    let settings = QueueSettings {
+        fifo: name_ends.ends_with(".fifo"),
+        ..QueueSettings::default()
+    };
+    first_with(client, cluster, ("queue", name_ends), &settings).await
+}
+
+/// A queue whose name begins and ends so, on this cluster.
+pub(crate) async fn first_with(
+    client: &Client,
+    cluster: &str,
+    (begins, ends): (&str, &str),
+    settings: &QueueSettings,
+) -> QueueRoute {
     for n in 0..100 {
-        let route = client.create(&format!("queue-{n}{name_ends}")).await;
+        let created = client.put(&format!("{begins}-{n}{ends}"), settings).await;
+        assert_eq!(created.status(), StatusCode::CREATED);
+        let route: QueueRoute = created.json().await.unwrap();
         if route.partitions[0].cluster.to_string() == cluster {
             return route;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use shoal_types::{Micros, PartitionId, SendResult, Sequence};
 
 use super::{Facts, Use};
+use crate::checkers::leases;
 use crate::history::SimTime;
 
 /// Indexes into the facts, in the order of the operations.
@@ -29,6 +30,7 @@ pub(super) fn of(facts: &Facts<'_>) -> BTreeMap<(PartitionId, Sequence), Story> 
         let story = stories.entry(message).or_default();
         story.delivered.push(at);
         if let Some(sent) = delivered.sent
+            && !delivered.came
             && !story.sent.contains(&sent)
         {
             story.sent.push(sent);
@@ -60,8 +62,31 @@ impl Story {
         let told = acknowledged.chain(self.taken_from(facts)).min();
         let unseen = self.may_be_taken_unseen_from(facts, partition);
         let cleared = self.may_be_cleared_from(facts, partition, skew);
-        let earliest = told.into_iter().chain(unseen).chain([cleared]).min();
-        earliest.unwrap_or(cleared)
+        let left = self.may_have_left_from(facts, partition);
+        let earliest = told.into_iter().chain(unseen).chain(left).chain([cleared]);
+        earliest.min().unwrap_or(cleared)
+    }
+
+    /// Since when it may be dead, or on its way to another queue.
+    fn may_have_left_from(&self, facts: &Facts<'_>, partition: PartitionId) -> Option<SimTime> {
+        let (ways, root) = (&facts.ways, facts.root(partition));
+        let began = self.sent_from(facts);
+        let moved = ways.moves_from(root).map(|from| from.max(began));
+        let leases = leases::of(facts, partition, self).into_values();
+        let received = leases.map(|lease| lease.granted_from);
+        let queue = facts.partitions.get(&partition);
+        let unseen = queue.into_iter().flat_map(|queue| &queue.leased_unseen);
+        let unseen = unseen.map(|from| (*from).max(began));
+        let received = received.chain(unseen).min();
+        let died = ways.dies_from(root).zip(received);
+        let died = died.map(|(from, received)| from.max(received));
+        moved.into_iter().chain(died).min()
+    }
+
+    /// True if the message was not sent to where it is but came from another queue.
+    pub(in crate::checkers) fn came(&self, facts: &Facts<'_>) -> bool {
+        let delivered = self.delivered.first().map(|at| &facts.delivered[*at]);
+        self.sent.is_empty() && delivered.is_some_and(|delivered| delivered.came)
     }
 
     /// Since when it may have been deleted as it was received, by a receive that was answered.

@@ -61,7 +61,8 @@ fn differs(model: &mut Model, expected: &mut VecDeque<Given>, step: &Step) -> Op
         Step::Entry(position) => model.begin_entry(*position, &mut effects),
         Step::View(_, lives) => model.view_installed(lives),
         Step::Command(request, _, outcome) => {
-            if let Some(what) = is_another_piece(model, &request.command) {
+            let another = is_another_piece(model, &request.command);
+            if let Some(what) = another.or_else(|| is_another_parcel(model, &request.command)) {
                 return Some(what);
             }
             let modelled = model.apply(request, &mut effects);
@@ -92,6 +93,26 @@ fn is_another_piece(model: &Model, command: &Command) -> Option<String> {
         .filter(|(heir, modelled)| heir == partition && modelled.number == piece.number)?;
     let brought = |message: &Forwarded| piece.messages.contains(message);
     let same = modelled.rest == piece.rest && modelled.messages.iter().all(brought);
+    (!same).then(|| format!("the model has on its way: {modelled:?}"))
+}
+
+/// The same of what is brought to another queue.
+fn is_another_parcel(model: &Model, command: &Command) -> Option<String> {
+    let Command::TakeParcel {
+        partition,
+        from,
+        parcel,
+    } = command
+    else {
+        return None;
+    };
+    let (_, modelled) = model
+        .parcel(*from)
+        .filter(|(to, modelled)| to == partition && modelled.number == parcel.number)?;
+    let mut brought = parcel.messages.iter();
+    // In their order.
+    let mut messages = modelled.messages.iter();
+    let same = messages.all(|message| brought.any(|one| one == message));
     (!same).then(|| format!("the model has on its way: {modelled:?}"))
 }
 

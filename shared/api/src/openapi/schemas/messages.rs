@@ -210,6 +210,7 @@ fn received_message() -> Value {
         "receipt",
         text("What to acknowledge, extend or release it with; missing after auto_ack."),
     ));
+    fields.push(("dead_from", reference("DeadLetterSource")));
     object("A message in a consumer's hands.", &SEEN_ALWAYS, fields)
 }
 

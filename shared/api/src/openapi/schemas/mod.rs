@@ -5,6 +5,7 @@ mod messages;
 mod operation;
 mod queues;
 mod receipts;
+mod redrive;
 
 use serde_json::{Map, Value};
 
@@ -16,6 +17,7 @@ pub(super) fn all() -> Value {
         operation::schemas(),
         queues::schemas(),
         receipts::schemas(),
+        redrive::schemas(),
     ];
     let named = |(name, schema): (&str, Value)| (name.to_owned(), schema);
     Value::Object(
@@ -91,6 +93,7 @@ mod tests {
         assert_eq!(described("ExtendRequest"), taken::<ExtendRequest>());
         assert_eq!(described("ReleaseRequest"), taken::<ReleaseRequest>());
         assert_eq!(described("AckRequest"), taken::<AckRequest>());
+        assert_eq!(described("RedriveRequest"), taken::<RedriveBody>());
         let typed = &all()["Attribute"]["oneOf"][1]["properties"];
         let typed: Names = typed.as_object().unwrap().keys().cloned().collect();
         assert_eq!(typed, taken::<TypedAttribute>());
@@ -110,6 +113,8 @@ mod tests {
             lease: 1,
         };
         received["receipt"] = json!(receipt.to_string());
+        let source = json!({ "queue": "a", "id": "i", "receive_count": 3 });
+        received["dead_from"] = source.clone();
         let counts =
             json!({ "ready": 1, "in_flight": 1, "delayed": 1, "bytes": 1, "oldest_age_s": 1 });
         let partition =
@@ -117,6 +122,12 @@ mod tests {
         let queue = json!({
             "name": "a", "settings": {}, "counts": counts, "partitions": [partition],
             "created_at": "2026-11-21T04:12:00.000123Z",
+            "changed_at": "2026-11-21T04:12:00.000123Z",
+        });
+        let redrive = json!({
+            "task": "1", "queue": "dead", "to": "a", "max_per_second": 1, "status": "failed",
+            "to_move": 3, "moved": 2, "failed": 1, "started_at": "2026-11-21T04:12:00.000123Z",
+            "reason": "r",
         });
         let error = json!({ "code": "busy", "detail": "d", "retryable": true, "applied": "no" });
         let mut problem = error.clone();
@@ -170,6 +181,12 @@ mod tests {
                 written::<QueueList>(json!({ "queues": [queue], "next_cursor": "c" })),
             ),
             ("Queue", written::<QueueInfo>(queue)),
+            ("DeadLetterSource", written::<DeadLetterSource>(source)),
+            (
+                "RedriveList",
+                written::<RedriveList>(json!({ "redrives": [redrive] })),
+            ),
+            ("Redrive", written::<RedriveTask>(redrive)),
             ("ItemError", written::<ItemError>(error.clone())),
             (
                 "FailedMessage",
@@ -200,7 +217,14 @@ mod tests {
         ] {
             assert_eq!(described(schema), written, "{schema}");
         }
-        let settings = serde_json::to_value(shoal_types::QueueSettings::default()).unwrap();
+        // Those that are not always written have to be set.
+        let settings = shoal_types::QueueSettings {
+            max_receive_count: Some(1),
+            dead_letter_queue: Some("dead".parse().unwrap()),
+            redrive_allow: shoal_types::RedriveAllow::None,
+            ..Default::default()
+        };
+        let settings = serde_json::to_value(settings).unwrap();
         let settings: Names = settings.as_object().unwrap().keys().cloned().collect();
         assert_eq!(described("QueueSettings"), settings);
     }

@@ -6,6 +6,7 @@ use shoal_types::limits;
 use super::super::schema::{
     Properties, boolean, count, list, map, object, or_null, reference, text, time, whole, word,
 };
+use super::redrive;
 
 /// Every schema by its name.
 pub(super) fn schemas() -> Properties<'static> {
@@ -39,10 +40,8 @@ fn queue_settings() -> Value {
     let (retention_min, retention_max) = limits::RETENTION_S.into_inner();
     let (bytes_min, bytes_max) = limits::QUEUE_MESSAGE_BYTES.into_inner();
     let description = "Settings. What is missing is the default for a new queue and stays as it is in a change; null is the default.";
-    object(
-        description,
-        &[],
-        vec![
+    let mut fields = redrive::settings();
+    fields.extend(vec![
             (
                 "fifo",
                 or_null(boolean(
@@ -122,14 +121,14 @@ fn queue_settings() -> Value {
                     text("A tag's value."),
                 )),
             ),
-        ],
-    )
+        ]);
+    object(description, &[], fields)
 }
 
 fn queue() -> Value {
     object(
         "A queue.",
-        &["name", "settings", "partitions", "created_at"],
+        &["name", "settings", "partitions", "created_at", "changed_at"],
         vec![
             ("name", text("Its name.")),
             ("settings", reference("QueueSettings")),
@@ -142,6 +141,12 @@ fn queue() -> Value {
                 ),
             ),
             ("created_at", time("When it was created.")),
+            (
+                "changed_at",
+                time(
+                    "When its settings were last changed; when it was created if they never were.",
+                ),
+            ),
         ],
     )
 }
