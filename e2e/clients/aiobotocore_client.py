@@ -43,7 +43,18 @@ async def run(endpoint):
         assert len(sent["Successful"]) == 10, sent
         got = await sqs.receive_message(QueueUrl=fifo["QueueUrl"], MaxNumberOfMessages=10, WaitTimeSeconds=5)
         assert [message["Body"] for message in got["Messages"]] == [str(n) for n in range(10)]
-    print("aiobotocore: long poll, 100 messages by five consumers, FIFO batch")
+        dead = (await sqs.create_queue(QueueName=f"aio-dead-{uuid.uuid4().hex[:8]}"))["QueueUrl"]
+        shown = await sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+        policy = f'{{"deadLetterTargetArn":"{shown["Attributes"]["QueueArn"]}","maxReceiveCount":"1"}}'
+        source = await sqs.create_queue(
+            QueueName=f"aio-source-{uuid.uuid4().hex[:8]}", Attributes={"RedrivePolicy": policy},
+        )
+        await sqs.send_message(QueueUrl=source["QueueUrl"], MessageBody="poison")
+        corpse = asyncio.create_task(sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=20))
+        await sqs.receive_message(QueueUrl=source["QueueUrl"], WaitTimeSeconds=5, VisibilityTimeout=0)
+        [message] = (await corpse)["Messages"]
+        assert message["Body"] == "poison"
+    print("aiobotocore: long poll, 100 messages by five consumers, FIFO batch, a dead letter")
 
 
 if __name__ == "__main__":

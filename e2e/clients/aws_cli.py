@@ -52,10 +52,30 @@ def main():
     batch = [{"Id": "a", "MessageBody": "1"}, {"Id": "b", "MessageBody": "2", "DelaySeconds": 901}]
     answer = aws("send-message-batch", "--queue-url", url, "--entries", json.dumps(batch))
     assert (answer["Successful"][0]["Id"], answer["Failed"][0]["Id"]) == ("a", "b"), answer
+    dead_letters(queue)
     aws("purge-queue", "--queue-url", url)
     aws("delete-queue", "--queue-url", url)
     aws("get-queue-url", "--queue-name", queue, fails="NonExistentQueue")
-    print("aws: create, list, send, receive, delete, FIFO, batch, purge")
+    print("aws: create, list, send, receive, delete, FIFO, batch, purge, dead letters and back")
+
+
+def dead_letters(queue):
+    """A message that nobody deletes dies; a person looks at it, and moves it back."""
+    dead = aws("create-queue", "--queue-name", f"{queue}-dead")["QueueUrl"]
+    arn = aws("get-queue-attributes", "--queue-url", dead, "--attribute-names", "QueueArn")["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "1"})
+    source = aws("create-queue", "--queue-name", f"{queue}-source", "--attributes",
+                 json.dumps({"RedrivePolicy": policy}))["QueueUrl"]
+    aws("send-message", "--queue-url", source, "--message-body", "poison")
+    [_] = aws("receive-message", "--queue-url", source, "--wait-time-seconds", "5", "--visibility-timeout", "0")["Messages"]
+    [corpse] = aws("receive-message", "--queue-url", dead, "--wait-time-seconds", "20", "--visibility-timeout", "0",
+                   "--attribute-names", "All")["Messages"]
+    assert corpse["Body"] == "poison" and "DeadLetterQueueSourceArn" in corpse["Attributes"], corpse
+    aws("start-message-move-task", "--source-arn", arn)
+    [back] = aws("receive-message", "--queue-url", source, "--wait-time-seconds", "20")["Messages"]
+    assert back["Body"] == "poison", back
+    [task] = aws("list-message-move-tasks", "--source-arn", arn)["Results"]
+    assert task["Status"] in ("RUNNING", "COMPLETED"), task
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
 """boto3, unmodified but for the endpoint: what an application does with a queue."""
 
+import concurrent.futures
 import hashlib
 import sys
 import threading
 import time
+import traceback
 import uuid
 
 import boto3
 from botocore.config import Config
+
+
+FAILURES = []
 
 
 def client(endpoint):
@@ -122,6 +127,27 @@ def dead_letters(sqs):
     assert result["Status"] == "COMPLETED" and result["ApproximateNumberOfMessagesMoved"] == 1, result
 
 
+def dead_letters_in_order(sqs):
+    """Messages of one group die in their order, each once, and no later one is given before."""
+    kind = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    dead = sqs.create_queue(QueueName=name("dead") + ".fifo", Attributes=kind)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {"RedrivePolicy": f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":1}}'}
+    url = sqs.create_queue(QueueName=name("source") + ".fifo", Attributes=kind | policy)["QueueUrl"]
+    for number in range(3):
+        sqs.send_message(QueueUrl=url, MessageBody=str(number), MessageGroupId="g")
+    for number in range(3):
+        [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, VisibilityTimeout=1)["Messages"]
+        assert message["Body"] == str(number), message
+    corpses = []
+    while len(corpses) < 3:
+        answer = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+        for message in answer["Messages"]:
+            corpses.append(message["Body"])
+            sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+    assert corpses == ["0", "1", "2"], corpses
+
+
 def long_poll(sqs):
     url = sqs.create_queue(QueueName=name("poll"), Attributes={"ReceiveMessageWaitTimeSeconds": "20"})["QueueUrl"]
     begun = time.monotonic()
@@ -133,7 +159,7 @@ def long_poll(sqs):
 
 def resource(endpoint):
     """The other interface of boto3."""
-    sqs = boto3.resource(
+    sqs = boto3.session.Session().resource(
         "sqs", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",
     )
     queue = sqs.create_queue(QueueName=name("resource"))
@@ -151,7 +177,7 @@ def accounts_and_regions(endpoint):
     shared = name("scoped")
     urls = []
     for account, region in [("111111111111", "us-east-1"), ("222222222222", "us-east-1"), ("111111111111", "eu-west-1")]:
-        sqs = boto3.client(
+        sqs = boto3.session.Session().client(
             "sqs", endpoint_url=endpoint, region_name=region, aws_access_key_id=account, aws_secret_access_key="test",
         )
         url = sqs.create_queue(QueueName=shared)["QueueUrl"]
@@ -168,12 +194,20 @@ def accounts_and_regions(endpoint):
 def main():
     endpoint = sys.argv[1]
     sqs = client(endpoint)
-    for check in (standard_round_trip, batches, fifo, dead_letters, long_poll):
-        check(sqs)
-        print(f"boto3: {check.__name__}")
-    for check in (resource, accounts_and_regions):
-        check(endpoint)
-        print(f"boto3: {check.__name__}")
+    alone = [(check, sqs) for check in (standard_round_trip, batches, fifo, dead_letters, dead_letters_in_order, long_poll)]
+    alone += [(check, endpoint) for check in (resource, accounts_and_regions)]
+    # Side by side, since most of them mostly wait.
+    with concurrent.futures.ThreadPoolExecutor(len(alone)) as pool:
+        running = {pool.submit(check, argument): check for check, argument in alone}
+        for done in concurrent.futures.as_completed(running):
+            name = running[done].__name__
+            error = done.exception()
+            if error is not None:
+                FAILURES.append(name)
+                traceback.print_exception(error)
+            else:
+                print(f"boto3: {name}")
+    sys.exit(f"boto3: failed: {FAILURES}" if FAILURES else 0)
 
 
 if __name__ == "__main__":

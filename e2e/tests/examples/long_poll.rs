@@ -98,9 +98,11 @@ fn print(signal: &str, comeback: &Comeback) {
         cut_off,
         busiest,
     } = comeback;
-    let before_the_end = answered.iter().filter(|at| *at <= ended).count();
+    let first_half = answered.iter().filter(|at| at.as_millis() < 500).count();
+    let (last, answered) = (answered.last().copied().unwrap_or_default(), answered.len());
     println!(
-        "{signal}: gone after {ended:.1?}, {before_the_end} answered and {cut_off} cut off by then; all wait \
-         again after {took:.1?}; at most {busiest} receives begun within 100 ms"
+        "{signal}: gone after {ended:.1?}; {answered} answered, {first_half} of them within half a second, the \
+         last after {last:.1?}; {cut_off} cut off; all wait again after {took:.1?}; at most {busiest} receives \
+         begun within 100 ms"
     );
 }

@@ -21,10 +21,15 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Until all wait again after the frontend ended.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 
-/// How one receive ended, or that it began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A receive that was begun, or how one ended that was begun at some time.
+#[derive(Clone, Copy, Debug)]
 enum Event {
     Asked,
+    Ended { begun: Instant, how: End },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
     Empty,
     Received,
     Failed,
@@ -59,16 +64,14 @@ impl Waiters {
                 sleep(STAGGER * number as u32).await;
                 let mut backoff = BACKOFF_FIRST;
                 loop {
-                    note(&log, Event::Asked);
+                    let begun = note(&log, Event::Asked);
                     let received = queue.receive(&Receive::default().wait_s(WAIT_S)).await;
-                    note(
-                        &log,
-                        match &received {
-                            Ok(messages) if messages.is_empty() => Event::Empty,
-                            Ok(_) => Event::Received,
-                            Err(_) => Event::Failed,
-                        },
-                    );
+                    let how = match &received {
+                        Ok(messages) if messages.is_empty() => End::Empty,
+                        Ok(_) => End::Received,
+                        Err(_) => End::Failed,
+                    };
+                    note(&log, Event::Ended { begun, how });
                     if received.is_ok() {
                         backoff = BACKOFF_FIRST;
                         continue;
@@ -102,7 +105,17 @@ impl Waiters {
     /// Messages that they received since the last look.
     #[must_use]
     pub fn take_received(&self) -> usize {
-        count(&self.take_log(), Event::Received)
+        let is_one = |event: &Event| {
+            matches!(
+                event,
+                Event::Ended {
+                    how: End::Received,
+                    ..
+                }
+            )
+        };
+        let log = self.take_log();
+        log.iter().filter(|(_, event)| is_one(event)).count()
     }
 
     /// Ends the frontend, starts it again, and waits until all wait there.
@@ -127,16 +140,25 @@ impl Waiters {
         self.all_wait(&again.role).await?;
         let took = begun.elapsed();
         let log = self.take_log();
-        let at = |event: Event| {
-            let of_it = log.iter().filter(move |(_, seen)| *seen == event);
-            of_it.map(|(at, _)| at.duration_since(begun))
+        let after = |at: &Instant| at.duration_since(begun);
+        let ends_of_waits = |wanted: End| {
+            log.iter().filter_map(move |(at, event)| match event {
+                Event::Ended { begun: asked, how } if *how == wanted && *asked <= begun => {
+                    Some(after(at))
+                }
+                _ => None,
+            })
         };
+        let asked = log.iter().filter_map(|(at, event)| match event {
+            Event::Asked => Some(after(at)),
+            Event::Ended { .. } => None,
+        });
         let comeback = Comeback {
             ended,
             took,
-            answered: at(Event::Empty).collect(),
-            cut_off: at(Event::Failed).filter(|at| *at <= ended).count(),
-            busiest: busiest(&at(Event::Asked).collect::<Vec<_>>()),
+            answered: ends_of_waits(End::Empty).collect(),
+            cut_off: ends_of_waits(End::Failed).count(),
+            busiest: busiest(&asked.collect::<Vec<_>>()),
         };
         Ok((again, comeback))
     }
@@ -162,9 +184,9 @@ pub struct Comeback {
     pub ended: Duration,
     /// From the signal until all waited again.
     pub took: Duration,
-    /// When after the signal waiting receives were answered that there is nothing, in order.
+    /// Those that waited at the signal and were answered that there is nothing: when after it, in order.
     pub answered: Vec<Duration>,
-    /// Receives that failed before the process was gone.
+    /// Those that waited at the signal and had no answer.
     pub cut_off: usize,
     /// The most receives that were begun within a tenth of a second, failed attempts included.
     pub busiest: usize,
@@ -182,13 +204,12 @@ pub async fn operations(hosts: &[&Role]) -> Result<u64> {
     Ok(sum as u64)
 }
 
-fn note(log: &Log, event: Event) {
+/// Writes an event down: when it was.
+fn note(log: &Log, event: Event) -> Instant {
+    let now = Instant::now();
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-    log.push((Instant::now(), event));
-}
-
-fn count(log: &[(Instant, Event)], event: Event) -> usize {
-    log.iter().filter(|(_, seen)| *seen == event).count()
+    log.push((now, event));
+    now
 }
 
 /// The most of these times that lie within a tenth of a second. They are in order.
