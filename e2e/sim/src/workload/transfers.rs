@@ -158,6 +158,8 @@ fn target(root: PartitionId, desk: &mut Desk<'_>) -> Option<Target> {
         desk.queues.root(queue.partition) == root
             && queue.inherits.is_none()
             && !matches!(queue.state, State::Wanted | State::Closed)
+            // A successor that is gone was perhaps never there, if not all hosts know of moves.
+            && !(queue.state == State::Gone && queue.follows.is_some())
     });
     let parts: Vec<PartitionId> = of_it.map(|queue| queue.partition).collect();
     let newest = *parts.last()?;
