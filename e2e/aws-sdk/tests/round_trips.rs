@@ -128,6 +128,42 @@ fn a_waiting_receive_gets_what_is_sent_meanwhile() {
 }
 
 #[test]
+fn a_message_that_nobody_deletes_dies_once_and_a_task_brings_it_back() {
+    run(async |bench| {
+        let dev = bench.dev().start().await?;
+        let sqs = client(&dev);
+        let dead = create(&sqs, "dead", &[]).await?;
+        let asked = sqs.get_queue_attributes().queue_url(&dead);
+        let asked = asked.attribute_names(QueueAttributeName::QueueArn);
+        let shown = asked.send().await?.attributes.context("no attributes")?;
+        let arn = &shown[&QueueAttributeName::QueueArn];
+        let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"2"}}"#);
+        let redrive = [(QueueAttributeName::RedrivePolicy, policy.as_str())];
+        let source = create(&sqs, "source", &redrive).await?;
+        let poison = sqs.send_message().queue_url(&source).message_body("poison");
+        poison.send().await?;
+        for _ in 0..2 {
+            ensure!(take(&sqs, &source, 0).await? == ["poison"]);
+        }
+        ensure!(take(&sqs, &dead, 0).await? == ["poison"]);
+        let task = sqs.start_message_move_task().source_arn(arn).send().await?;
+        ensure!(task.task_handle().is_some(), "{task:?}");
+        ensure!(take(&sqs, &source, 30).await? == ["poison"]);
+        let left = sqs.receive_message().queue_url(&dead).send().await?;
+        ensure!(left.messages().is_empty(), "{left:?}");
+        Ok(())
+    });
+}
+
+/// Waits for messages and leases them for so many seconds: their bodies.
+async fn take(sqs: &Client, url: &str, seconds: i32) -> Result<Vec<String>> {
+    let asked = sqs.receive_message().queue_url(url).wait_time_seconds(20);
+    let found = asked.visibility_timeout(seconds).send().await?;
+    let bodies = found.messages().iter().filter_map(|m| m.body());
+    Ok(bodies.map(str::to_owned).collect())
+}
+
+#[test]
 fn a_missing_queue_is_an_error_of_its_own() {
     run(async |bench| {
         let dev = bench.dev().start().await?;

@@ -5,6 +5,7 @@ mod support;
 
 mod attributes;
 mod client;
+mod corpus;
 mod dead_letters;
 mod fifo;
 mod http_level;
