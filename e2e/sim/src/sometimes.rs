@@ -239,8 +239,6 @@ sometimes! {
     DeadLettersTaken = "dead letters taken by another queue";
     /// A task's messages came to another queue.
     MovedTaken = "messages of a task taken by another queue";
-    /// A dead letter came with a dead letter's past.
-    DiedAgain = "dead letter died again in the dead-letter queue";
     /// A parcel came that the target had taken before.
     ParcelPassedOver = "parcel came again after it had been taken, and was passed over";
     /// A source said that it has heard of all that was taken.
@@ -253,10 +251,6 @@ sometimes! {
     ParcelReturned = "parcel returned because its target is gone";
     /// A parcel of which something was purged or expired arrived nevertheless.
     PurgedOnItsWay = "messages purged or expired while they were on their way";
-    /// A setting was taken back while messages were dead.
-    DeadTakenBack = "setting taken back while messages were dead";
-    /// The same while they were on their way.
-    DeadTakenBackOnTheirWay = "setting taken back while dead letters were on their way";
     /// A task came to its end.
     TaskCompleted = "task moved all that it could";
     /// A task was cancelled while a parcel of it was on its way.
@@ -313,15 +307,12 @@ impl Sometimes {
     pub const OF_DEAD_LETTERS: &'static [Self] = &[
         Self::DeadLettersTaken,
         Self::MovedTaken,
-        Self::DiedAgain,
         Self::ParcelPassedOver,
         Self::ParcelSettled,
         Self::SettlingPutOff,
         Self::ParcelRefusedFull,
         Self::ParcelReturned,
         Self::PurgedOnItsWay,
-        Self::DeadTakenBack,
-        Self::DeadTakenBackOnTheirWay,
         Self::TaskCompleted,
         Self::TaskCancelledOnItsWay,
         Self::TaskFailed,

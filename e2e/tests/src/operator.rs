@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use shoal_api::Problem;
-use shoal_api::manager::{CLUSTERS_PATH, ClusterInfo, ClusterState, DrainRequest};
+use shoal_api::manager::{CLUSTERS_PATH, ClusterInfo, ClusterState, DrainRequest, QUEUES_PATH};
 use shoal_api::plan::{EVENTS_PATH, Event, EventPage, MOVES_PATH, MoveInfo, MoveRequest};
+use shoal_api::redrive::{REDRIVES_PATH, RedriveInfo, RedriveRequest, RedriveStatus};
 use shoal_harness::{Dev, wait};
-use shoal_types::ClusterId;
+use shoal_types::{ClusterId, QueueName, QueueRoute, QueueSettings};
 
 /// The manager's API.
 #[derive(Clone, Debug)]
@@ -130,6 +131,60 @@ impl Operator {
         .await
     }
 
+    /// Creates a queue.
+    ///
+    /// # Errors
+    /// If the manager refuses.
+    pub async fn create(&self, name: &QueueName, settings: &QueueSettings) -> Result<QueueRoute> {
+        let path = format!("{QUEUES_PATH}/{name}");
+        Ok(self.send(Method::PUT, &path, settings).await??)
+    }
+
+    /// Deletes a queue.
+    ///
+    /// # Errors
+    /// If the manager refuses.
+    pub async fn delete(&self, name: &QueueName) -> Result<()> {
+        let path = format!("{}{QUEUES_PATH}/{name}", self.url);
+        let status = self.http.delete(path).send().await?.status();
+        ensure!(status == StatusCode::NO_CONTENT, "{name}: {status}");
+        Ok(())
+    }
+
+    /// Begins to move the messages of a dead-letter queue back to where they died.
+    ///
+    /// # Errors
+    /// If the manager refuses.
+    pub async fn redrive(&self, queue: &QueueName) -> Result<RedriveInfo> {
+        let asked = RedriveRequest {
+            queue: queue.clone(),
+            to: None,
+            max_per_second: None,
+        };
+        Ok(self.post(REDRIVES_PATH, &asked).await??)
+    }
+
+    /// Waits until the last of a queue's redrives is as said.
+    ///
+    /// # Errors
+    /// If it is not within so long.
+    pub async fn until_redrive_is(
+        &self,
+        queue: &QueueName,
+        status: RedriveStatus,
+        within: Duration,
+    ) -> Result<RedriveInfo> {
+        let what = format!("the redrive of {queue} to be {}", status.as_str());
+        wait::until(&what, within, async || {
+            let tasks: Vec<RedriveInfo> =
+                self.get(&format!("{REDRIVES_PATH}?queue={queue}")).await?;
+            let newest = tasks.into_iter().next().context("there is none")?;
+            ensure!(newest.status == status, "{newest:?}");
+            Ok(newest)
+        })
+        .await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let answer = self.http.get(format!("{}{path}", self.url)).send().await?;
         let (status, body) = (answer.status(), answer.text().await?);
@@ -142,9 +197,16 @@ impl Operator {
         path: &str,
         asked: &impl serde::Serialize,
     ) -> Result<Result<T, Refused>> {
-        let request = self
-            .http
-            .request(Method::POST, format!("{}{path}", self.url));
+        self.send(Method::POST, path, asked).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        asked: &impl serde::Serialize,
+    ) -> Result<Result<T, Refused>> {
+        let request = self.http.request(method, format!("{}{path}", self.url));
         let answer = request.json(asked).send().await?;
         let (status, body) = (answer.status(), answer.text().await?);
         if status.is_success() {

@@ -175,6 +175,9 @@ async fn a_task_is_one_at_a_time_and_can_be_ended() {
         no_target.problem(),
         ("invalid_request", "no", Some("queue"))
     );
+    let nowhere = json!({ "to": "nowhere" });
+    let nowhere = system.ask("POST", DEAD, nowhere).await;
+    assert_eq!(nowhere.problem(), ("invalid_request", "no", Some("to")));
     let nothing = system.ask("DELETE", DEAD, Value::Null).await;
     assert_eq!(nothing.status, 404, "{nothing:?}");
     assert_eq!(nothing.problem(), ("not_found", "no", Some("task")));

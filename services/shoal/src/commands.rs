@@ -1,54 +1,15 @@
-//! Commands for daily use, over REST like any other client.
+//! Commands for daily use, over REST like any other client; those about queues are in `queues`.
 
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use serde_json::{Map, Value, json};
-use shoal_client::{Client, Message, Queue, QueueInfo, Receive, ReceivedExt as _, ReceivedMessage};
+use serde_json::Value;
+use shoal_client::{Client, Message, Queue, Receive, ReceivedExt as _, ReceivedMessage};
 use shoal_runtime::shutdown::Shutdown;
 
-use crate::cli::{
-    AckArgs, EndpointArgs, Format, QueueCommand, QueueSettingsArgs, ReceiveArgs, SendArgs,
-};
+use crate::cli::{AckArgs, EndpointArgs, Format, ReceiveArgs, SendArgs};
 use crate::output::{print, table};
-
-/// `shoal queue …`
-pub(crate) async fn queue(command: QueueCommand) -> anyhow::Result<()> {
-    match command {
-        QueueCommand::Create {
-            endpoint,
-            settings,
-            name,
-        } => {
-            let info = open(&endpoint, &name)?.create(&body(settings)?).await?;
-            print(endpoint.output, &info, queue_text)
-        }
-        QueueCommand::Set {
-            endpoint,
-            settings,
-            name,
-        } => {
-            let info = open(&endpoint, &name)?.set(&body(settings)?).await?;
-            print(endpoint.output, &info, queue_text)
-        }
-        QueueCommand::Show { endpoint, name } => {
-            let info = open(&endpoint, &name)?.info().await?;
-            print(endpoint.output, &info, queue_text)
-        }
-        QueueCommand::List { endpoint, prefix } => list_queues(&endpoint, &prefix).await,
-        QueueCommand::Purge { endpoint, name } => {
-            open(&endpoint, &name)?.purge().await?;
-            eprintln!("{name} is empty");
-            Ok(())
-        }
-        QueueCommand::Delete { endpoint, name } => {
-            open(&endpoint, &name)?.delete().await?;
-            eprintln!("{name} is deleted");
-            Ok(())
-        }
-    }
-}
 
 /// `shoal send`
 pub(crate) async fn send(args: SendArgs) -> anyhow::Result<()> {
@@ -178,58 +139,9 @@ pub(crate) async fn hosts(endpoint: &EndpointArgs) -> anyhow::Result<()> {
     })
 }
 
-async fn list_queues(endpoint: &EndpointArgs, prefix: &str) -> anyhow::Result<()> {
-    let client = Client::new(&endpoint.endpoint)?;
-    let mut queues: Vec<QueueInfo> = Vec::new();
-    let mut cursor: Option<String> = None;
-    loop {
-        let page = client.queues(prefix, cursor.as_deref()).await?;
-        queues.extend(page.queues);
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    print(endpoint.output, &queues, |queues| {
-        let rows = queues.iter().map(|q| {
-            let clusters = q.partitions.iter().map(|p| p.cluster.to_string());
-            [q.name.to_string(), clusters.collect::<Vec<_>>().join(" ")]
-        });
-        table(["queue", "cluster"], rows)
-    })
-}
-
-fn open(endpoint: &EndpointArgs, queue: &str) -> anyhow::Result<Queue> {
+/// A queue of the service that is asked.
+pub(crate) fn open(endpoint: &EndpointArgs, queue: &str) -> anyhow::Result<Queue> {
     Ok(Client::new(&endpoint.endpoint)?.queue(queue))
-}
-
-/// Only what was said, so that the service's defaults stand.
-fn body(args: QueueSettingsArgs) -> anyhow::Result<shoal_api::QueueBody> {
-    let given = [
-        (
-            "visibility_timeout_s",
-            args.visibility_timeout.map(Value::from),
-        ),
-        ("delay_s", args.delay.map(Value::from)),
-        ("retention_s", args.retention.map(Value::from)),
-        ("max_message_bytes", args.max_message_bytes.map(Value::from)),
-        ("receive_wait_s", args.receive_wait.map(Value::from)),
-        ("max_messages", args.max_messages.map(Value::from)),
-        ("max_bytes", args.max_bytes.map(Value::from)),
-        (
-            "partitions",
-            args.partitions.map(|partitions| json!(partitions)),
-        ),
-        (
-            "content_deduplication",
-            args.content_deduplication.then_some(Value::Bool(true)),
-        ),
-    ];
-    let given: Map<String, Value> = given
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
-    Ok(serde_json::from_value(Value::Object(given))?)
 }
 
 fn body_of(args: &SendArgs) -> anyhow::Result<Vec<u8>> {
@@ -266,43 +178,23 @@ fn message_text(message: &ReceivedMessage) -> String {
     let receipt = message
         .receipt
         .map_or_else(String::new, |r| format!("\n  receipt {r}"));
+    let died = message.dead_from.as_ref().map(|source| {
+        let queue = source.queue.as_ref().map(|queue| queue.as_str());
+        let queue = queue.unwrap_or("a queue that is gone");
+        let (id, times) = (&source.id, source.receive_count);
+        format!("\n  died in {queue} as {id}, received {times} times")
+    });
     format!(
-        "{}  {}{receipt}\n  received {} times\n{body}\n",
-        message.sequence, message.id, message.receive_count
+        "{}  {}{receipt}\n  received {} times{}\n{body}\n",
+        message.sequence,
+        message.id,
+        message.receive_count,
+        died.unwrap_or_default()
     )
 }
 
-fn queue_text(info: &QueueInfo) -> String {
-    let mut value = json!(info);
-    let mut lines = Vec::new();
-    if let Some(fields) = value.as_object_mut() {
-        flatten("", fields, &mut lines);
-    }
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    lines
-        .iter()
-        .map(|(name, value)| format!("{name:width$}  {value}\n"))
-        .collect()
-}
-
-/// Every value under its dotted name, strings bare.
-fn flatten(at: &str, fields: &Map<String, Value>, lines: &mut Vec<(String, String)>) {
-    for (name, value) in fields {
-        let name = if at.is_empty() {
-            name.clone()
-        } else {
-            format!("{at}.{name}")
-        };
-        match value {
-            Value::Object(inner) => flatten(&name, inner, lines),
-            Value::String(text) => lines.push((name, text.clone())),
-            other => lines.push((name, other.to_string())),
-        }
-    }
-}
-
 /// An enum's name as the API spells it.
-fn word(value: &impl serde::Serialize) -> String {
+pub(crate) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         other => format!("{other:?}"),

@@ -8,7 +8,9 @@ mod doctor;
 mod explain;
 mod operate;
 mod output;
+mod queues;
 mod rebuild;
+mod redrive;
 mod roles;
 
 use std::process::ExitCode;
@@ -66,7 +68,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             None => roles::manager(args, shutdown).await?,
             Some(cli::ManagerCommand::Rebuild(args)) => rebuild::run(args).await?,
         },
-        Command::Queue(command) => commands::queue(command).await?,
+        Command::Queue(command) => queues::run(command).await?,
         Command::Send(args) => commands::send(args).await?,
         Command::Receive(args) => commands::receive(args, &shutdown).await?,
         Command::Ack(args) => return commands::acknowledge(args).await,

@@ -28,5 +28,6 @@ pub use error::ClientError;
 pub use options::{Message, Receive};
 pub use queue::{Queue, ReceivedExt};
 pub use shoal_api::{
-    Problem, QueueInfo, QueueList, ReceiptAnswer, ReceivedMessage, SendAnswer, SendItemAnswer,
+    Problem, QueueInfo, QueueList, ReceiptAnswer, ReceivedMessage, RedriveBody, RedriveTask,
+    SendAnswer, SendItemAnswer,
 };

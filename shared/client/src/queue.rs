@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::json;
 use shoal_api::{
-    PeekAnswer, QueueBody, QueueInfo, ReceiptAnswer, ReceiveAnswer, ReceivedMessage, SendAnswer,
-    checksum,
+    PeekAnswer, QueueBody, QueueInfo, ReceiptAnswer, ReceiveAnswer, ReceivedMessage, RedriveBody,
+    RedriveList, RedriveTask, SendAnswer, checksum,
 };
 
 use crate::client::{done, json as read};
@@ -78,6 +78,34 @@ impl Queue {
     /// `queue_not_found`.
     pub async fn purge(&self) -> Result<(), ClientError> {
         done(self.post("/purge")).await
+    }
+
+    /// Starts a task that moves its messages, those of a dead-letter queue, back to where they died or to
+    /// another queue. It goes on by itself.
+    ///
+    /// # Errors
+    /// `invalid_request` if it is no queue's dead-letter queue; `busy` if a task of it is under way.
+    pub async fn redrive(&self, how: &RedriveBody) -> Result<RedriveTask, ClientError> {
+        read(self.post("/redrive").json(how)).await
+    }
+
+    /// Its last ten such tasks, newest first.
+    ///
+    /// # Errors
+    /// `queue_not_found`.
+    pub async fn redrives(&self) -> Result<Vec<RedriveTask>, ClientError> {
+        let path = format!("{}/redrive", self.path);
+        let answer: RedriveList = read(self.client.request(Method::GET, &path)).await?;
+        Ok(answer.redrives)
+    }
+
+    /// Ends the task that is under way. What has not gone stays.
+    ///
+    /// # Errors
+    /// If none is under way.
+    pub async fn cancel_redrive(&self) -> Result<RedriveTask, ClientError> {
+        let path = format!("{}/redrive", self.path);
+        read(self.client.request(Method::DELETE, &path)).await
     }
 
     /// Sends one message. When this returns it is on disk at a majority of the cluster.

@@ -10,7 +10,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 use shoal_api::{Field, Problem, QueueBody, checksum};
-use shoal_client::{Client, ClientError, Message, Receive, ReceivedExt, SendItemAnswer};
+use shoal_client::{
+    Client, ClientError, Message, Receive, ReceivedExt, RedriveBody, SendItemAnswer,
+};
 use shoal_types::{Applied, ErrorCode};
 use tokio::net::TcpListener;
 
@@ -219,6 +221,33 @@ async fn queues_are_managed() {
     orders.purge().await.unwrap();
     orders.delete().await.unwrap();
     assert_eq!(script.asked().0, "DELETE /v1/queues/orders");
+}
+
+#[tokio::test]
+async fn dead_letters_are_moved() {
+    let script = Script::default();
+    let dead = script.serve().await.queue("dead");
+    let task = json!({
+        "task": "7", "queue": "dead", "status": "running", "to_move": 3, "moved": 1, "failed": 0,
+        "started_at": "2026-11-21T04:12:00.000123Z",
+    });
+    script.json(202, &task);
+    let how = RedriveBody {
+        to: Some("orders".parse().unwrap()),
+        max_per_second: None,
+    };
+    let started = dead.redrive(&how).await.unwrap();
+    assert_eq!((started.task, started.moved), (7, 1));
+    let (asked, body) = script.asked();
+    assert_eq!(asked, "POST /v1/queues/dead/redrive");
+    assert_eq!(body, json!({ "to": "orders" }));
+
+    script.json(200, &json!({ "redrives": [task] }));
+    assert_eq!(dead.redrives().await.unwrap(), [started.clone()]);
+    assert_eq!(script.asked().0, "GET /v1/queues/dead/redrive");
+    script.json(200, &task);
+    assert_eq!(dead.cancel_redrive().await.unwrap(), started);
+    assert_eq!(script.asked().0, "DELETE /v1/queues/dead/redrive");
 }
 
 #[tokio::test]

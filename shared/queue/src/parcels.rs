@@ -372,11 +372,9 @@ impl Partition {
             record.unsettled.len() >= UNSETTLED_TARGETS_MAX,
         );
         let made = !is_full
-            && if died_last {
-                self.pack_task(step) || self.pack_dead(step)
-            } else {
-                self.pack_dead(step) || self.pack_task(step)
-            };
+            && (died_last && self.pack_task(step)
+                || self.pack_dead(step)
+                || !died_last && self.pack_task(step));
         if made {
             return;
         }

@@ -86,6 +86,13 @@ impl Queues {
             .expect(after.key(), before.map(|at| at.revision))
             .put(after.key(), after.encode())
             .remove(keys::deleted(&after.name));
+        let earlier = before.filter(|before| before.record.queue != after.queue);
+        let transaction = match earlier {
+            Some(earlier) => transaction
+                .remove(keys::dead_letters(earlier.record.queue))
+                .remove(keys::redrives(earlier.record.queue)),
+            None => transaction,
+        };
         self.store.commit(transaction).await?;
         match before {
             Some(before) => self.partitions_changed(&before.record, after),
@@ -94,8 +101,8 @@ impl Queues {
                 self.note(after);
             }
         }
-        if let Some(before) = before.filter(|before| before.record.queue != after.queue) {
-            self.forget_life(before.record.queue);
+        if let Some(earlier) = earlier {
+            self.forget_life(earlier.record.queue);
         }
         note_unsettled(&self.unsettled, after);
         Ok(())

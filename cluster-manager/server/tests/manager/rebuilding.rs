@@ -29,14 +29,14 @@ async fn ended(client: &Client) -> RebuildInfo {
     .await
 }
 
-async fn rebuild(client: &Client) -> RebuildReport {
+pub(crate) async fn rebuild(client: &Client) -> RebuildReport {
     begin(client, json!({})).await;
     let info = ended(client).await;
     info.report.unwrap_or_else(|| panic!("{:?}", info.failed))
 }
 
 /// An empty folder in the place of the one that was lost, and the hosts report to the new manager.
-async fn on_an_empty_store(hosts: &[Host]) -> (Running, tempfile::TempDir) {
+pub(crate) async fn on_an_empty_store(hosts: &[Host]) -> (Running, tempfile::TempDir) {
     let data = tempfile::tempdir().unwrap();
     let manager = lacking(data.path(), hosts).await;
     (manager, data)

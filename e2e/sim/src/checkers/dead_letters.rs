@@ -317,7 +317,10 @@ fn may_be_cleared_elsewhere(
     let mut all = facts.partitions.iter();
     all.any(|(id, queue)| {
         let is_short = queue.retention_min() < evidence.ended_at.0 + evidence.skew_bound;
-        reachable.contains(&facts.root(*id)) && (is_short || !queue.cleared.is_empty())
+        // Nothing came to one that was deleted and never created.
+        let was_there = queue.epoch().is_some();
+        let may_have = was_there && reachable.contains(&facts.root(*id));
+        may_have && (is_short || !queue.cleared.is_empty())
     })
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Manager {
     pub(super) started: Option<Started>,
     /// It is to be cancelled at once.
     pub(super) cancels: bool,
+    /// The cluster was told that a queue was deleted to which messages are to go now and then.
+    pub(super) has_deleted: bool,
 }
 
 impl Manager {
@@ -30,6 +32,7 @@ impl Manager {
             to_purge: None,
             started: None,
             cancels: false,
+            has_deleted: false,
         }
     }
 
@@ -187,6 +190,9 @@ impl Role for Manager {
         if desk.queues.all().is_empty() {
             (0..desk.knobs.queues).for_each(|_| self.plan_queue(desk));
         }
+        if desk.knobs.dead_letters && !self.has_deleted && !desk.draining {
+            return Next::Do(self.delete_a_target(desk));
+        }
         if let Some(partition) = self.to_purge.take() {
             return Next::Do(desk.errand(Command::Purge { partition }));
         }
@@ -213,6 +219,7 @@ impl Role for Manager {
     }
 
     fn ended(&mut self, command: &Command, end: &End, desk: &mut Desk<'_>) {
+        self.note_deleted_target(command, end);
         moving::ended(command, end, desk.queues);
         let purged_but = match end {
             End::Outcome(Outcome::PurgedBut { heir, .. }) => Some(heir),

@@ -3,17 +3,17 @@
 //! on one cluster.
 
 use shoal_types::{
-    ClusterId, ClusterMember, Command, DeadLetters, GroupRange, HostId, MoveTask, MoveTo,
+    ClusterId, ClusterMember, Command, DeadLetters, GroupRange, HostId, MoveTask, MoveTo, Outcome,
     PartitionId, QueueId, Revision, Target, TargetPart,
 };
 
-use super::execution::Errand;
+use super::execution::{End, Errand};
 use super::limits::RECEIVES_MAX;
 use super::manager::Manager;
 use super::queues::{Queue, Queues, State};
 use super::role::Desk;
 
-/// A queue that was deleted before the run began.
+/// A queue that was deleted before any message went there, and was never seen here.
 const DELETED_BEFORE: PartitionId = PartitionId(1_000);
 
 /// A task that was started: where, and its name.
@@ -29,6 +29,22 @@ impl Manager {
         }
     }
 
+    /// Who names it as a target finds it gone, and not just unheard of.
+    pub(super) fn delete_a_target(&mut self, desk: &mut Desk<'_>) -> Errand {
+        desk.errand(Command::DeletePartition {
+            partition: DELETED_BEFORE,
+            revision: Revision(self.next_revision()),
+        })
+    }
+
+    pub(super) fn note_deleted_target(&mut self, command: &Command, end: &End) {
+        let Command::DeletePartition { partition, .. } = command else {
+            return;
+        };
+        let is_done = matches!(end, End::Outcome(Outcome::Done));
+        self.has_deleted |= is_done && *partition == DELETED_BEFORE;
+    }
+
     fn say_where_the_dead_go(&mut self, desk: &mut Desk<'_>) -> Option<Errand> {
         let source = desk.queues.pick(desk.random)?.clone();
         let revision = Revision(match desk.random.below(12) {
@@ -39,7 +55,7 @@ impl Manager {
         let dead_letters = match desk.random.below(4) {
             0 => None,
             _ => {
-                let to = another_queue(&source, desk)?;
+                let to = another_queue(&source, self.has_deleted, desk)?;
                 let queue = desk.queues.root(source.partition);
                 let names = desk.queues.get_mut(source.partition)?;
                 names.dead_go_to = Some(PartitionId(to.queue.0));
@@ -65,7 +81,7 @@ impl Manager {
             let targets = targets.filter_map(|origin| target(origin, desk));
             MoveTo::Origins(targets.collect())
         } else {
-            MoveTo::One(another_queue(&source, desk)?)
+            MoveTo::One(another_queue(&source, self.has_deleted, desk)?)
         };
         if to == MoveTo::Origins(Vec::new()) {
             return None;
@@ -98,8 +114,8 @@ impl Manager {
 }
 
 /// Another queue than this one's, mostly of the same kind.
-fn another_queue(source: &Queue, desk: &mut Desk<'_>) -> Option<Target> {
-    if desk.random.one_in(10) {
+fn another_queue(source: &Queue, has_deleted: bool, desk: &mut Desk<'_>) -> Option<Target> {
+    if has_deleted && desk.random.one_in(10) {
         return Some(at(DELETED_BEFORE, DELETED_BEFORE));
     }
     let own = desk.queues.root(source.partition);
@@ -142,6 +158,8 @@ fn target(root: PartitionId, desk: &mut Desk<'_>) -> Option<Target> {
         desk.queues.root(queue.partition) == root
             && queue.inherits.is_none()
             && !matches!(queue.state, State::Wanted | State::Closed)
+            // A successor that is gone was perhaps never there, if not all hosts know of moves.
+            && !(queue.state == State::Gone && queue.follows.is_some())
     });
     let parts: Vec<PartitionId> = of_it.map(|queue| queue.partition).collect();
     let newest = *parts.last()?;

@@ -53,19 +53,6 @@ pub(super) fn note(
                 reached.note(Sometimes::TaskFailed);
             }
         }
-        Command::SetDeadLetters {
-            partition,
-            dead_letters: None,
-            ..
-        } if *outcome == Outcome::Done => {
-            let outbox = machine.outbox(*partition).unwrap_or_default();
-            if outbox.dead > 0 {
-                reached.note(Sometimes::DeadTakenBack);
-            }
-            if outbox.dead > 0 && outbox.parcel.is_some() {
-                reached.note(Sometimes::DeadTakenBackOnTheirWay);
-            }
-        }
         Command::CancelMove { partition, .. }
             if status(*partition, machine) == Some(MoveStatus::Cancelling) =>
         {
@@ -111,17 +98,12 @@ fn note_taken(
     machine: &Machine,
     reached: &mut Reached,
 ) {
-    let mut dead = parcel.messages.iter().filter_map(|m| m.dead_from.as_ref());
-    match dead.next() {
-        None => reached.note(Sometimes::MovedTaken),
-        Some(first) => {
-            reached.note(Sometimes::DeadLettersTaken);
-            let again = |died: &shoal_types::DeadFrom| died.message.partition != from;
-            if again(first) || dead.any(|died| again(died)) {
-                reached.note(Sometimes::DiedAgain);
-            }
-        }
-    }
+    let is_dead = parcel.messages.iter().any(|one| one.dead_from.is_some());
+    reached.note(if is_dead {
+        Sometimes::DeadLettersTaken
+    } else {
+        Sometimes::MovedTaken
+    });
     let sender = machine
         .parcel(from)
         .filter(|(to, now, _)| to.partition == partition && now.number == parcel.number);

@@ -80,13 +80,14 @@ impl World {
         self.workload.parcels_are_under_way(parcels.is_some());
         let mut restless = self.restless();
         if restless.is_none() && self.workload.drained() {
-            restless = self.untold(&self.expected()).or(parcels);
+            restless = self.untold(&self.expected()).or(parcels.clone());
             if restless.is_none() {
                 return self.end(true);
             }
         }
         if self.now.0 > since.0 + SETTLING_MAX {
-            let why = restless.unwrap_or_else(|| "the clients did not come to rest".to_owned());
+            let why = restless.or(parcels);
+            let why = why.unwrap_or_else(|| "the clients did not come to rest".to_owned());
             let what = format!("{} s after the last fault: {why}", SETTLING_MAX / 1_000_000);
             self.violation(Checker::Liveness, what);
             return self.end(false);

@@ -4,6 +4,7 @@ mod bad_input;
 mod by_hand;
 mod clusters;
 mod commands;
+mod dead_letters;
 mod dev;
 mod forwarding;
 mod host_loss;

@@ -1,11 +1,9 @@
 //! The same clients while hosts die all along.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use shoal_harness::{Bench, Dev, Restarted, run};
-use tokio::time::sleep;
+use shoal_e2e::kills::kill_for_ever;
+use shoal_harness::run;
 
 use crate::clients::{Client, ask};
 
@@ -30,30 +28,7 @@ fn clients_notice_nothing_when_a_host_of_each_cluster_is_killed_every_five_secon
         };
         tokio::select! {
             asked = clients => asked.map(drop),
-            killed = kill_for_ever(bench, &dev) => killed,
+            killed = kill_for_ever(bench, &dev, PERIOD) => killed.map(|never| match never {}),
         }
     });
-}
-
-/// Kills one host of each cluster, a different one each time, and starts it again. Ends only if one does
-/// not come back.
-async fn kill_for_ever(bench: &Bench, dev: &Dev) -> Result<()> {
-    let clusters = dev.hosts_by_cluster().await?;
-    ensure!(clusters.len() == 2, "there are {} clusters", clusters.len());
-    // Those that were started here; the first ones are dev's own children.
-    let mut again = BTreeMap::<String, Restarted>::new();
-    for turn in 0.. {
-        sleep(PERIOD).await;
-        for hosts in &clusters {
-            let victim = &hosts[turn % hosts.len()];
-            match again.remove(&victim.name) {
-                Some(earlier) => drop(earlier),
-                None => victim.kill9().await?,
-            }
-            let mut back = victim.start_again(bench)?;
-            back.ready().await?;
-            again.insert(victim.name.clone(), back);
-        }
-    }
-    unreachable!("there are always more turns")
 }

@@ -68,7 +68,6 @@ fn not_started(problem: &Problem) -> SqsError {
                            queue arn at a given time.";
             SqsError::new(kind, message)
         }
-        (ErrorCode::QueueNotFound, Some("to")) => no_such_resource(DESTINATION),
         (ErrorCode::QueueNotFound, _) => no_such_resource(SOURCE),
         (ErrorCode::InvalidRequest, Some("queue")) => {
             let message = "Source queue must be configured as a Dead Letter Queue.";

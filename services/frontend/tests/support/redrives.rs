@@ -77,11 +77,9 @@ pub(super) async fn start(
 
 fn try_start(store: &Store, asked: RedriveRequest) -> Result<RedriveInfo, Problem> {
     let mut records = store.records();
-    let find = |name: &QueueName, field: &'static str| {
-        let missing = || Problem::new(ErrorCode::QueueNotFound, "no such queue").at(field);
-        records.queues.get(name).ok_or_else(missing)
-    };
-    let partition = find(&asked.queue, "queue")?.partitions[0].partition;
+    let source = records.queues.get(&asked.queue);
+    let source = source.ok_or_else(super::manager::missing)?;
+    let partition = source.partitions[0].partition;
     let origins: Vec<Target> = records
         .queues
         .values()
@@ -93,7 +91,10 @@ fn try_start(store: &Store, asked: RedriveRequest) -> Result<RedriveInfo, Proble
         return Err(Problem::invalid("queue", why));
     }
     let to = match &asked.to {
-        Some(to) => MoveTo::One(target(store, find(to, "to")?)),
+        Some(to) => match records.queues.get(to) {
+            Some(to) => MoveTo::One(target(store, to)),
+            None => return Err(Problem::invalid("to", "there is no such queue")),
+        },
         None => MoveTo::Origins(origins),
     };
     if list_of(store, &mut records, &asked.queue)

@@ -55,6 +55,7 @@ impl Table {
         }
         let mut known = self.known();
         let had_one = known.forget(&record.name);
+        known.told_of.remove(&record.name);
         if let Some(to) = record.settings.dead_letter_queue.clone() {
             let sources = known.sources.entry(to.clone()).or_default();
             sources.insert(record.name.clone());
@@ -135,13 +136,9 @@ impl Table {
         }
     }
 
-    /// What a queue was decided to be told names these clusters.
+    /// What a queue is told names these clusters.
     pub(super) fn told_of(&self, name: &QueueName, clusters: Vec<ClusterId>) {
-        let mut known = self.known();
-        match clusters.is_empty() {
-            true => known.told_of.remove(name),
-            false => known.told_of.insert(name.clone(), clusters),
-        };
+        self.known().told_of.insert(name.clone(), clusters);
     }
 }
 

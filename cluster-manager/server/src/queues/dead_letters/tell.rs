@@ -42,27 +42,25 @@ impl Queues {
         let Some(at) = self.read(name).await?.filter(is_it) else {
             return Ok(());
         };
-        let Some(decided) = self.decide(&at.record).await? else {
+        let Some(decided) = self.decide(&at).await? else {
             return Ok(());
         };
-        self.tell(&at.record, decided, which, until).await
+        self.tell(&at, decided, which, until).await
     }
 
     /// What a queue is to be told, written down if it is something new; `None` if it need not be told anything.
-    async fn decide(&self, queue: &QueueRecord) -> Result<Option<At<DeadLettersRecord>>, Problem> {
+    async fn decide(&self, at: &At<QueueRecord>) -> Result<Option<At<DeadLettersRecord>>, Problem> {
+        let queue = &at.record;
         let wanted = self.wanted(queue).await?;
         let before = records::read(&*self.store, &keys::dead_letters(queue.queue)).await;
         let before: Option<At<DeadLettersRecord>> =
             before.map_err(|error| store_problem(&error))?;
-        let parts = wanted.iter().flat_map(|wanted| &wanted.to.parts);
-        let clusters = parts.map(|part| part.cluster).collect();
-        self.dead_letters.told_of(&queue.name, clusters);
         match before {
             None if wanted.is_none() => Ok(None),
             Some(before) if before.record.dead_letters == wanted => Ok(Some(before)),
             before => {
                 let record = DeadLettersRecord::decided(queue, wanted);
-                self.write_told(before.as_ref(), record).await.map(Some)
+                self.write_told(at, before.as_ref(), record).await.map(Some)
             }
         }
     }
@@ -80,6 +78,9 @@ impl Queues {
         let Some(target) = target.filter(|target| target.record.is_visible()) else {
             return Ok(None);
         };
+        // Known before the members are read: when they change after that, the queue is due.
+        let clusters = target.record.clusters().collect();
+        self.dead_letters.told_of(&queue.name, clusters);
         let to = target_of(&target.record, |cluster| self.fleet.members(cluster));
         Ok(Some(DeadLetters {
             queue: queue.queue,
@@ -90,13 +91,14 @@ impl Queues {
 
     async fn tell(
         &self,
-        queue: &QueueRecord,
+        at: &At<QueueRecord>,
         decided: At<DeadLettersRecord>,
         which: impl Fn(&PartitionRecord) -> bool,
         until: Instant,
     ) -> Result<(), Problem> {
         let knows = |one: &PartitionRecord| decided.record.told.contains(&one.partition);
-        let untold = queue
+        let untold = at
+            .record
             .partitions
             .iter()
             .filter(|one| which(one) && !knows(one));
@@ -114,26 +116,29 @@ impl Queues {
             }
         }
         if !confirmed.is_empty() {
-            let record = decided.and_told(&confirmed, queue);
-            self.write_told(Some(&decided), record).await?;
+            let record = decided.and_told(&confirmed, &at.record);
+            self.write_told(at, Some(&decided), record).await?;
         }
         failed.map_or(Ok(()), |why| Err(not_told(&why)))
     }
 
+    /// Only while the queue's record is as known: nothing is to be left of a queue that was deleted.
     async fn write_told(
         &self,
+        at: &At<QueueRecord>,
         before: Option<&At<DeadLettersRecord>>,
         record: DeadLettersRecord,
     ) -> Result<At<DeadLettersRecord>, Problem> {
         let transaction = Transaction::new()
+            .expect(at.record.key(), Some(at.revision))
             .expect(record.key(), before.map(|at| at.revision))
             .put(record.key(), record.encode());
         match self.store.commit(transaction).await {
             Ok(revision) => Ok(At { record, revision }),
             Err(CommitError::Store(error)) => Err(store_problem(&error)),
-            Err(CommitError::Conflict { key }) => Err(untold(format!(
-                "{key} was changed by another manager meanwhile"
-            ))),
+            Err(CommitError::Conflict { key }) => {
+                Err(untold(format!("{key} was changed meanwhile")))
+            }
         }
     }
 }

@@ -14,17 +14,16 @@ impl Queues {
     /// Deletes what nobody has a route to any more; takes those out of the queue that are empty.
     pub(super) async fn clear(&self, at: &At<MoveRecord>) -> Tried {
         let mut why = Vec::new();
-        if let Err(still_named) = self.may_be_deleted(&at.record) {
-            return Ok(Step::Waits(still_named));
-        }
-        let deleted = join_all(
-            at.record
-                .clears
-                .iter()
-                .map(|gone| self.delete_partition(at, gone)),
-        );
+        let clears = match self.may_be_deleted(&at.record) {
+            Ok(()) => at.record.clears.as_slice(),
+            Err(still_named) => {
+                why.push(still_named);
+                &[]
+            }
+        };
+        let deleted = join_all(clears.iter().map(|gone| self.delete_partition(at, gone)));
         let mut gone = Vec::new();
-        for (cleared, deleted) in at.record.clears.iter().zip(deleted.await) {
+        for (cleared, deleted) in clears.iter().zip(deleted.await) {
             match deleted {
                 Ok(()) => gone.push(cleared.partition),
                 Err(failed) => why.push(failed),

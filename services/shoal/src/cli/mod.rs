@@ -1,10 +1,14 @@
 //! The command line: what can be said, with its help texts.
 
+mod queue;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use shoal_types::{ClusterId, HostId, PartitionId, Partitioning, QueueName};
+use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
+
+pub(crate) use queue::{QueueCommand, QueueSettingsArgs, RedriveArgs};
 
 /// A distributed message queue that you can run yourself and lose any host of without noticing.
 #[derive(Parser)]
@@ -30,7 +34,7 @@ pub(crate) enum Command {
     Frontend(FrontendArgs),
     /// Run the queue-cluster manager
     Manager(ManagerArgs),
-    /// Create, list, show, change, purge and delete queues
+    /// Create, list, show, change, purge and delete queues, and move dead letters
     #[command(subcommand)]
     Queue(QueueCommand),
     /// Send a message; the body is an argument, a file or standard input
@@ -234,88 +238,6 @@ pub(crate) enum Format {
     Text,
     /// For programs
     Json,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum QueueCommand {
-    /// Create a queue; doing it again with the same settings is fine
-    Create {
-        #[command(flatten)]
-        endpoint: EndpointArgs,
-        #[command(flatten)]
-        settings: QueueSettingsArgs,
-        /// 1 to 80 of A-Z a-z 0-9 - _; a FIFO queue's name ends in .fifo
-        name: String,
-    },
-    /// List queues
-    List {
-        #[command(flatten)]
-        endpoint: EndpointArgs,
-        /// Only names that begin so
-        #[arg(long, default_value = "")]
-        prefix: String,
-    },
-    /// Show a queue's settings and counts
-    Show {
-        #[command(flatten)]
-        endpoint: EndpointArgs,
-        /// The queue
-        name: String,
-    },
-    /// Change settings of a queue; those not named stay
-    Set {
-        #[command(flatten)]
-        endpoint: EndpointArgs,
-        #[command(flatten)]
-        settings: QueueSettingsArgs,
-        /// The queue
-        name: String,
-    },
-    /// Delete all messages of a queue
-    Purge {
-        #[command(flatten)]
-        endpoint: EndpointArgs,
-        /// The queue
-        name: String,
-    },
-    /// Delete a queue with all its messages
-    Delete {
-        #[command(flatten)]
-        endpoint: EndpointArgs,
-        /// The queue
-        name: String,
-    },
-}
-
-#[derive(Args)]
-pub(crate) struct QueueSettingsArgs {
-    /// Seconds that a received message stays hidden
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) visibility_timeout: Option<u32>,
-    /// Seconds that a sent message is held back
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) delay: Option<u32>,
-    /// Seconds that a message is kept
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) retention: Option<u32>,
-    /// Largest message in bytes
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) max_message_bytes: Option<u32>,
-    /// Seconds that a receive waits if it does not say
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) receive_wait: Option<u32>,
-    /// Refuse sends above so many messages
-    #[arg(long, value_name = "N")]
-    pub(crate) max_messages: Option<u64>,
-    /// Refuse sends above so many bytes
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) max_bytes: Option<u64>,
-    /// `auto`: the queue may be split over several clusters; `1`: it stays in one piece
-    #[arg(long, value_name = "1|auto")]
-    pub(crate) partitions: Option<Partitioning>,
-    /// FIFO: equal bodies within five minutes are one message
-    #[arg(long)]
-    pub(crate) content_deduplication: bool,
 }
 
 #[derive(Args)]
