@@ -167,11 +167,7 @@ fn shown(result: ReceiptResult, one: &One<'_>) -> Done {
         ReceiptResult::TooLong => {
             let reason =
                 "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]";
-            Err(SqsError::invalid(
-                "VisibilityTimeout",
-                &one.seconds.to_string(),
-                reason,
-            ))
+            Err(SqsError::invalid("VisibilityTimeout", one.seconds, reason))
         }
         ReceiptResult::Unknown => Err(not_a_handle(handle)),
     }
