@@ -227,7 +227,7 @@ fn a_setting_that_is_taken_back_brings_the_dead_to_life_but_for_what_is_on_its_w
         both.restart();
         both.source.wait(1);
         assert_eq!(both.source.outbox().dead, 0);
-        assert_eq!(both.source.numbers(10), [1, 2, 3, 4]);
+        assert_eq!(both.given(fifo), [1, 2, 3, 4]);
         assert!(!both.source.outbox().target_gone);
     }
 }

@@ -99,6 +99,15 @@ impl Both {
         Self { source, target }
     }
 
+    /// What the source gives, in its order; a standard queue's groups take turns, so there by number.
+    pub(crate) fn given(&mut self, fifo: bool) -> Vec<u64> {
+        let mut numbers = self.source.numbers(10);
+        if !fifo {
+            numbers.sort_unstable();
+        }
+        numbers
+    }
+
     /// Time passes in both clusters.
     pub(crate) fn wait(&mut self, seconds_: u64) {
         self.source.wait(seconds(seconds_));

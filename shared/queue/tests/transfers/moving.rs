@@ -59,7 +59,7 @@ fn a_task_moves_what_can_be_received_and_leaves_what_is_in_somebodys_hands() {
         assert_eq!(arrived.len() as u64, moved);
         assert_eq!(arrived[0].dead_from, None, "it is a message like any other");
         both.source.release(&leased, 0);
-        let stayed = both.source.numbers(10);
+        let stayed = both.given(fifo);
         assert_eq!(stayed, if fifo { vec![1, 2, 5] } else { vec![1, 5] });
         both.restart();
         assert_eq!(both.source.progress(), progress, "it is remembered");
@@ -190,7 +190,7 @@ fn if_the_queue_that_a_task_moves_to_is_gone_it_fails_and_nothing_is_lost() {
         assert_eq!(both.source.progress().status, MoveStatus::Failed);
         assert!(!both.source.outbox().target_gone, "that is another matter");
         both.source.restart();
-        assert_eq!(both.source.numbers(10), [1, 2, 3]);
+        assert_eq!(both.given(fifo), [1, 2, 3]);
     }
 }
 

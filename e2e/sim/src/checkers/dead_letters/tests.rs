@@ -114,6 +114,7 @@ fn a_message_that_died_and_was_deleted_in_the_other_queue_is_well() {
 fn one_receive_too_many_is_an_alarm_and_one_that_may_be_before_the_setting_is_not() {
     let mut tale = received_twice();
     tale.received(10_000..10_010, &[("a", 1, 3)]);
+    tale.acknowledged(10_020..10_030, 1, 3);
     tale.alarms(C11, &["message 1", "dies after 2", "3th time", "call 6"]);
     let mut tale = received_twice();
     tale.told(9_000..10_005, dies_after(4, 6), Outcome::Done);
@@ -179,6 +180,7 @@ fn a_dead_letter_says_the_truth_about_itself() {
         "a",
         letter("a", 7, 1, past(1)),
     );
+    deletes(&mut seen_more, 10_020..10_030, 7, 1);
     seen_more.alarms(C11, &["received Some(3) times"]);
 }
 
