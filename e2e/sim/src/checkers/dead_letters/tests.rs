@@ -11,10 +11,14 @@ use crate::checkers::tale::{QUEUE, Span, Tale};
 const DEAD: PartitionId = PartitionId(5);
 
 fn dies_after(receives: u16, revision: u64) -> Command {
+    goes_to(DEAD, receives, revision)
+}
+
+fn goes_to(dead: PartitionId, receives: u16, revision: u64) -> Command {
     let to = Target {
-        queue: QueueId(DEAD.0),
+        queue: QueueId(dead.0),
         parts: vec![TargetPart {
-            partition: DEAD,
+            partition: dead,
             cluster: ClusterId(1),
             members: Vec::new(),
             groups: GroupRange::ALL,
@@ -120,6 +124,23 @@ fn one_receive_too_many_is_an_alarm_and_one_that_may_be_before_the_setting_is_no
     tale.told(9_000..10_005, dies_after(4, 6), Outcome::Done);
     tale.received(10_000..10_010, &[("a", 1, 3)]);
     tale.acknowledged(10_020..10_030, 1, 3);
+    tale.pleases(C11);
+}
+
+/// Found by seed 26 of dead letters alone: the judge held a message against the setting of the time when it went.
+#[test]
+fn what_died_before_its_queue_named_another_one_goes_there() {
+    let mut tale = dying(false);
+    tale.told(5..6, goes_to(PartitionId(6), 1, 6), Outcome::Done);
+    tale.sent(10..20, "a", 1);
+    tale.received(30..40, &[("a", 1, 1)]);
+    tale.told(5_000..5_010, dies_after(2, 7), Outcome::Done);
+    let past = DeadFrom {
+        receives: 1,
+        ..past(1)
+    };
+    gives(&mut tale, 10_000..10_010, "a", letter("a", 7, 1, past));
+    deletes(&mut tale, 10_020..10_030, 7, 1);
     tale.pleases(C11);
 }
 

@@ -21,7 +21,7 @@ pub(in crate::checkers) struct Ways {
     /// By partition, all that may have been said about its dead.
     said: BTreeMap<PartitionId, Vec<Said>>,
     /// By queue and where its dead go, the least receives after which.
-    least: BTreeMap<(PartitionId, PartitionId), u16>,
+    least: BTreeMap<PartitionId, BTreeMap<PartitionId, u16>>,
     /// Queues of which a partition may have been deleted.
     deleted: BTreeSet<PartitionId>,
 }
@@ -60,7 +60,8 @@ impl Ways {
                     if let Some((receives, to)) = dies {
                         earliest(&mut ways.dies, root, at);
                         ways.out.entry(root).or_default().insert(to);
-                        let least = ways.least.entry((root, to)).or_insert(receives);
+                        let least = ways.least.entry(root).or_default();
+                        let least = least.entry(to).or_insert(receives);
                         *least = receives.min(*least);
                     }
                     let done = operation.answered;
@@ -127,9 +128,15 @@ impl Ways {
         self.reachable(from).contains(&to)
     }
 
-    /// After how many receives a message of one queue may go to the other as a dead letter; `None`: never.
+    /// After how many receives a message of one queue may go to the other as a dead letter; `None`: never. What
+    /// died while its queue named another one goes where it names now.
     pub(in crate::checkers) fn least(&self, from: PartitionId, to: PartitionId) -> Option<u16> {
-        self.least.get(&(from, to)).copied()
+        let least = self.least.get(&from)?;
+        least
+            .values()
+            .min()
+            .filter(|_| least.contains_key(&to))
+            .copied()
     }
 
     /// After how many receives a partition's messages surely die, if they surely do from one time to another:
