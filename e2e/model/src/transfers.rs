@@ -341,13 +341,12 @@ impl Partition {
     fn make_parcel(&mut self, now: Ts) {
         let known = self.transfers.as_ref().unwrap();
         let full = known.unsettled.len() >= UNSETTLED_TARGETS_MAX;
-        let made = if full {
-            false
-        } else if known.died_last {
-            self.pack_task(now) || self.pack_dead(now)
+        let turns: [fn(&mut Self, Ts) -> bool; 2] = if known.died_last {
+            [Self::pack_task, Self::pack_dead]
         } else {
-            self.pack_dead(now) || self.pack_task(now)
+            [Self::pack_dead, Self::pack_task]
         };
+        let made = !full && turns.iter().any(|pack| pack(self, now));
         let known = self.transfers.as_mut().unwrap();
         if !made && !known.unsettled.is_empty() {
             let turn = known.parcels as usize % known.unsettled.len();

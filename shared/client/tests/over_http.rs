@@ -243,7 +243,10 @@ async fn dead_letters_are_moved() {
     assert_eq!(body, json!({ "to": "orders" }));
 
     script.json(200, &json!({ "redrives": [task] }));
-    assert_eq!(dead.redrives().await.unwrap(), [started.clone()]);
+    assert_eq!(
+        dead.redrives().await.unwrap(),
+        std::slice::from_ref(&started)
+    );
     assert_eq!(script.asked().0, "GET /v1/queues/dead/redrive");
     script.json(200, &task);
     assert_eq!(dead.cancel_redrive().await.unwrap(), started);

@@ -80,7 +80,7 @@ impl World {
         self.workload.parcels_are_under_way(parcels.is_some());
         let mut restless = self.restless();
         if restless.is_none() && self.workload.drained() {
-            restless = self.untold(&self.expected()).or(parcels.clone());
+            restless = self.untold(&self.expected()).or_else(|| parcels.clone());
             if restless.is_none() {
                 return self.end(true);
             }
