@@ -310,7 +310,7 @@ impl Partition {
                 known.unsettled.insert(parcel.to.partition, parcel.to);
             }
         }
-        let has_messages = self.has_messages_to_go(now);
+        let has_messages = self.may_send_messages(now);
         let known = self.transfers.as_mut().unwrap();
         let settles = |one: &UnderWay| one.contains == Contains::Nothing;
         if has_messages && known.parcel.as_ref().is_some_and(settles) {
@@ -320,6 +320,15 @@ impl Partition {
             self.make_parcel(now);
         }
         Ok(Outcome::Done)
+    }
+
+    fn may_send_messages(&self, now: Ts) -> bool {
+        self.has_messages_to_go(now) && !self.owes_too_many()
+    }
+
+    fn owes_too_many(&self) -> bool {
+        let known = self.transfers.as_ref();
+        known.is_some_and(|known| known.unsettled.len() >= UNSETTLED_TARGETS_MAX)
     }
 
     fn has_messages_to_go(&self, now: Ts) -> bool {
@@ -340,13 +349,12 @@ impl Partition {
 
     fn make_parcel(&mut self, now: Ts) {
         let known = self.transfers.as_ref().unwrap();
-        let full = known.unsettled.len() >= UNSETTLED_TARGETS_MAX;
         let turns: [fn(&mut Self, Ts) -> bool; 2] = if known.died_last {
             [Self::pack_task, Self::pack_dead]
         } else {
             [Self::pack_dead, Self::pack_task]
         };
-        let made = !full && turns.iter().any(|pack| pack(self, now));
+        let made = !self.owes_too_many() && turns.iter().any(|pack| pack(self, now));
         let known = self.transfers.as_mut().unwrap();
         if !made && !known.unsettled.is_empty() {
             let turn = known.parcels as usize % known.unsettled.len();
@@ -801,7 +809,7 @@ impl Model {
             return false;
         };
         match &known.parcel {
-            Some(parcel) => parcel.contains == Contains::Nothing && p.has_messages_to_go(now),
+            Some(parcel) => parcel.contains == Contains::Nothing && p.may_send_messages(now),
             None => !known.unsettled.is_empty() || p.has_messages_to_go(now),
         }
     }

@@ -75,7 +75,7 @@ impl Partition {
         }
         let parcel = self.sends().and_then(|known| known.parcel.as_ref());
         let settles = parcel.is_some_and(|one| one.contents == Contained::Nothing);
-        if settles && self.has_messages_to_go(step.now) {
+        if settles && self.may_send_messages(step.now) {
             // It can be made again, and need not hold up what waits.
             self.outbox().parcel = None;
         }
@@ -188,7 +188,7 @@ impl Partition {
         };
         match &record.parcel {
             None => !record.unsettled.is_empty() || self.has_messages_to_go(now),
-            Some(one) => one.contents == Contained::Nothing && self.has_messages_to_go(now),
+            Some(one) => one.contents == Contained::Nothing && self.may_send_messages(now),
         }
     }
 
@@ -364,14 +364,20 @@ impl Partition {
         dead || self.is_moving_at(now)
     }
 
+    /// True if messages may go now: with too many targets to settle with, that comes first.
+    fn may_send_messages(&self, now: Ts) -> bool {
+        self.has_messages_to_go(now) && !self.owes_too_many()
+    }
+
+    fn owes_too_many(&self) -> bool {
+        let owed = self.sends().map_or(0, |record| record.unsettled.len());
+        owed >= UNSETTLED_TARGETS_MAX
+    }
+
     /// Makes the next parcel, if there is anything to go.
     fn make_parcel(&mut self, step: &mut Step<'_>) {
-        let record = self.outbox();
-        let (died_last, is_full) = (
-            record.died_last,
-            record.unsettled.len() >= UNSETTLED_TARGETS_MAX,
-        );
-        let made = !is_full
+        let died_last = self.outbox().died_last;
+        let made = !self.owes_too_many()
             && (died_last && self.pack_task(step)
                 || self.pack_dead(step)
                 || !died_last && self.pack_task(step));

@@ -104,9 +104,10 @@ pub const PIECE_DELAYED_SCAN_MAX: usize = 1_000;
 /// whose lease ran out.
 pub const FORWARDED_RUNS_MAX: usize = 10_000;
 
-/// Partitions of a queue that messages go to: four times as many as a queue is split into, since ranges of
-/// those that follow each other may be in pieces for a while.
-pub const TARGET_PARTS_MAX: usize = 4 * SUCCESSORS_MAX;
+/// Partitions of a queue that messages go to: as many as a queue is split into at most, 512, and as many again
+/// as follow one of them, since ranges of those that follow each other may be in pieces for a while. An
+/// instruction of 60 KB.
+pub const TARGET_PARTS_MAX: usize = 512 + 4 * SUCCESSORS_MAX;
 /// Queues that a task moves messages back to: each with one partition, an instruction of 100 KB.
 pub const MOVE_QUEUES_MAX: usize = 1_000;
 /// Partitions of all queues together that a task moves messages to; the reason is that of

@@ -83,8 +83,9 @@ impl<'a> Session<'a> {
         let scope = route.name.scope();
         let is_own = scope.account() == self.caller.scope.account();
         let policy = route.settings.sqs.policy.as_deref();
-        // Of one's own queues only what is denied matters.
-        if is_own && !policy.is_some_and(|text| text.contains("Deny")) {
+        // Of one's own queues only what is denied matters; JSON can also write it with a backslash.
+        let may_deny = |text: &str| text.contains("Deny") || text.contains('\\');
+        if is_own && !policy.is_some_and(may_deny) {
             return Ok(());
         }
         let policy = policy.and_then(|text| Policy::read(text).ok());

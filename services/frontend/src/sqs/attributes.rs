@@ -8,7 +8,7 @@ use shoal_sqs::{
 };
 use shoal_types::{ErrorCode, QueueName, QueueRoute, QueueSettings, Ts};
 
-use super::access::Session;
+use super::access::{Session, check_settings};
 use super::policy::Policy;
 use super::problems::error;
 use crate::limits::COUNTED_WITHIN;
@@ -53,6 +53,8 @@ pub(super) async fn set(
         if settings.sqs.policy != before.sqs.policy {
             check_policy(settings)?;
         }
+        // Whose the dead-letter queue is comes first: of another account's nothing is told.
+        check_settings(settings, name)?;
         if settings.dead_letter_queue != before.dead_letter_queue {
             check_dead_letters(session, settings, name).await?;
         }
@@ -94,6 +96,8 @@ pub(super) async fn check_dead_letters(
     let Some(to) = &settings.dead_letter_queue else {
         return Ok(());
     };
+    // Messages will go there as if this key had sent them.
+    session.check_name(to)?;
     let refuse = |reason: &str| Err(SqsError::invalid("RedrivePolicy", arn(to), reason));
     let deadline = session.deadline(Duration::ZERO);
     match session.app.find(to, deadline).await {

@@ -95,7 +95,8 @@ async fn try_answer(
         let message = format!("{method} is not a method of SQS; these are GET and POST.");
         return Err(SqsError::new(ErrorKind::InvalidAction, message));
     }
-    let target = target(request.headers());
+    // Of a GET the header says nothing: it is read as the query protocol.
+    let target = target(request.headers()).filter(|_| method == Method::POST);
     let class = target.map_or(Class::Finish, class_of);
     let limit = shoal_sqs::limits::BODY_BYTES_MAX;
     let taken = intake::take(&app.admission, class, request, limit).await;

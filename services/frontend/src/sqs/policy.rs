@@ -91,10 +91,16 @@ impl Statement {
         if conditional && !allows {
             return Err(invalid("the Condition of a Deny is not evaluated here."));
         }
+        let principals = principals(statement.get("Principal"))?;
+        if !allows && !(principals.iter().all(is_evaluated) && !principals.is_empty()) {
+            return Err(invalid(
+                "the Principal of a Deny is \"*\", accounts or their roots; others are not evaluated here.",
+            ));
+        }
         Ok(Self {
             allows,
             conditional,
-            principals: principals(statement.get("Principal"))?,
+            principals,
             actions: texts(statement.get("Action"), "Action")?,
             resources: texts(statement.get("Resource"), "Resource")?,
         })
@@ -108,15 +114,25 @@ impl Statement {
             && self.resources.iter().any(|pattern| matches(pattern, arn))
     }
 
-    /// By account: its twelve digits, or its root's ARN. Users and roles are none of ours.
+    /// By account. Users and roles are none of ours.
     fn is_of(&self, account: &str) -> bool {
-        self.principals.iter().any(|principal| {
-            let of_arn = principal
-                .strip_prefix("arn:aws:iam::")
-                .and_then(|rest| rest.strip_suffix(":root"));
-            principal == "*" || principal == account || of_arn == Some(account)
-        })
+        let is_it = |principal: &String| principal == "*" || account_of(principal) == account;
+        self.principals.iter().any(is_it)
     }
+}
+
+/// An account as a principal: its twelve digits, or its root's ARN.
+fn account_of(principal: &str) -> &str {
+    let of_arn = principal.strip_prefix("arn:aws:iam::");
+    of_arn
+        .and_then(|rest| rest.strip_suffix(":root"))
+        .unwrap_or(principal)
+}
+
+/// Whether somebody can be this principal here.
+fn is_evaluated(principal: &String) -> bool {
+    let account = account_of(principal);
+    principal == "*" || account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The action that permits an operation: a batch is permitted with what it is a batch of.

@@ -96,9 +96,8 @@ fn system_attribute(
         }
         SystemAttribute::MessageDeduplicationId => match &notes.deduplication_id {
             Some(id) => Some(id.clone()),
-            None if settings.fifo && settings.content_deduplication => {
-                Some(dedup_id_of_content(message.payload.body.bytes()))
-            }
+            // Without an id of its own it was told from others by its content, be it where it died.
+            None if settings.fifo => Some(dedup_id_of_content(message.payload.body.bytes())),
             None => None,
         },
         SystemAttribute::MessageGroupId => delivery.group.as_deref().map(str::to_owned),

@@ -1,5 +1,6 @@
 //! Tasks that move messages to other queues.
 
+use shoal_types::limits::UNSETTLED_TARGETS_MAX;
 use shoal_types::{
     Command, ErrorCode, MoveProgress, MoveStatus, MoveTask, MoveTo, Outcome, QueueId, Revision,
 };
@@ -30,6 +31,33 @@ fn one() -> MoveTo {
 }
 
 impl Desk {
+    /// One dead letter of each of these queues comes, of one byte more than the one before.
+    fn take_dead_of(&mut self, queues: impl IntoIterator<Item = u64>) {
+        for (number, queue) in (1..).zip(queues) {
+            let size = number as u32;
+            let parcel = shoal_types::Parcel {
+                number,
+                messages: vec![shoal_types::Parceled {
+                    sent_at: shoal_types::Ts(seconds(1_000)),
+                    size,
+                    crc: size,
+                    group: None,
+                    expires: None,
+                    dead_from: Some(Box::new(shoal_types::DeadFrom {
+                        queue: QueueId(queue),
+                        message: shoal_types::MessageId {
+                            partition: shoal_types::PartitionId(queue),
+                            sequence: shoal_types::Sequence(number),
+                        },
+                        receives: 3,
+                    })),
+                }],
+            };
+            let taken = self.take_parcel(QUEUE, shoal_types::PartitionId(70), &parcel);
+            assert_eq!(taken, Outcome::Taken { through: number });
+        }
+    }
+
     fn progress(&self) -> MoveProgress {
         self.outbox().task.expect("there is one")
     }
@@ -70,29 +98,7 @@ fn a_task_moves_what_can_be_received_and_leaves_what_is_in_somebodys_hands() {
 fn dead_letters_go_back_each_to_the_queue_in_which_it_died() {
     // From the dead-letter queue (here the source) to two queues; of a third nobody says where it is.
     let mut desk = super::desk(false);
-    let parcel = |queue: u64, number, size| shoal_types::Parcel {
-        number,
-        messages: vec![shoal_types::Parceled {
-            sent_at: shoal_types::Ts(seconds(1_000)),
-            size,
-            crc: size,
-            group: None,
-            expires: None,
-            dead_from: Some(Box::new(shoal_types::DeadFrom {
-                queue: QueueId(queue),
-                message: shoal_types::MessageId {
-                    partition: shoal_types::PartitionId(queue),
-                    sequence: shoal_types::Sequence(number),
-                },
-                receives: 3,
-            })),
-        }],
-    };
-    for (number, queue) in (1..).zip([ORDERS.0, OTHERS.0, 99, ORDERS.0]) {
-        let from = shoal_types::PartitionId(70);
-        let taken = desk.take_parcel(QUEUE, from, &parcel(queue, number, number as u32));
-        assert_eq!(taken, Outcome::Taken { through: number });
-    }
+    desk.take_dead_of([ORDERS.0, OTHERS.0, 99, ORDERS.0]);
     desk.send(vec![item(9)]);
     let to = MoveTo::Origins(vec![
         target(ORDERS, shoal_types::PartitionId(80)),
@@ -116,6 +122,36 @@ fn dead_letters_go_back_each_to_the_queue_in_which_it_died() {
     assert_eq!((progress.moved, progress.failed), (3, 2));
     let left: Vec<u32> = desk.receive(10).iter().map(|one| one.size).collect();
     assert_eq!(left, [3, 9]);
+}
+
+/// With as many targets to settle with as there may be, the parcel that settles was given up for messages that
+/// could not go, and the next one too: nothing went, for ever.
+#[test]
+fn a_task_to_more_queues_than_may_be_unsettled_settles_in_between_and_goes_on() {
+    let queues = UNSETTLED_TARGETS_MAX as u64 + 5;
+    let mut desk = super::desk(false);
+    desk.take_dead_of(1_000..1_000 + queues);
+    let origin = |queue| target(QueueId(queue), shoal_types::PartitionId(queue));
+    let origins = (1_000..1_000 + queues).map(origin).collect();
+    let task = move_all(1, MoveTo::Origins(origins));
+    assert_eq!(desk.request(start(task, 6)), Outcome::Done);
+    let mut settled = 0;
+    for _ in 0..3 * queues {
+        desk.next_parcel(desk.machine().parcels_made(QUEUE));
+        let Some((_, parcel)) = desk.parcel() else {
+            break;
+        };
+        settled += u64::from(parcel.messages.is_empty());
+        // Hosts ask again before they have carried it.
+        if desk.machine().may_make_parcel(QUEUE, desk.now()) {
+            desk.next_parcel(0);
+        }
+        let (_, now) = desk.parcel().expect("there is one");
+        assert!(now.number == parcel.number || !now.messages.is_empty());
+    }
+    let progress = desk.progress();
+    assert_eq!(progress.status, MoveStatus::Completed);
+    assert_eq!((progress.moved, settled), (queues, queues));
 }
 
 #[test]

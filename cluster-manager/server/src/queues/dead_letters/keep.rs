@@ -10,7 +10,7 @@ use tracing::debug;
 
 use crate::limits::{MOVE_STEP_TIMEOUT, TELL_CONCURRENCY, TELL_INTERVAL};
 use crate::queues::Queues;
-use crate::records::{PartitionStage, QueueStage};
+use crate::records::{PartitionRecord, PartitionStage, QueueStage};
 
 impl Queues {
     /// Tells queues where their dead letters go, as often as that changes; after a start all that an earlier
@@ -60,16 +60,19 @@ impl Queues {
                 return Err("it is being created or changed".to_owned());
             }
         }
+        let until = Instant::now() + MOVE_STEP_TIMEOUT;
+        // Who cannot be told now holds up nobody else: there messages would be given out too often.
+        let can_be_told = |one: &PartitionRecord| {
+            one.stage != PartitionStage::Held && self.fleet.is_serving(one.cluster)
+        };
+        let told = self
+            .tell_where_dead_letters_go(name, at.record.queue, can_be_told, until)
+            .await;
+        told.map_err(|problem| problem.detail.to_string())?;
         let mut clusters = at.record.clusters();
         if let Some(cluster) = clusters.find(|cluster| !self.fleet.is_serving(*cluster)) {
             return Err(format!("{cluster} does not serve"));
         }
-        let until = Instant::now() + MOVE_STEP_TIMEOUT;
-        let is_open = |stage| stage != PartitionStage::Held;
-        let told = self
-            .tell_where_dead_letters_go(name, at.record.queue, |one| is_open(one.stage), until)
-            .await;
-        told.map_err(|problem| problem.detail.to_string())?;
         match at.record.is_moving() {
             true => Err("a partition of it is not open yet".to_owned()),
             false => Ok(()),

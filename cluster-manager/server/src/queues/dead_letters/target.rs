@@ -3,7 +3,12 @@
 use shoal_types::limits::TARGET_PARTS_MAX;
 use shoal_types::{ClusterId, ClusterMember, GroupRange, Target, TargetPart};
 
+use shoal_planner::limits::PARTITIONS_MAX;
+
 use crate::records::{PartitionRecord, PartitionStage, QueueRecord};
+
+// However far a queue is split, it can be named.
+const _: () = assert!(TARGET_PARTS_MAX >= PARTITIONS_MAX);
 
 /// The partitions that take what is sent to a queue, with their hosts; or why that cannot be said now. While what
 /// follows a sealed partition is not open yet, it is named all the same: parcels wait for it.
@@ -161,13 +166,13 @@ mod tests {
         let unheard = partition(404, 0, PartitionStage::Active, GroupRange::ALL);
         assert!(named(vec![unheard]).unwrap_err().contains("not known"));
         let parts = GroupRange::ALL.split(33);
-        let parts: Vec<GroupRange> = parts.iter().flat_map(|part| part.split(5)).collect();
+        let parts: Vec<GroupRange> = parts.iter().flat_map(|part| part.split(20)).collect();
         let many = parts.into_iter().zip(1..);
         let many = many.map(|(part, id)| partition(id, 0, PartitionStage::Active, part));
         assert!(
             named(many.collect())
                 .unwrap_err()
-                .contains("132 is the most")
+                .contains("644 is the most")
         );
     }
 }

@@ -74,9 +74,9 @@ impl Queues {
         part: &RedrivePart,
     ) -> Result<Option<MoveProgress>, NotBegun> {
         let known = self.last_task_of(part).await?;
+        let is_to_end = task.status == RedriveStatus::Cancelling;
         match known {
             Some(known) if known.task == task.task => {
-                let is_to_end = task.status == RedriveStatus::Cancelling;
                 if is_to_end && known.status == MoveStatus::Running {
                     self.cancel_at(part, task.task, revision).await?;
                 }
@@ -95,7 +95,14 @@ impl Queues {
                     "{partition} is to end the redrive {other} first, of which this store knows nothing"
                 )))
             }
-            _ => self.begin_at(queue, task, part).await.map(|()| None),
+            _ => {
+                self.begin_at(queue, task, part).await?;
+                // At once: it would go on until the next look.
+                if is_to_end {
+                    self.cancel_at(part, task.task, revision).await?;
+                }
+                Ok(None)
+            }
         }
     }
 

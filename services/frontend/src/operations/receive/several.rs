@@ -2,8 +2,8 @@
 //!
 //! Sealed partitions come first, the oldest epoch before the others: what they hold was sent before. A
 //! receive that may wait does so at one active partition at a time, for [`LOOK_AGAIN_AFTER`], and looks
-//! at all others in between. A wait that short is never called off: whatever it brings is the answer, so
-//! no lease is given to nobody.
+//! at all others in between. A wait that short is called off only if the frontend stops: whatever it brings
+//! is the answer, so no lease is given to nobody.
 //!
 //! A receive with an attempt key takes messages from one partition only, and a repetition begins with
 //! that one: so it finds the same messages.

@@ -11,9 +11,9 @@ use crate::app::App;
 use crate::dispatch::Deadline;
 use crate::limits::WAITERS_LEAVE_WITHIN;
 
-/// Receives from a queue, wherever it is. Gives nothing before the wait is over only if the frontend stops
-/// meanwhile. Dropped then, as when a client goes away, the receive is forgotten by its host, and what was on
-/// its way here goes back.
+/// Receives from a queue, wherever it is. Gives less than there may be before the wait is over only if the
+/// frontend stops meanwhile. What is still asked for is dropped then, as when a client goes away: the host
+/// forgets it, and what it had just given comes back when its lease ends.
 ///
 /// # Errors
 /// If the queue is not there or cannot be asked.
@@ -28,11 +28,13 @@ pub(crate) async fn receive(
     if deadline.wait.is_zero() {
         return received.await;
     }
-    tokio::select! {
+    let given = tokio::select! {
         biased;
-        given = received => given,
-        () = turn_to_leave(&app.stopping) => Ok(Vec::new()),
-    }
+        given = received => Some(given),
+        () = turn_to_leave(&app.stopping) => None,
+    };
+    // What some of its partitions have given already is the client's.
+    given.unwrap_or_else(|| receive.answer())
 }
 
 /// Ends some time after the shutdown begins, another one for each who waits.
