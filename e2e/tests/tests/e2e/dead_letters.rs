@@ -146,16 +146,25 @@ async fn queue_on(
     bail!("fifty names none of which belongs to {cluster}")
 }
 
+/// For how long a message is leased: longer than a kill and a slow machine hold an acknowledge up.
+const LEASE_S: u32 = 5;
+/// A receive waits so long, and this many in a row bring nothing once all is done: leases that run out do so
+/// within.
+const WAIT_S: u32 = 2;
+const QUIET: usize = 4;
+
 /// Receives until nothing is left: how often each message had been received, each time that it came. Those of a
 /// group that are handled are so in order. A consumer that `crashes` handles no poison: one in four of those
 /// leases runs out, the others are given back.
 async fn consume(queue: &Queue, crashes: bool) -> Result<BTreeMap<usize, Vec<u32>>> {
-    let how = Receive::default().max(10).wait_s(2).visibility_timeout_s(3);
+    let how = Receive::default()
+        .max(10)
+        .wait_s(WAIT_S)
+        .visibility_timeout_s(LEASE_S);
     let mut seen = BTreeMap::<usize, Vec<u32>>::new();
     let mut handled = BTreeMap::<String, usize>::new();
     let mut quiet = 0;
-    // Leases that run out do so within this time.
-    while quiet < 3 {
+    while quiet < QUIET {
         let messages = queue.receive(&how).await?;
         quiet = match messages.is_empty() {
             true => quiet + 1,
