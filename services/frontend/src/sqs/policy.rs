@@ -92,7 +92,8 @@ impl Statement {
             return Err(invalid("the Condition of a Deny is not evaluated here."));
         }
         let principals = principals(statement.get("Principal"))?;
-        if !allows && !(principals.iter().all(is_evaluated) && !principals.is_empty()) {
+        let is_nobody = principals.is_empty() || !principals.iter().all(is_evaluated);
+        if is_nobody && !allows {
             return Err(invalid(
                 "the Principal of a Deny is \"*\", accounts or their roots; others are not evaluated here.",
             ));
@@ -359,6 +360,12 @@ mod tests {
         };
         statement["Effect"] = json!("Deny");
         assert!(refused(&statement).contains("not evaluated"));
+        for principal in ["arn:aws:iam::123456789012:user/bob", "12345"] {
+            let denied = json!({"Effect": "Deny", "Principal": {"AWS": principal}, "Action": "*", "Resource": "*"});
+            assert!(refused(&denied).contains("the Principal of a Deny"));
+        }
+        let service = json!({"Effect": "Deny", "Principal": {"Service": "s3"}, "Action": "*", "Resource": "*"});
+        assert!(refused(&service).contains("the Principal of a Deny"));
         let exclusion =
             json!({"Effect": "Allow", "NotPrincipal": "*", "Action": "*", "Resource": "*"});
         assert!(refused(&exclusion).contains("NotPrincipal"));
