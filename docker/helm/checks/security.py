@@ -14,7 +14,8 @@ def pods_are_confined(rendered):
         spec, context = pods.spec, pods.spec.get("securityContext", {})
         wanted = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
         if not platform_decides:
-            wanted |= {"runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001, "fsGroupChangePolicy": "OnRootMismatch"}
+            wanted |= {"runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
+            wanted |= {"fsGroupChangePolicy": "OnRootMismatch"}
         for key, value in wanted.items():
             if context.get(key) != value:
                 yield f"{pods}: securityContext.{key} is {context.get(key)}, not {value}"
