@@ -10,8 +10,8 @@ from .rendered import what
 
 VERSIONS = ("1.30", "1.37")
 
-# Objects of the Prometheus operator; Kubernetes knows no schema for them.
-CUSTOM = {"ServiceMonitor", "PrometheusRule"}
+# Objects of the Prometheus operator and of KEDA; Kubernetes knows no schema for them.
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}
 
 # The library reads a megabyte of schemas for each object. They do not change.
 utils.schema_contents = functools.lru_cache(maxsize=None)(utils.schema_contents)
