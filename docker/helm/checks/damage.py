@@ -36,7 +36,11 @@ SPOILED = {
         identities.pools_are_told_apart,
         argument("host", "pool", "demo-shoal-p2"),
     ),
-    "a cluster of two hosts": ("defaults", identities.pools_are_told_apart, at(("spec", "replicas"), 2, "StatefulSet")),
+    "a cluster of two hosts": (
+        "defaults",
+        identities.pools_are_told_apart,
+        at(("spec", "replicas"), 2, "StatefulSet"),
+    ),
     "hosts that wait for one another": (
         "defaults",
         identities.pools_are_told_apart,
@@ -46,6 +50,11 @@ SPOILED = {
         "defaults",
         identities.pools_are_told_apart,
         at(("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"), "Delete", "StatefulSet"),
+    ),
+    "a pool that is updated although it is not to be": (
+        "pools",
+        identities.pools_are_as_they_are_said_to_be,
+        at(("spec", "updateStrategy", "rollingUpdate", "partition"), 0, "StatefulSet", "-p3"),
     ),
     "a volume of another size": (
         "pools",

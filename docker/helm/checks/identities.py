@@ -80,10 +80,8 @@ RETAIN = {"whenDeleted": "Retain", "whenScaled": "Retain"}
 def claims(rendered):
     """Size and class are those of the values, a pool's own if it has any."""
     for pods in rendered.role("host") + rendered.role("manager"):
-        values = rendered.values["hosts" if pods.role == "host" else "manager"]["persistence"]
-        if pods.role == "host":
-            own = rendered.values["pools"].get(pods.name.rsplit("-", 1)[1]) or {}
-            values = values | own.get("persistence", {})
+        of = rendered.of_pool(pods) if pods.role == "host" else rendered.values["manager"]
+        values = of["persistence"]
         claims = pods.owner["spec"].get("volumeClaimTemplates") or []
         if len(claims) != int(values["enabled"]):
             yield f"{pods}: {len(claims)} volumes, with persistence.enabled {values['enabled']}"
@@ -98,7 +96,30 @@ def claims(rendered):
             yield f"{pods}: --data {pods.flag('data')} is not on its volume"
 
 
-CHECKS = [names_are_short_and_single, labels_are_short, pools_are_told_apart, claims]
+def pools_are_as_they_are_said_to_be(rendered):
+    """A pool's own values count, also if they are 0 or false."""
+    for pods in rendered.role("host"):
+        of, spec = rendered.of_pool(pods), pods.owner["spec"]
+        for key, found in {
+            "partition": spec["updateStrategy"]["rollingUpdate"]["partition"],
+            "minReadySeconds": spec["minReadySeconds"],
+            "terminationGracePeriodSeconds": pods.spec["terminationGracePeriodSeconds"],
+            "resources": pods.container()["resources"],
+            "nodeSelector": pods.spec.get("nodeSelector", {}),
+            "tolerations": pods.spec.get("tolerations", []),
+            "priorityClassName": pods.spec.get("priorityClassName", ""),
+        }.items():
+            if found != of[key]:
+                yield f"{pods}: {key} is {found}, not {of[key]}"
+
+
+CHECKS = [
+    names_are_short_and_single,
+    labels_are_short,
+    pools_are_told_apart,
+    pools_are_as_they_are_said_to_be,
+    claims,
+]
 
 
 # What Kubernetes lets nobody change once it is there.

@@ -87,10 +87,8 @@ def accepted(binary, rendered):
 
 
 def _arrived(rendered, pods, values, origins):
-    meant = dict(rendered.values[PARTS[pods.role]]["settings"])
-    if pods.role == "host":
-        own = rendered.values["pools"].get(pods.name.rsplit("-", 1)[1]) or {}
-        meant |= own.get("settings", {})
+    of = rendered.of_pool(pods) if pods.role == "host" else rendered.values[PARTS[pods.role]]
+    meant = of["settings"]
     for key, value in meant.items():
         if values.get(key) != value or origins.get(key) != f"environment SHOAL_{key.upper()}":
             yield f"{pods}: {key} is {values.get(key)} from {origins.get(key)}, not {value}"
