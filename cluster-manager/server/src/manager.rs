@@ -159,6 +159,7 @@ async fn set_up(
     let rules = FormRules {
         size: config.cluster_size,
         patience: config.form_patience().as_micros() as u64,
+        kept: planner_rules.spares_kept,
     };
     let formation = Formation {
         store: Arc::clone(&store),
@@ -167,7 +168,6 @@ async fn set_up(
         events: Arc::clone(&events),
         clock: clock.clone(),
         rules,
-        spares_kept: planner_rules.spares_kept,
         forms_by_itself: config.form_clusters,
         whole: Arc::clone(&whole),
     };

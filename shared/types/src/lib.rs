@@ -12,6 +12,7 @@ mod kept;
 pub mod limits;
 mod load;
 mod message;
+mod only_in_text;
 mod outcome;
 pub mod planted;
 mod position;

@@ -68,6 +68,7 @@ fn host_info(state: &State, host: &Host, now: Mono) -> HostInfo {
         host: record.host,
         address: record.address.clone(),
         zone: record.zone.clone(),
+        pool: record.pool.clone(),
         cluster: record.cluster,
         state: record.state,
         alive: host.is_alive(now, state.silence),
