@@ -11,6 +11,10 @@ from . import chart
 # Roles with settings, by the part of the values that sets them.
 PARTS = {"host": "hosts", "frontend": "frontend", "manager": "manager"}
 
+# Settings that are of no use here. A pool has as many hosts as its cluster: one kept as a spare, and there would
+# never be a cluster.
+NOT_OFFERED = {"spares_kept"}
+
 # Answers of --dump-config come at once; this is for a machine that is very busy.
 ANSWER_WITHIN_S = 20
 
@@ -112,9 +116,9 @@ def all_settings_are_known(binary):
         values, origins = dumped
         by_flag = {key for key, origin in origins.items() if origin.startswith("flag ")}
         offered = definitions[f"{role}Settings"]["properties"]
-        for key in sorted(set(values) - by_flag - set(offered)):
+        for key in sorted(set(values) - by_flag - NOT_OFFERED - set(offered)):
             yield f"values.schema.json: {role}Settings does not know {key}"
-        for key in sorted(set(offered) - (set(values) - by_flag)):
+        for key in sorted(set(offered) - (set(values) - by_flag - NOT_OFFERED)):
             yield f"values.schema.json: {role}Settings knows {key}, which is no setting or set by the chart"
         for key, rule in offered.items():
             value = values.get(key)
