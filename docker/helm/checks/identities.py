@@ -8,7 +8,7 @@ import tempfile
 
 import yaml
 
-from . import chart
+from . import admission, chart
 from .rendered import what
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -186,12 +186,14 @@ def long_names():
         chart.Case("a long release", {"clusters": 1}, release=LONG),
         chart.Case("another long release", {"clusters": 1}, release=LONG[:-1] + "b"),
         chart.Case("a long full name", {"clusters": 1, "fullnameOverride": "b" * 63}),
+        chart.Case("a release that is called like the chart", {"clusters": 1}, release="shoal"),
+        chart.Case("a tag that is no label", {"clusters": 1, "image": {"tag": "_" + "a" * 61 + "-_.b"}}),
         chart.Case("a cut at a dash", {"clusters": 1}, release="a" * 32 + "-" + "b" * 20),
         chart.Case("the last of many clusters", {"clusters": 1000, "pools": ALL_BUT_THE_LAST}, release=LONG),
     ]
     rendered = [chart.render(case) for case in cases]
     for each in rendered:
-        for check in CHECKS:
+        for check in [*CHECKS, admission.labels_are_labels]:
             for wrong in check(each):
                 yield f"{each.case}: {wrong}"
     # Objects of two releases may be in one namespace.

@@ -66,6 +66,11 @@ NONSENSE = [
     ({"networkPolicy": {"clientsFrom": [{"cidr": "10.0.0.0/8"}]}}, "'cidr'"),
     ({"networkPolicy": {"dnsPorts": []}}, "/networkPolicy/dnsPorts"),
     ({"monitoring": {"serviceMonitor": {"enabled": True}}}, "networkPolicy.monitoringFrom"),
+    ({"monitoring": {"serviceMonitor": {"interval": "often"}}}, "/monitoring/serviceMonitor/interval"),
+    (
+        {"monitoring": {"serviceMonitor": {"interval": "5s", "scrapeTimeout": "10s"}}},
+        "monitoring.serviceMonitor.scrapeTimeout",
+    ),
     ({"runAsUser": 0}, "/runAsUser"),
     # Frontends.
     ({"frontend": {"replicas": 0}}, "/frontend/replicas"),
