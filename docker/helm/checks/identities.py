@@ -1,5 +1,6 @@
 """Names and labels: short enough, each there once, and nothing changes that Kubernetes does not let change."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -161,19 +162,15 @@ def pods_differ(before, after):
                 yield f"{pods}: starts anew, only because the chart has another version"
 
 
-class another_version:
+@contextlib.contextmanager
+def another_version():
     """A copy of the chart with another version of its own, as long as it is used."""
-
-    def __enter__(self):
-        self._folder = tempfile.TemporaryDirectory()
-        path = pathlib.Path(self._folder.name) / "shoal"
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "shoal"
         shutil.copytree(chart.CHART, path)
-        about = yaml.safe_load((path / "Chart.yaml").read_text()) | {"version": "9.9.9"}
+        about = chart.about() | {"version": "9.9.9"}
         (path / "Chart.yaml").write_text(yaml.safe_dump(about))
-        return path
-
-    def __exit__(self, *_):
-        self._folder.cleanup()
+        yield path
 
 
 LONG = "a" * 53

@@ -55,14 +55,15 @@ def read(text):
     return values, dict(origins)
 
 
-def started_with(pods):
+def started_with(pods, downward=None):
     """Arguments and environment of a container, as the kubelet would fill them in."""
+    downward = downward or DOWNWARD
     container, environment = pods.container(), {}
     for variable in container.get("env", []):
         if "value" in variable:
             environment[variable["name"]] = variable["value"]
         elif "fieldRef" in variable["valueFrom"]:
-            environment[variable["name"]] = DOWNWARD[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+            environment[variable["name"]] = downward[variable["valueFrom"]["fieldRef"]["fieldPath"]]
         else:
             environment[variable["name"]] = "from a secret"
 
