@@ -20,6 +20,9 @@ STATEFUL_SET_NAME_MAX = 63 - 11
 # Kinds whose names are parts of names in DNS.
 DNS_LABELS = {"Service", "StatefulSet", "Deployment", "Pod"}
 
+# What happens to volumes when a StatefulSet goes or shrinks: nothing.
+RETAIN = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+
 # What the binary takes for a pool or an address at most: limits.rs of the manager, and of shared/types.
 POOL_BYTES_MAX = 64
 ADDRESS_BYTES_MAX = 260
@@ -73,9 +76,6 @@ def pools_are_told_apart(rendered):
                 yield f"{pods}: {key} is {pods.owner['spec'].get(key)}"
         if pods.owner["spec"]["updateStrategy"].get("rollingUpdate", {}).get("maxUnavailable", 1) != 1:
             yield f"{pods}: more than one host is updated at once"
-
-
-RETAIN = {"whenDeleted": "Retain", "whenScaled": "Retain"}
 
 
 def claims(rendered):
