@@ -12,7 +12,6 @@ use shoal_runtime::clock::SystemClock;
 use shoal_runtime::http::{self, HttpLimits};
 use shoal_runtime::shutdown::Shutdown;
 use shoal_runtime::task::{TaskKind, Tasks};
-use shoal_runtime::telemetry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
@@ -52,7 +51,7 @@ impl Manager {
     /// If a setting is wrong, a port cannot be bound, or the store is in use or cannot be read.
     pub async fn start(config: ManagerConfig, shutdown: Shutdown) -> anyhow::Result<Self> {
         config.validate().map_err(anyhow::Error::msg)?;
-        telemetry::describe(metric_names::ALL);
+        metric_names::begin();
         let (listener, address) = bind(config.listen).await?;
         let (admin_listener, admin) = bind(config.admin).await?;
         let (store, writer_end) = open(&config).await?;
