@@ -12,6 +12,7 @@ mod kept;
 pub mod limits;
 mod load;
 mod message;
+mod next_release;
 mod outcome;
 pub mod planted;
 mod position;
@@ -28,6 +29,7 @@ mod succession;
 mod time;
 mod transfer;
 mod wire;
+mod wire_version;
 
 pub use command::{
     AttemptKey, Command, DedupKey, Deduplication, GroupName, LeaseChange, Origin, Request, SendItem,
@@ -41,6 +43,7 @@ pub use id::{
 pub use kept::{Description, KeptPartition, PartitionPage, Standing};
 pub use load::{LoadReport, PartitionLoad};
 pub use message::{Attribute, Body, MessagePayload, PayloadError};
+pub use next_release::NEXT_RELEASE;
 pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};
 pub use position::Position;
 pub use protocol::{
@@ -64,3 +67,4 @@ pub use transfer::{
     Target, TargetPart,
 };
 pub use wire::{Frame, WireError, decode_frame, decode_frame_prefix, encode_frame, join};
+pub use wire_version::WireVersion;
