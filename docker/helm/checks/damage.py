@@ -1,6 +1,6 @@
 """What may be wrong with rendered objects, one at a time, and which check has to notice it."""
 
-from . import identities, policies, ports, schemas, security, selectors, texts
+from . import admission, identities, policies, ports, schemas, security, selectors, texts
 from .spoiling import GONE, argument, at, for_everybody, in_container, in_spec, policy_rule, without_ports, without_rule
 
 # The case that sets everything.
@@ -11,6 +11,36 @@ SPOILED = {
     "an unknown field": ("defaults", schemas.valid, at(("spec", "replica"), 3, "StatefulSet")),
     "a field of a wrong type": ("defaults", schemas.valid, at(("spec", "replicas"), "three", "Deployment")),
     "an object of an unknown kind": ("defaults", schemas.valid, at(("kind",), "Servise", "Service")),
+    "a label with a blank": (
+        "defaults",
+        admission.labels_are_labels,
+        at(("spec", "template", "metadata", "labels", "team"), "two words", "Deployment"),
+    ),
+    "a mount of no volume": (
+        "defaults",
+        admission.names_within_pods,
+        at(("spec", "volumeClaimTemplates"), [], "StatefulSet"),
+    ),
+    "a variable that is there twice": (
+        "defaults",
+        admission.names_within_pods,
+        in_container("host", ("env", 1, "name"), "POD_NAME"),
+    ),
+    "more memory requested than allowed": (
+        "defaults",
+        admission.amounts,
+        in_container("host", ("resources", "requests", "memory"), "2049Mi"),
+    ),
+    "a sleep until the kill": (
+        "defaults",
+        admission.times,
+        in_spec("frontend", ("terminationGracePeriodSeconds",), 10),
+    ),
+    "scrapes that overtake one another": (
+        "monitors",
+        admission.times,
+        at(("spec", "endpoints", 0, "interval"), "5s", "ServiceMonitor"),
+    ),
     "an object that is there twice": (
         "defaults",
         identities.names_are_short_and_single,
@@ -36,7 +66,11 @@ SPOILED = {
         identities.pools_are_told_apart,
         argument("host", "pool", "demo-shoal-p2"),
     ),
-    "a cluster of two hosts": ("defaults", identities.pools_are_told_apart, at(("spec", "replicas"), 2, "StatefulSet")),
+    "a cluster of two hosts": (
+        "defaults",
+        identities.pools_are_told_apart,
+        at(("spec", "replicas"), 2, "StatefulSet"),
+    ),
     "hosts that wait for one another": (
         "defaults",
         identities.pools_are_told_apart,
@@ -46,6 +80,11 @@ SPOILED = {
         "defaults",
         identities.pools_are_told_apart,
         at(("spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted"), "Delete", "StatefulSet"),
+    ),
+    "a pool that is updated although it is not to be": (
+        "pools",
+        identities.pools_are_as_they_are_said_to_be,
+        at(("spec", "updateStrategy", "rollingUpdate", "partition"), 0, "StatefulSet", "-p3"),
     ),
     "a volume of another size": (
         "pools",

@@ -1,5 +1,6 @@
 """Names and labels: short enough, each there once, and nothing changes that Kubernetes does not let change."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -8,7 +9,7 @@ import tempfile
 
 import yaml
 
-from . import chart
+from . import admission, chart
 from .rendered import what
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -18,6 +19,9 @@ STATEFUL_SET_NAME_MAX = 63 - 11
 
 # Kinds whose names are parts of names in DNS.
 DNS_LABELS = {"Service", "StatefulSet", "Deployment", "Pod"}
+
+# What happens to volumes when a StatefulSet goes or shrinks: nothing.
+RETAIN = {"whenDeleted": "Retain", "whenScaled": "Retain"}
 
 # What the binary takes for a pool or an address at most: limits.rs of the manager, and of shared/types.
 POOL_BYTES_MAX = 64
@@ -74,16 +78,11 @@ def pools_are_told_apart(rendered):
             yield f"{pods}: more than one host is updated at once"
 
 
-RETAIN = {"whenDeleted": "Retain", "whenScaled": "Retain"}
-
-
 def claims(rendered):
     """Size and class are those of the values, a pool's own if it has any."""
     for pods in rendered.role("host") + rendered.role("manager"):
-        values = rendered.values["hosts" if pods.role == "host" else "manager"]["persistence"]
-        if pods.role == "host":
-            own = rendered.values["pools"].get(pods.name.rsplit("-", 1)[1]) or {}
-            values = values | own.get("persistence", {})
+        of = rendered.of_pool(pods) if pods.role == "host" else rendered.values["manager"]
+        values = of["persistence"]
         claims = pods.owner["spec"].get("volumeClaimTemplates") or []
         if len(claims) != int(values["enabled"]):
             yield f"{pods}: {len(claims)} volumes, with persistence.enabled {values['enabled']}"
@@ -98,7 +97,30 @@ def claims(rendered):
             yield f"{pods}: --data {pods.flag('data')} is not on its volume"
 
 
-CHECKS = [names_are_short_and_single, labels_are_short, pools_are_told_apart, claims]
+def pools_are_as_they_are_said_to_be(rendered):
+    """A pool's own values count, also if they are 0 or false."""
+    for pods in rendered.role("host"):
+        of, spec = rendered.of_pool(pods), pods.owner["spec"]
+        for key, found in {
+            "partition": spec["updateStrategy"]["rollingUpdate"]["partition"],
+            "minReadySeconds": spec["minReadySeconds"],
+            "terminationGracePeriodSeconds": pods.spec["terminationGracePeriodSeconds"],
+            "resources": pods.container()["resources"],
+            "nodeSelector": pods.spec.get("nodeSelector", {}),
+            "tolerations": pods.spec.get("tolerations", []),
+            "priorityClassName": pods.spec.get("priorityClassName", ""),
+        }.items():
+            if found != of[key]:
+                yield f"{pods}: {key} is {found}, not {of[key]}"
+
+
+CHECKS = [
+    names_are_short_and_single,
+    labels_are_short,
+    pools_are_told_apart,
+    pools_are_as_they_are_said_to_be,
+    claims,
+]
 
 
 # What Kubernetes lets nobody change once it is there.
@@ -140,19 +162,15 @@ def pods_differ(before, after):
                 yield f"{pods}: starts anew, only because the chart has another version"
 
 
-class another_version:
+@contextlib.contextmanager
+def another_version():
     """A copy of the chart with another version of its own, as long as it is used."""
-
-    def __enter__(self):
-        self._folder = tempfile.TemporaryDirectory()
-        path = pathlib.Path(self._folder.name) / "shoal"
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "shoal"
         shutil.copytree(chart.CHART, path)
-        about = yaml.safe_load((path / "Chart.yaml").read_text()) | {"version": "9.9.9"}
+        about = chart.about() | {"version": "9.9.9"}
         (path / "Chart.yaml").write_text(yaml.safe_dump(about))
-        return path
-
-    def __exit__(self, *_):
-        self._folder.cleanup()
+        yield path
 
 
 LONG = "a" * 53
@@ -165,12 +183,14 @@ def long_names():
         chart.Case("a long release", {"clusters": 1}, release=LONG),
         chart.Case("another long release", {"clusters": 1}, release=LONG[:-1] + "b"),
         chart.Case("a long full name", {"clusters": 1, "fullnameOverride": "b" * 63}),
+        chart.Case("a release that is called like the chart", {"clusters": 1}, release="shoal"),
+        chart.Case("a tag that is no label", {"clusters": 1, "image": {"tag": "_" + "a" * 61 + "-_.b"}}),
         chart.Case("a cut at a dash", {"clusters": 1}, release="a" * 32 + "-" + "b" * 20),
         chart.Case("the last of many clusters", {"clusters": 1000, "pools": ALL_BUT_THE_LAST}, release=LONG),
     ]
     rendered = [chart.render(case) for case in cases]
     for each in rendered:
-        for check in CHECKS:
+        for check in [*CHECKS, admission.labels_are_labels]:
             for wrong in check(each):
                 yield f"{each.case}: {wrong}"
     # Objects of two releases may be in one namespace.

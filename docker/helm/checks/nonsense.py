@@ -33,6 +33,8 @@ NONSENSE = [
     ({"hosts": {"settings": {"scrub_hours": 0}}}, "/hosts/settings/scrub_hours"),
     ({"hosts": {"settings": {"segment_bytes": "64MiB"}}}, "/hosts/settings/segment_bytes"),
     ({"manager": {"settings": {"cluster_size": 4}}}, "'cluster_size'"),
+    # No pool would have enough hosts for a cluster.
+    ({"manager": {"settings": {"spares_kept": 1}}}, "'spares_kept'"),
     ({"manager": {"settings": {"silence_ms": 10}}}, "/manager/settings/silence_ms"),
     ({"frontend": {"settings": {"credentials": "any"}}}, "'credentials'"),
     ({"hosts": {"extraArgs": ["--zone=here"]}}, "/hosts/extraArgs/0"),
@@ -64,6 +66,11 @@ NONSENSE = [
     ({"networkPolicy": {"clientsFrom": [{"cidr": "10.0.0.0/8"}]}}, "'cidr'"),
     ({"networkPolicy": {"dnsPorts": []}}, "/networkPolicy/dnsPorts"),
     ({"monitoring": {"serviceMonitor": {"enabled": True}}}, "networkPolicy.monitoringFrom"),
+    ({"monitoring": {"serviceMonitor": {"interval": "often"}}}, "/monitoring/serviceMonitor/interval"),
+    (
+        {"monitoring": {"serviceMonitor": {"interval": "5s", "scrapeTimeout": "10s"}}},
+        "monitoring.serviceMonitor.scrapeTimeout",
+    ),
     ({"runAsUser": 0}, "/runAsUser"),
     # Frontends.
     ({"frontend": {"replicas": 0}}, "/frontend/replicas"),

@@ -72,11 +72,23 @@ class Rendered:
     def role(self, role):
         return [pods for pods in self.workloads() if pods.role == role]
 
+    def of_pool(self, pods):
+        """What values say of the hosts of a pool: its own word, where it has one."""
+        own = self.values["pools"].get(pods.name.rsplit("-", 1)[1]) or {}
+        return merged(self.values["hosts"], own)
+
     def selected(self, labels):
         """The workloads whose pods carry all of these labels. None of them selects none: that is never meant."""
         if not labels:
             return []
         return [pods for pods in self.workloads() if labels.items() <= pods.labels.items()]
+
+
+def merged(values, own):
+    """Tables part by part, everything else as a whole."""
+    if isinstance(values, dict) and isinstance(own, dict):
+        return values | {key: merged(values.get(key), value) for key, value in own.items()}
+    return own
 
 
 def what(document):

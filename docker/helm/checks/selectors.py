@@ -59,7 +59,7 @@ def spreads(rendered):
 
 
 def _apart(rendered, pods):
-    wanted = _values_of(rendered, pods)["antiAffinity"]
+    wanted = rendered.of_pool(pods)["antiAffinity"]
     anti = pods.spec.get("affinity", {}).get("podAntiAffinity", {})
     hard = anti.get("requiredDuringSchedulingIgnoredDuringExecution", [])
     soft = [term["podAffinityTerm"] for term in anti.get("preferredDuringSchedulingIgnoredDuringExecution", [])]
@@ -77,11 +77,6 @@ def _apart(rendered, pods):
 def _is_of(term, pods):
     labels = term["labelSelector"]["matchLabels"]
     return term["topologyKey"] == "kubernetes.io/hostname" and labels.items() <= pods.labels.items()
-
-
-def _values_of(rendered, pods):
-    """What values say of a pool: its own, or those of all hosts."""
-    return rendered.values["hosts"] | (rendered.values["pools"].get(pods.name.rsplit("-", 1)[1]) or {})
 
 
 def autoscaler(rendered):

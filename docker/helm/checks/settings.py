@@ -11,6 +11,10 @@ from . import chart
 # Roles with settings, by the part of the values that sets them.
 PARTS = {"host": "hosts", "frontend": "frontend", "manager": "manager"}
 
+# Settings that are of no use here. A pool has as many hosts as its cluster: one kept as a spare, and there would
+# never be a cluster.
+NOT_OFFERED = {"spares_kept"}
+
 # Answers of --dump-config come at once; this is for a machine that is very busy.
 ANSWER_WITHIN_S = 20
 
@@ -51,14 +55,15 @@ def read(text):
     return values, dict(origins)
 
 
-def started_with(pods):
+def started_with(pods, downward=None):
     """Arguments and environment of a container, as the kubelet would fill them in."""
+    downward = downward or DOWNWARD
     container, environment = pods.container(), {}
     for variable in container.get("env", []):
         if "value" in variable:
             environment[variable["name"]] = variable["value"]
         elif "fieldRef" in variable["valueFrom"]:
-            environment[variable["name"]] = DOWNWARD[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+            environment[variable["name"]] = downward[variable["valueFrom"]["fieldRef"]["fieldPath"]]
         else:
             environment[variable["name"]] = "from a secret"
 
@@ -87,10 +92,8 @@ def accepted(binary, rendered):
 
 
 def _arrived(rendered, pods, values, origins):
-    meant = dict(rendered.values[PARTS[pods.role]]["settings"])
-    if pods.role == "host":
-        own = rendered.values["pools"].get(pods.name.rsplit("-", 1)[1]) or {}
-        meant |= own.get("settings", {})
+    of = rendered.of_pool(pods) if pods.role == "host" else rendered.values[PARTS[pods.role]]
+    meant = of["settings"]
     for key, value in meant.items():
         if values.get(key) != value or origins.get(key) != f"environment SHOAL_{key.upper()}":
             yield f"{pods}: {key} is {values.get(key)} from {origins.get(key)}, not {value}"
@@ -114,9 +117,9 @@ def all_settings_are_known(binary):
         values, origins = dumped
         by_flag = {key for key, origin in origins.items() if origin.startswith("flag ")}
         offered = definitions[f"{role}Settings"]["properties"]
-        for key in sorted(set(values) - by_flag - set(offered)):
+        for key in sorted(set(values) - by_flag - NOT_OFFERED - set(offered)):
             yield f"values.schema.json: {role}Settings does not know {key}"
-        for key in sorted(set(offered) - (set(values) - by_flag)):
+        for key in sorted(set(offered) - (set(values) - by_flag - NOT_OFFERED)):
             yield f"values.schema.json: {role}Settings knows {key}, which is no setting or set by the chart"
         for key, rule in offered.items():
             value = values.get(key)

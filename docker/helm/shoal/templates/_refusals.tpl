@@ -31,6 +31,11 @@
 {{- end -}}
 {{- end -}}
 
+{{- with $v.monitoring.serviceMonitor -}}
+{{- if gt (trimSuffix "s" .scrapeTimeout | int) (trimSuffix "s" .interval | int) -}}
+{{- fail (printf "monitoring.serviceMonitor.scrapeTimeout: %s is more than interval, %s" .scrapeTimeout .interval) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.monitoring.serviceMonitor.enabled $v.networkPolicy.enabled (not $v.networkPolicy.monitoringFrom) -}}
 {{- fail "networkPolicy.monitoringFrom: with monitoring.serviceMonitor it must say where Prometheus is, or nothing can be scraped" -}}
 {{- end -}}
