@@ -105,19 +105,19 @@ class Prometheus:
 
     def rules_amiss(self):
         rules = [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
-        if len(rules) != len(files.alerts()):
-            yield f"{len(rules)} of {len(files.alerts())} rules are loaded"
+        if len(rules) != len(files.rules()):
+            yield f"{len(rules)} of {len(files.rules())} rules are loaded"
         for rule in rules:
             name = rule["name"]
             if rule["health"] != "ok":
                 yield f"{name}: {rule['health']} {rule.get('lastError')}"
-            elif not OF_THE_MACHINE.fullmatch(name):
+            elif rule["type"] == "alerting" and not OF_THE_MACHINE.fullmatch(name):
                 for found in self._get("query", query=rule["query"])["result"]:
                     yield f"{name}: it would fire for {found}"
 
     def selectors_of_nothing(self):
         sources = _sources()
-        for name, block in files.alerts().items():
+        for name, block in files.rules().items():
             for metric, matchers in re.findall(r"(shoal_\w+)(?:\{([^}]*)\})?", block.split("annotations:")[0]):
                 kept = []
                 for label, operator, value in re.findall(r'(\w+)(=~|=|!=|!~)"([^"]*)"', matchers):
@@ -140,7 +140,8 @@ class Prometheus:
         used = set(re.findall(r"\$labels\.(\w+)", block))
         for labels in re.findall(r"\bby \(([^)]*)\)", block):
             used.update(label.strip() for label in labels.split(","))
-        series = self._get("series", **{"match[]": re.findall(r"shoal_\w+", block.split("annotations:")[0])})
+        metrics = re.findall(r"\bshoal[:_]\w+(?::\w+)?", block.split("annotations:")[0])
+        series = self._get("series", **{"match[]": metrics})
         known = {label for each in series for label in each} | OF_SCRAPES
         for label in sorted(used - known):
             yield f"{name}: what it looks at has no label {label}"

@@ -18,10 +18,15 @@ def without_comments(text):
     return "".join(line for line in text.splitlines(True) if not line.lstrip().startswith("#"))
 
 
-def alerts():
-    """Name and text of each rule."""
-    blocks = re.split(r"(?m)^ +- alert: ", without_comments(ALERTS.read_text()))
+def rules():
+    """Name and text of each rule: alerts, and what is recorded for them."""
+    blocks = re.split(r"(?m)^ +- (?:alert|record): ", without_comments(ALERTS.read_text()))
     return {block.split("\n", 1)[0].strip(): block for block in blocks[1:]}
+
+
+def alerts():
+    """Those of them that fire."""
+    return {name: block for name, block in rules().items() if "severity:" in block}
 
 
 def panels():
