@@ -18,7 +18,7 @@ class Played:
     """A release that plays in containers, until the end of its `with`."""
 
     def __init__(self, rendered, image):
-        self._rendered = rendered
+        self.rendered = rendered
         self._image = image
         # Of its own, so that several can play at once; also the label of all that is made.
         self._name = f"shoal-chart-{os.getpid()}"
@@ -39,14 +39,21 @@ class Played:
         docker("network", "rm", self._name)
 
     def start(self):
-        """All at once, as Kubernetes does; returns when each is ready."""
-        workloads = [pods for pods in self._rendered.workloads() if pods.role != "smoke"]
+        """All that is not there yet, at once, as Kubernetes does; returns when each is ready."""
+        workloads = [pods for pods in self.rendered.workloads() if pods.role != "smoke"]
+        there = docker("ps", "--all", "--format", "{{.Names}}", "--filter", f"label={self._label}").split()
         for pods in workloads:
             for name in self.names_of(pods):
-                self._run(pods, name)
+                if self._container(name) not in there:
+                    self._run(pods, name)
         for pods in workloads:
             for name in self.names_of(pods):
                 self._await_ready(pods, name)
+
+    def upgrade(self, rendered):
+        """Starts what another rendering of the release has beside this one."""
+        self.rendered = rendered
+        self.start()
 
     def names_of(self, pods):
         """Names of its pods. Those of a Deployment are drawn by Kubernetes, and numbered here."""
@@ -56,7 +63,7 @@ class Played:
 
     def smoke(self):
         """Runs the pod of `helm test` to its end. Fails if that does."""
-        (pods,) = self._rendered.role("smoke")
+        (pods,) = self.rendered.role("smoke")
         print(docker("run", "--rm", *self._confined(pods, pods.name), self._image, *started_with(pods)[0]).rstrip())
 
     def restart(self, pods, name):
@@ -68,6 +75,18 @@ class Played:
             raise SystemExit(f"{name} ended with {code}: {self._log(name)}")
         docker("start", self._container(name))
         self._await_ready(pods, name)
+
+    def lose(self, pods, name):
+        """A pod and its volume are gone; Kubernetes makes both anew. Returns when the pod is ready."""
+        docker("rm", "--force", "--volumes", self._container(name))
+        docker("volume", "rm", self._container(name))
+        self._run(pods, name)
+        self._await_ready(pods, name)
+
+    def shoal(self, role, *arguments):
+        """What a command in the first pod of a role prints, as by `kubectl exec`."""
+        name = self.names_of(self.rendered.role(role)[0])[0]
+        return docker("exec", self._container(name), "/shoal", *arguments)
 
     def _run(self, pods, name):
         options = self._confined(pods, name)
@@ -93,7 +112,7 @@ class Played:
 
     def _aliases(self, pods, name):
         """The names by which services lead to this pod."""
-        for service in self._rendered.of("Service"):
+        for service in self.rendered.of("Service"):
             if service["spec"]["selector"].items() <= pods.labels.items():
                 of = service["metadata"]["name"]
                 yield f"{name}.{of}" if service["spec"].get("clusterIP") == "None" else of
@@ -115,7 +134,8 @@ class Played:
         return f"{self._name}-{name}"
 
     def _log(self, name):
-        logged = subprocess.run(["docker", "logs", "--tail", "20", self._container(name)], capture_output=True, text=True)
+        logs = ["docker", "logs", "--tail", "20", self._container(name)]
+        logged = subprocess.run(logs, capture_output=True, text=True)
         return logged.stdout + logged.stderr
 
 
