@@ -1,5 +1,6 @@
 """Pods as containers: what the kubelet and services would do, as far as one Docker engine can."""
 
+import json
 import os
 import subprocess
 import time
@@ -38,22 +39,26 @@ class Played:
             docker("volume", "rm", *volumes)
         docker("network", "rm", self._name)
 
-    def start(self):
-        """All that is not there yet, at once, as Kubernetes does; returns when each is ready."""
-        workloads = [pods for pods in self.rendered.workloads() if pods.role != "smoke"]
+    def begin(self, rendered=None):
+        """Starts what is not there yet, all at once as Kubernetes does, and removes what is there no more."""
+        self.rendered = rendered or self.rendered
+        meant = {self._container(name): (pods, name) for pods, name in self._pods()}
         there = docker("ps", "--all", "--format", "{{.Names}}", "--filter", f"label={self._label}").split()
-        for pods in workloads:
-            for name in self.names_of(pods):
-                if self._container(name) not in there:
-                    self._run(pods, name)
-        for pods in workloads:
-            for name in self.names_of(pods):
-                self._await_ready(pods, name)
+        for container in sorted(set(there) - set(meant)):
+            docker("stop", container)
+            docker("rm", container)
+        for container, (pods, name) in meant.items():
+            if container not in there:
+                self._run(pods, name)
 
-    def upgrade(self, rendered):
-        """Starts what another rendering of the release has beside this one."""
-        self.rendered = rendered
-        self.start()
+    def await_ready(self):
+        """Returns when every pod is ready."""
+        for pods, name in self._pods():
+            self._await_ready(pods, name)
+
+    def _pods(self):
+        workloads = [pods for pods in self.rendered.workloads() if pods.role != "smoke"]
+        return [(pods, name) for pods in workloads for name in self.names_of(pods)]
 
     def names_of(self, pods):
         """Names of its pods. Those of a Deployment are drawn by Kubernetes, and numbered here."""
@@ -62,9 +67,9 @@ class Played:
         return pods.pod_names()
 
     def smoke(self):
-        """Runs the pod of `helm test` to its end. Fails if that does."""
+        """Runs the pod of `helm test` to its end, and returns what it says. Fails if that does."""
         (pods,) = self.rendered.role("smoke")
-        print(docker("run", "--rm", *self._confined(pods, pods.name), self._image, *started_with(pods)[0]).rstrip())
+        return docker("run", "--rm", *self._confined(pods, pods.name), self._image, *started_with(pods)[0]).rstrip()
 
     def restart(self, pods, name):
         """Ends a pod as Kubernetes would, starts it again, and returns when it is ready."""
@@ -87,6 +92,17 @@ class Played:
         """What a command in the first pod of a role prints, as by `kubectl exec`."""
         name = self.names_of(self.rendered.role(role)[0])[0]
         return docker("exec", self._container(name), "/shoal", *arguments)
+
+    def listed(self, kind, matches):
+        """Waits for a host or cluster of which this is true, by `shoal host list` or `shoal cluster list`."""
+        until = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < until:
+            found = json.loads(self.shoal("frontend", kind, "list", "-o", "json"))
+            for each in found[f"{kind}s"] if isinstance(found, dict) else found:
+                if matches(each):
+                    return each
+            time.sleep(LOOK_AGAIN_S)
+        raise SystemExit(f"no {kind} is as it should be: {self.shoal('frontend', kind, 'list')}")
 
     def _run(self, pods, name):
         options = self._confined(pods, name)
