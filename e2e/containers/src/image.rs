@@ -52,7 +52,7 @@ impl Image {
 }
 
 /// What a command that succeeds prints.
-fn said_by(command: &mut Command) -> Result<String> {
+pub(crate) fn said_by(command: &mut Command) -> Result<String> {
     let output = command
         .output()
         .with_context(|| format!("{command:?} cannot be started"))?;

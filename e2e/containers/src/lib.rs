@@ -11,6 +11,7 @@
 //! Where no Docker engine answers, [`engine`] says so and tests skip themselves. `E2E_DOCKER` set
 //! to `required`, as `.ci/run` does where an engine answers, makes that a failure.
 
+mod compose;
 mod container;
 mod driver;
 mod engine;
@@ -20,6 +21,7 @@ mod node;
 mod packets;
 mod system;
 
+pub use compose::{Compose, compose_tool};
 pub use engine::engine;
 pub use image::Image;
 pub use node::Node;

@@ -1,0 +1,1 @@
+"""What docker/prometheus/check looks at."""
