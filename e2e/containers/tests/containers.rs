@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use shoal_containers::{Containers, engine};
+use shoal_containers::{Containers, Shape, engine};
 use shoal_e2e::stories::under_load;
 use shoal_e2e::{ensure_clean, ensure_gaps_within, steady_plan};
 use shoal_harness::{Cluster as _, Fault, run_within, skipped};
@@ -21,7 +21,7 @@ fn containers_killed_paused_disconnected_restarted_and_replaced_fail_no_operatio
             skipped("containers", &why);
             return Ok(());
         }
-        let mut cluster = Containers::start(bench, 3).await?;
+        let mut cluster = Containers::start(bench, Shape::default()).await?;
         let told = under_load(&mut cluster, steady_plan(Duration::ZERO), async |stage| {
             stage.kill_each().await?;
             stage.freeze_each().await?;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use shoal_runtime::admin::{self, AdminState, Readiness};
+use shoal_runtime::http;
 use shoal_runtime::http::HttpLimits;
 use shoal_runtime::shutdown::Shutdown;
 use shoal_runtime::task::{TaskKind, Tasks};
-use shoal_runtime::{http, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
@@ -36,7 +36,7 @@ impl Frontend {
     /// If a setting is wrong or a port cannot be bound.
     pub async fn start(config: FrontendConfig, shutdown: Shutdown) -> anyhow::Result<Self> {
         config.validate().map_err(|why| anyhow!(why))?;
-        telemetry::describe(metric_names::ALL);
+        metric_names::begin();
         let (listener, address) = bind(config.listen).await?;
         let (admin_listener, admin) = bind(config.admin).await?;
         let tasks = Tasks::new("frontend", shutdown.child());

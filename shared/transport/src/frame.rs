@@ -92,6 +92,9 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// All that [`FrameError::label`] says.
+    pub(crate) const LABELS: [&str; 4] = ["length", "checksum", "kind", "flags"];
+
     /// A word for metrics.
     #[must_use]
     pub fn label(self) -> &'static str {

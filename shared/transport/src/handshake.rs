@@ -103,6 +103,9 @@ impl Sought {
 }
 
 impl HandshakeError {
+    /// All that [`HandshakeError::label`] says.
+    pub(crate) const LABELS: [&str; 4] = ["closed", "timeout", "malformed", "refused"];
+
     /// A word for metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ pub mod limits;
 mod load;
 mod message;
 mod next_release;
+mod only_in_text;
 mod outcome;
 pub mod planted;
 mod position;

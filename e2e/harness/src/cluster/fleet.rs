@@ -11,18 +11,18 @@ use shoal_types::{HostId, HostState};
 use crate::limits::{BACK, START};
 use crate::wait;
 
-/// A system with one cluster, looked at through its frontend.
+/// A system, looked at through its frontends.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    endpoint: String,
+    frontends: Vec<String>,
 }
 
 impl Fleet {
-    /// Behind a frontend's `http://…`.
+    /// Behind a frontend's `http://…`, or several with commas between them.
     #[must_use]
     pub fn at(endpoint: &str) -> Self {
         Self {
-            endpoint: endpoint.to_owned(),
+            frontends: endpoint.split(',').map(str::to_owned).collect(),
         }
     }
 
@@ -34,49 +34,71 @@ impl Fleet {
         self.get(HOSTS_PATH).await
     }
 
-    /// The cluster.
+    /// All clusters.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn clusters(&self) -> Result<Vec<ClusterInfo>> {
+        self.get(CLUSTERS_PATH).await
+    }
+
+    /// The cluster of a system that has one.
     ///
     /// # Errors
     /// If nobody answers, or there is none yet.
     pub async fn cluster(&self) -> Result<ClusterInfo> {
-        let clusters: Vec<ClusterInfo> = self.get(CLUSTERS_PATH).await?;
+        let clusters = self.clusters().await?;
         clusters.into_iter().next().context("no cluster yet")
     }
 
-    /// Waits until so many members act in one view.
+    /// Waits until so many hosts act, each in its cluster's one view.
     ///
     /// # Errors
     /// If they do not within the time of a start.
-    pub async fn serving(&self, members: usize) -> Result<()> {
-        wait::until("the cluster to serve", START, async || {
-            let cluster = self.cluster().await?;
-            let all = cluster.state == ClusterState::Serving && cluster.active.len() == members;
-            ensure!(all, "{cluster:?}");
+    pub async fn serving(&self, hosts: usize) -> Result<()> {
+        wait::until("the hosts to serve", START, async || {
+            let clusters = self.clusters().await?;
+            let serve = |cluster: &ClusterInfo| cluster.state == ClusterState::Serving;
+            let acting: usize = clusters.iter().map(|cluster| cluster.active.len()).sum();
+            ensure!(
+                clusters.iter().all(serve) && acting == hosts,
+                "{clusters:?}"
+            );
             Ok(())
         })
         .await
     }
 
-    /// The members, once all of them take commands.
+    /// The members of each cluster, once all of them take commands.
     ///
     /// # Errors
     /// If they do not within [`BACK`].
-    pub async fn all_act(&self) -> Result<Vec<HostId>> {
+    pub async fn all_act(&self) -> Result<Vec<Vec<HostId>>> {
         wait::until("all members to act", BACK, async || {
-            let cluster = self.cluster().await?;
-            ensure!(cluster.active == cluster.members, "{cluster:?}");
-            Ok(cluster.members)
+            let clusters = self.clusters().await?;
+            let all = |cluster: &ClusterInfo| cluster.active == cluster.members;
+            ensure!(clusters.iter().all(all), "{clusters:?}");
+            let members = clusters.into_iter().map(|cluster| cluster.members);
+            Ok(members.collect())
         })
         .await
     }
 
-    /// All members have executed the same, and came to the same state by it. Nobody may send or receive
-    /// any more.
+    /// All members of each cluster have executed the same, and came to the same state by it. Nobody may
+    /// send or receive any more.
     ///
     /// # Errors
     /// If they have not within [`BACK`], or their states differ.
     pub async fn same_state(&self) -> Result<()> {
-        let members = self.all_act().await?;
+        let clusters = self.all_act().await?;
+        ensure!(!clusters.is_empty(), "there is no cluster");
+        for members in clusters {
+            self.same_state_of(&members).await?;
+        }
+        Ok(())
+    }
+
+    async fn same_state_of(&self, members: &[HostId]) -> Result<()> {
         let states = wait::until("all to have executed the same", BACK, async || {
             let mut states = self.hosts().await?;
             states.retain(|host| members.contains(&host.host));
@@ -98,11 +120,12 @@ impl Fleet {
     /// # Errors
     /// If there is none.
     pub async fn member_at(&self, address: &str) -> Result<HostId> {
-        let members = self.cluster().await?.members;
+        let clusters = self.clusters().await?;
+        let is_member = |host| clusters.iter().any(|all| all.members.contains(&host));
         let hosts = self.hosts().await?;
         let found = hosts
             .iter()
-            .find(|host| host.address == address && members.contains(&host.host));
+            .find(|host| host.address == address && is_member(host.host));
         Ok(found
             .with_context(|| format!("no member at {address}: {hosts:?}"))?
             .host)
@@ -133,7 +156,9 @@ impl Fleet {
             remove: Some(old),
             ..ChangeRequest::default()
         };
-        let cluster = self.cluster().await?.cluster;
+        let clusters = self.clusters().await?;
+        let its = clusters.iter().find(|all| all.members.contains(&old));
+        let cluster = its.with_context(|| format!("{old} is no member"))?.cluster;
         let url = format!("{manager}{CLUSTERS_PATH}/{cluster}/changes");
         let body = serde_json::to_vec(&change)?;
         let request = reqwest::Client::new()
@@ -146,7 +171,9 @@ impl Fleet {
             bail!("{change:?}: {status} {}", answer.text().await?);
         }
         wait::until("the newcomer to take the place", BACK, async || {
-            let cluster = self.cluster().await?;
+            let clusters = self.clusters().await?;
+            let its = clusters.iter().find(|one| one.cluster == cluster);
+            let cluster = its.context("the cluster is gone")?;
             let is_there = cluster.change.is_none()
                 && cluster.active.contains(&new)
                 && !cluster.members.contains(&old);
@@ -156,9 +183,20 @@ impl Fleet {
         .await
     }
 
+    /// From the first frontend that answers.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let url = format!("{}{path}", self.endpoint);
-        let answer = reqwest::get(url).await?.error_for_status()?;
-        Ok(serde_json::from_slice(&answer.bytes().await?)?)
+        let mut last = None;
+        for frontend in &self.frontends {
+            match get(&format!("{frontend}{path}")).await {
+                Ok(found) => return Ok(found),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.context("no frontend was named")?)
     }
+}
+
+async fn get<T: DeserializeOwned>(url: &str) -> Result<T> {
+    let answer = reqwest::get(url).await?.error_for_status()?;
+    Ok(serde_json::from_slice(&answer.bytes().await?)?)
 }

@@ -33,13 +33,13 @@ pub enum Fault {
     PowerLoss,
 }
 
-/// A manager, a frontend and one cluster of hosts, which are numbered from 0.
+/// A manager, frontends and clusters of hosts, which are numbered from 0 through all clusters.
 #[allow(
     async_fn_in_trait,
     reason = "a test awaits each call where it makes it; nothing is sent between threads"
 )]
 pub trait Cluster {
-    /// The frontend's `http://…`.
+    /// The frontend's `http://…`, or those of several with commas between them.
     fn endpoint(&self) -> String;
 
     /// How many hosts there are.

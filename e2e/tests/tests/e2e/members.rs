@@ -249,7 +249,7 @@ async fn until_these_act(fleet: &Fleet, wanted: &[String]) -> Result<()> {
 
 async fn all_act(dev: &Dev) -> Result<Vec<String>> {
     let members = Fleet::at(&dev.endpoint()).all_act().await?;
-    Ok(members.iter().map(ToString::to_string).collect())
+    Ok(members.iter().flatten().map(ToString::to_string).collect())
 }
 
 fn data_of(role: &Role) -> Result<std::path::PathBuf> {

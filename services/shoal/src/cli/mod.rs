@@ -120,6 +120,9 @@ pub(crate) struct HostArgs {
     /// Where the host stands
     #[arg(long)]
     pub(crate) zone: Option<String>,
+    /// Only hosts of one pool form a cluster or replace each other
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pool: Option<String>,
     /// How much it can do against an ordinary host, which has 1
     #[arg(long)]
     pub(crate) capacity: Option<u32>,
