@@ -1,15 +1,20 @@
-//! Which unassigned hosts become a cluster: as many different zones as possible, never too few hosts.
+//! Which unassigned hosts become a cluster: hosts of one pool, of as many different zones as possible, never
+//! too few.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use shoal_types::{HostId, Micros};
 
+use crate::pool;
+
 /// What forming must know of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostFacts {
     /// Which.
     pub host: HostId,
+    /// Which hosts it may be in a cluster with; empty: the pool without a name.
+    pub pool: String,
     /// Where it stands.
     pub zone: String,
     /// True if it was heard from lately.
@@ -28,6 +33,8 @@ pub struct FormRules {
     /// A cluster of fewer zones than it could have hosts waits so long, from when its youngest host
     /// became known: hosts of other zones may be about to start.
     pub patience: Micros,
+    /// So many hosts of each pool are left over, to replace dead members.
+    pub kept: usize,
 }
 
 /// What is to be formed now, and what is not, with reasons.
@@ -35,22 +42,33 @@ pub struct FormRules {
 pub struct FormPlan {
     /// In the order in which they are to be formed.
     pub clusters: Vec<NewCluster>,
-    /// Why the other unassigned live hosts wait, if there are any.
-    pub held: Option<Held>,
+    /// Why the other unassigned live hosts wait, for each pool that has some.
+    pub held: Vec<Held>,
 }
 
 /// A cluster to be formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCluster {
+    /// The pool that its hosts are of.
+    pub pool: String,
     /// Its hosts, smallest id first.
     pub members: Vec<HostId>,
     /// Each zone with how many of the hosts stand there.
     pub zones: BTreeMap<String, usize>,
 }
 
+/// Hosts of one pool that wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The pool.
+    pub pool: String,
+    /// Why.
+    pub why: WhyHeld,
+}
+
 /// Why unassigned hosts wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum WhyHeld {
     /// They are fewer than a cluster has.
     TooFew {
         /// How many there are.
@@ -67,21 +85,51 @@ pub enum Held {
         /// After so many microseconds they are taken as they are.
         patience_left: Micros,
     },
+    /// A cluster of them would leave fewer than are kept for replacing dead members.
+    Kept {
+        /// How many there are.
+        free: usize,
+        /// How many are kept.
+        kept: usize,
+    },
 }
 
-/// Forms as many clusters as there are unassigned live hosts for. Each host is taken from the zone
-/// of which the cluster has fewest, among those from the one with most hosts left, so that no zone is
-/// left over alone.
+/// Forms as many clusters as there are unassigned live hosts for, each of hosts of one pool. A pool that has
+/// to wait holds no other up.
 ///
 /// # Panics
 /// If a cluster is to have no hosts.
 #[must_use]
 pub fn form(hosts: &[HostFacts], rules: FormRules) -> FormPlan {
-    let FormRules { size, patience } = rules;
-    assert!(size > 0, "a cluster has hosts");
-    let mut free = Free::new(hosts);
+    assert!(rules.size > 0, "a cluster has hosts");
+    let mut pools: BTreeMap<&str, Vec<&HostFacts>> = BTreeMap::new();
+    for host in hosts.iter().filter(|host| host.alive && !host.assigned) {
+        pools.entry(&host.pool).or_default().push(host);
+    }
     let mut plan = FormPlan::default();
-    while free.count() >= size {
+    for (pool, hosts) in pools {
+        let why = form_of(pool, Free::new(hosts), rules, &mut plan.clusters);
+        let pool = pool.to_owned();
+        plan.held.extend(why.map(|why| Held { pool, why }));
+    }
+    plan
+}
+
+/// Forms the clusters of one pool; says why hosts are left, if some are. Each host is taken from the zone of
+/// which the cluster has fewest, among those from the one with most hosts left, so that no zone is left over
+/// alone.
+fn form_of(
+    pool: &str,
+    mut free: Free<'_>,
+    rules: FormRules,
+    clusters: &mut Vec<NewCluster>,
+) -> Option<WhyHeld> {
+    let FormRules {
+        size,
+        patience,
+        kept,
+    } = rules;
+    while free.count() >= size.saturating_add(kept) {
         let members = free.take(size);
         let zones = members.iter().fold(BTreeMap::new(), |mut zones, host| {
             *zones.entry(host.zone.clone()).or_insert(0) += 1;
@@ -91,32 +139,35 @@ pub fn form(hosts: &[HostFacts], rules: FormRules) -> FormPlan {
         let patience_left = patience.saturating_sub(youngest.expect("size is above 0"));
         if zones.len() < size && patience_left > 0 {
             // What follows would have no more zones than this one.
-            let zones = zones.len();
-            plan.held = Some(Held::TooFewZones {
-                zones,
+            return Some(WhyHeld::TooFewZones {
+                zones: zones.len(),
                 size,
                 patience_left,
             });
-            return plan;
         }
         let mut members: Vec<_> = members.iter().map(|host| host.host).collect();
         members.sort_unstable();
-        plan.clusters.push(NewCluster { members, zones });
+        let pool = pool.to_owned();
+        clusters.push(NewCluster {
+            pool,
+            members,
+            zones,
+        });
     }
-    if free.count() > 0 {
-        let free = free.count();
-        plan.held = Some(Held::TooFew { free, size });
+    match free.count() {
+        0 => None,
+        free if free < size => Some(WhyHeld::TooFew { free, size }),
+        free => Some(WhyHeld::Kept { free, kept }),
     }
-    plan
 }
 
 /// Hosts that can be taken, by zone. In each zone the smallest id is last, so that it is taken first.
 struct Free<'a>(BTreeMap<&'a str, Vec<&'a HostFacts>>);
 
 impl<'a> Free<'a> {
-    fn new(hosts: &'a [HostFacts]) -> Self {
+    fn new(hosts: Vec<&'a HostFacts>) -> Self {
         let mut zones: BTreeMap<&str, Vec<&HostFacts>> = BTreeMap::new();
-        for host in hosts.iter().filter(|host| host.alive && !host.assigned) {
+        for host in hosts {
             zones.entry(&host.zone).or_default().push(host);
         }
         for hosts in zones.values_mut() {
@@ -150,8 +201,13 @@ impl<'a> Free<'a> {
 
 impl fmt::Display for NewCluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { members, zones } = self;
-        write!(f, "{} hosts in {} zones:", members.len(), zones.len())?;
+        let Self {
+            pool,
+            members,
+            zones,
+        } = self;
+        let (count, of) = (members.len(), pool::of(pool));
+        write!(f, "{count} hosts{of} in {} zones:", zones.len())?;
         members.iter().try_for_each(|host| write!(f, " {host}"))?;
         for (zone, hosts) in zones.iter().filter(|(_, hosts)| **hosts > 1) {
             write!(f, "; {hosts} in zone {zone:?}, as no other zone had one")?;
@@ -162,22 +218,27 @@ impl fmt::Display for NewCluster {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooFew { free, size } => {
+        let of = pool::of(&self.pool);
+        match &self.why {
+            WhyHeld::TooFew { free, size } => {
                 write!(
                     f,
-                    "{free} unassigned hosts are fewer than a cluster's {size}"
+                    "{free} unassigned hosts{of} are fewer than a cluster's {size}"
                 )
             }
-            Self::TooFewZones {
+            WhyHeld::TooFewZones {
                 zones,
                 size,
                 patience_left,
             } => write!(
                 f,
-                "unassigned hosts stand in {zones} zones where a cluster could have {size}; \
+                "unassigned hosts{of} stand in {zones} zones where a cluster could have {size}; \
                  others are waited for {} ms longer",
                 patience_left / 1_000
+            ),
+            WhyHeld::Kept { free, kept } => write!(
+                f,
+                "of {free} unassigned hosts{of} {kept} are kept for replacing dead members"
             ),
         }
     }

@@ -7,7 +7,7 @@ use shoal_types::{ClusterId, HostId};
 use crate::facts::{Cluster, ClusterStage, Host, HostStage};
 use crate::limits::{SILENT_SHARE, WINDOWS_LASTING};
 use crate::round::Round;
-use crate::{Action, Decided, FormRules, HostFacts, Reading, Reason, capacity, form};
+use crate::{Action, Decided, FormRules, HostFacts, Reading, Reason, capacity, form, pool_of};
 
 /// Replaces members that were silent for too long by spares, one per cluster at a time: members change
 /// one by one, and only a cluster with a majority can change them.
@@ -77,10 +77,13 @@ fn spares<'a>(round: &Round<'a>) -> Vec<(HostId, &'a Host)> {
         .collect()
 }
 
-/// In the zone with the fewest other members; then one that can do as much as the dead one; then from
-/// the zone with the most spares.
+/// Of the cluster's pool; in the zone with the fewest other members; then one that can do as much as the
+/// dead one; then from the zone with the most spares.
 fn best_spare(round: &Round, cluster: &Cluster, dead: HostId) -> Option<HostId> {
-    let spares = spares(round);
+    let others = others(round, cluster, dead);
+    let pool = pool_of(others.map(|host| &*host.pool))?;
+    let mut spares = spares(round);
+    spares.retain(|(_, host)| host.pool == pool);
     let wanted = round.facts.hosts.get(&dead).map_or(1, |host| host.capacity);
     let order = |(id, host): &&(HostId, &Host)| {
         let there = others_in_zone(round, cluster, dead, &host.zone);
@@ -94,9 +97,19 @@ fn best_spare(round: &Round, cluster: &Cluster, dead: HostId) -> Option<HostId> 
 }
 
 fn others_in_zone(round: &Round, cluster: &Cluster, dead: HostId, zone: &str) -> usize {
-    let others = cluster.members.iter().filter(|host| **host != dead);
-    let there = others.filter_map(|host| round.facts.hosts.get(host));
-    there.filter(|host| host.zone == zone).count()
+    let others = others(round, cluster, dead);
+    others.filter(|host| host.zone == zone).count()
+}
+
+/// The other members, as far as they are known.
+fn others<'a>(
+    round: &Round<'a>,
+    cluster: &Cluster,
+    dead: HostId,
+) -> impl Iterator<Item = &'a Host> {
+    let facts = round.facts;
+    let others = cluster.members.iter().filter(move |host| **host != dead);
+    others.filter_map(|host| facts.hosts.get(host))
 }
 
 fn replace(round: &mut Round, cluster: ClusterId, facts: &Cluster, dead: HostId, by: HostId) {
@@ -128,12 +141,9 @@ pub(crate) fn form_for(round: &mut Round, cluster: ClusterId, reading: Reading) 
         return false;
     }
     let spares = spares(round);
-    let size = round.rules.cluster_size;
-    if spares.len() < size + round.rules.spares_kept {
-        return false;
-    }
     let facts = |(id, host): &(HostId, &Host)| HostFacts {
         host: *id,
+        pool: host.pool.clone(),
         zone: host.zone.clone(),
         alive: true,
         assigned: false,
@@ -141,7 +151,11 @@ pub(crate) fn form_for(round: &mut Round, cluster: ClusterId, reading: Reading) 
     };
     let hosts: Vec<HostFacts> = spares.iter().map(facts).collect();
     // Somebody is overheated: not the time to wait for hosts of other zones.
-    let rules = FormRules { size, patience: 0 };
+    let rules = FormRules {
+        size: round.rules.cluster_size,
+        patience: 0,
+        kept: round.rules.spares_kept,
+    };
     let Some(new) = form(&hosts, rules).clusters.into_iter().next() else {
         return false;
     };

@@ -25,6 +25,7 @@ mod moves;
 mod overheated;
 mod place;
 mod plan;
+mod pool;
 mod ring;
 mod round;
 mod rules;
@@ -32,11 +33,12 @@ mod split;
 mod words;
 
 pub use decide::plan;
-pub use form::{FormPlan, FormRules, Held, HostFacts, NewCluster, form};
+pub use form::{FormPlan, FormRules, Held, HostFacts, NewCluster, WhyHeld, form};
 pub use heat::{Heat, Measure, Reading, heat_of, lasting};
 pub use place::{ClusterFacts, NoCapacity, PassedOver, Placement, Why, bound, place};
 pub use plan::{
     Action, CapacityNeeded, Decided, NotEmptied, NotHelped, Plan, Reason, WhyNot, WhyStays,
 };
+pub use pool::pool_of;
 pub use ring::Ring;
 pub use rules::{Rules, Targets};

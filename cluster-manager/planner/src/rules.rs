@@ -9,7 +9,7 @@ use crate::limits::SECOND;
 pub struct Rules {
     /// Hosts of a cluster.
     pub cluster_size: usize,
-    /// Spare hosts that are kept for replacing dead ones and never made a cluster of.
+    /// Spare hosts of each pool that are kept for replacing dead ones and never made a cluster of.
     pub spares_kept: usize,
     /// A host that was not heard from for so long is not counted on (microseconds).
     pub silence: Micros,

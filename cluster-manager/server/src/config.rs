@@ -35,8 +35,8 @@ pub struct ManagerConfig {
     /// store, before it decides anything; at most 120,000. Never less than `silence_ms`, whatever this says: a
     /// host that is up may be silent for so long. But 0: not at all, for systems that are made anew each time.
     pub first_look_ms: u32,
-    /// Free hosts that are kept for replacing dead ones: no cluster is formed of the last so many, unless an
-    /// operator asks for it.
+    /// Free hosts of each pool that are kept for replacing dead ones: no cluster is formed of the last so
+    /// many, unless an operator asks for it.
     pub spares_kept: usize,
     /// Milliseconds after which a host that was not heard from is not counted on; 1,500 to 60,000.
     pub silence_ms: u32,

@@ -210,6 +210,11 @@ fn check(status: &HostStatus) -> Result<(), Problem> {
         );
         return Err(Problem::invalid("zone", why));
     }
+    if status.pool.len() > ZONE_BYTES_MAX {
+        let bytes = status.pool.len();
+        let why = format!("has {bytes} bytes, expected at most {ZONE_BYTES_MAX}");
+        return Err(Problem::invalid("pool", why));
+    }
     for (field, hosts) in [
         ("members", &status.view.members),
         ("active", &status.view.active),
@@ -248,17 +253,21 @@ fn log_change(before: Option<&HostRecord>, after: &HostRecord) {
         host,
         address,
         zone,
+        pool,
         incarnation,
         state,
         ..
     } = after;
     match before {
-        None => info!(%host, address, zone, "host registered"),
+        None => info!(%host, address, zone, pool, "host registered"),
         Some(before) if before.incarnation != *incarnation => {
             info!(%host, address, %incarnation, "host started again");
         }
         Some(before) if before.zone != *zone => {
             warn!(%host, was = before.zone, zone, "host stands in another zone; its cluster stays as it is");
+        }
+        Some(before) if before.pool != *pool => {
+            warn!(%host, was = before.pool, pool, "host is of another pool; its cluster stays as it is");
         }
         Some(_) => info!(%host, address, ?state, "host changed"),
     }

@@ -19,9 +19,7 @@ pub const ID_BLOCK: u64 = 1_000;
 
 /// Hosts of the whole system. Each is asked of and heard from every second.
 pub const HOSTS_MAX: usize = 10_000;
-pub use shoal_types::limits::ADDRESS_BYTES_MAX;
-/// Bytes of a zone's name.
-pub const ZONE_BYTES_MAX: usize = 64;
+pub use shoal_types::limits::{ADDRESS_BYTES_MAX, ZONE_BYTES_MAX};
 /// Bytes of what a host says is the matter with it: a paragraph, kept in memory of each host.
 pub const TROUBLE_BYTES_MAX: usize = 4 << 10;
 /// Queues of the whole system; the feed hands all of them to every frontend.
@@ -43,6 +41,8 @@ pub const REPORTS_PER_WINDOW_MAX: u64 = 64;
 /// rounds. Each change of load is followed by three windows of measuring, in which a plan says nothing of
 /// the clusters that took part.
 pub const ROUNDS_UNTIL_OVER: u64 = 12;
+/// Pools of which an operator is told why no cluster can be formed: a screenful. Each host may be of another.
+pub const POOLS_TOLD_MAX: usize = 20;
 /// Busiest partitions that operators are shown of a cluster.
 pub const BUSIEST_SHOWN: usize = 5;
 

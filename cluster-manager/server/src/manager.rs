@@ -12,7 +12,6 @@ use shoal_runtime::clock::SystemClock;
 use shoal_runtime::http::{self, HttpLimits};
 use shoal_runtime::shutdown::Shutdown;
 use shoal_runtime::task::{TaskKind, Tasks};
-use shoal_runtime::telemetry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
@@ -52,7 +51,7 @@ impl Manager {
     /// If a setting is wrong, a port cannot be bound, or the store is in use or cannot be read.
     pub async fn start(config: ManagerConfig, shutdown: Shutdown) -> anyhow::Result<Self> {
         config.validate().map_err(anyhow::Error::msg)?;
-        telemetry::describe(metric_names::ALL);
+        metric_names::begin();
         let (listener, address) = bind(config.listen).await?;
         let (admin_listener, admin) = bind(config.admin).await?;
         let (store, writer_end) = open(&config).await?;
@@ -165,6 +164,7 @@ async fn set_up(
     let rules = FormRules {
         size: config.cluster_size,
         patience: config.form_patience().as_micros() as u64,
+        kept: planner_rules.spares_kept,
     };
     let formation = Formation {
         store: Arc::clone(&store),
@@ -173,7 +173,6 @@ async fn set_up(
         events: Arc::clone(&events),
         clock: clock.clone(),
         rules,
-        spares_kept: planner_rules.spares_kept,
         forms_by_itself: config.form_clusters,
         whole: Arc::clone(&whole),
     };

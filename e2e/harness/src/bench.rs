@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use tempfile::TempDir;
 
-use crate::binary;
+use crate::binary::Release;
 use crate::cluster::ProcessesOptions;
 use crate::dev::DevOptions;
 use crate::limits::TEST;
@@ -59,7 +59,7 @@ pub fn run_within(bound: Duration, test: impl AsyncFnOnce(&Bench) -> Result<()>)
 }
 
 fn prepare() -> Result<(tokio::runtime::Runtime, Bench, Turn)> {
-    binary::shoal()?;
+    Release::This.binary()?;
     let turn = Turn::take()?;
     let folder = tempfile::Builder::new().prefix("shoal-e2e-").tempdir()?;
     // On this very thread, see `Process::start`; the load needs no more than one anyway.
@@ -93,7 +93,16 @@ impl Bench {
     /// # Errors
     /// If it cannot be built.
     pub fn binary(&self) -> Result<&'static Path> {
-        binary::shoal()
+        self.binary_of(Release::This)
+    }
+
+    /// The binary of a release; that of the next one is built when it is asked for first, which takes
+    /// minutes and is for [`run_within`].
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn binary_of(&self, release: Release) -> Result<&'static Path> {
+        release.binary()
     }
 
     /// `shoal` with these words, run to its end or in the background as the test likes.
@@ -101,7 +110,19 @@ impl Bench {
     /// # Errors
     /// If the binary cannot be built.
     pub fn shoal<W: AsRef<str>>(&self, words: impl IntoIterator<Item = W>) -> Result<Command> {
-        let mut command = Command::new(binary::shoal()?);
+        self.shoal_of(Release::This, words)
+    }
+
+    /// The same of any release.
+    ///
+    /// # Errors
+    /// If the binary cannot be built.
+    pub fn shoal_of<W: AsRef<str>>(
+        &self,
+        release: Release,
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Command> {
+        let mut command = Command::new(release.binary()?);
         for word in words {
             command.arg(word.as_ref());
         }

@@ -1,10 +1,40 @@
-//! The `shoal` binary under test, built from this source.
+//! The `shoal` binaries under test, built from this source: this release, and the rehearsal of the next.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, ensure};
+
+/// A release of `shoal`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Release {
+    /// What this source is.
+    This,
+    /// The one after it, as `shoal_types::NEXT_RELEASE` rehearses it.
+    Next,
+}
+
+impl Release {
+    /// The binary's path. The first call of a process has cargo build it (or find that nothing changed);
+    /// test processes take turns. Only tests that ask for the next release wait for that build.
+    pub(crate) fn binary(self) -> Result<&'static Path> {
+        static BUILT: [OnceLock<Result<PathBuf, String>>; 2] = [OnceLock::new(), OnceLock::new()];
+        let built = &BUILT[self as usize];
+        match built.get_or_init(|| prepare(self).map_err(|e| format!("{e:#}"))) {
+            Ok(path) => Ok(path),
+            Err(why) => anyhow::bail!("cannot build {self:?} release: {why}"),
+        }
+    }
+
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::This => "shoal-under-test",
+            Self::Next => "shoal-next-release",
+        }
+    }
+}
 
 /// The workspace this harness was compiled in.
 fn workspace() -> &'static Path {
@@ -15,18 +45,26 @@ fn workspace() -> &'static Path {
         .expect("the harness is e2e/harness")
 }
 
-/// The binary's path. The first call of a process has cargo build it (or find that nothing changed);
-/// cargo's own lock makes several test processes take turns.
-pub(crate) fn shoal() -> Result<&'static Path> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| build().map_err(|e| format!("{e:#}")));
-    match built {
-        Ok(path) => Ok(path),
-        Err(why) => anyhow::bail!("cannot build shoal: {why}"),
+/// Both are built into one folder, so that they share everything that does not differ; cargo gives both the
+/// same name there, the one that was built last. So each gets a name of its own beside it.
+fn prepare(release: Release) -> Result<PathBuf> {
+    let this = build(Release::This)?;
+    let turn = File::create(this.with_file_name("shoal-under-test.lock"))?;
+    turn.lock().context("cannot wait for other tests' builds")?;
+    let built = build(release)?;
+    let own = this.with_file_name(release.file_name());
+    let new = this.with_file_name(format!("shoal-new-{}", std::process::id()));
+    // A link is made at once, and what runs already keeps the file that it was started from.
+    fs::hard_link(&built, &new).context("cannot give the binary a name of its own")?;
+    fs::rename(&new, &own)?;
+    if release != Release::This {
+        // Whoever looks for cargo's own name finds this release there.
+        build(Release::This)?;
     }
+    Ok(own)
 }
 
-fn build() -> Result<PathBuf> {
+fn build(release: Release) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -35,6 +73,12 @@ fn build() -> Result<PathBuf> {
         .current_dir(workspace())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
+    if release == Release::Next {
+        // Nobody builds it by accident, see services/shoal/src/main.rs.
+        command
+            .args(["--features", "next-release"])
+            .env("REHEARSE_NEXT_RELEASE", "yes");
+    }
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(describes_this_test) {
             command.env_remove(name);

@@ -25,6 +25,7 @@ mod turn;
 pub mod wait;
 
 pub use bench::{Bench, run, run_within};
+pub use binary::Release;
 pub use cluster::{
     Cluster, End, Fault, Fleet, LinkFault, Links, LoopDisk, Processes, ProcessesOptions, skipped,
 };

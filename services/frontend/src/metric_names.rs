@@ -1,7 +1,7 @@
 //! Every metric of the frontend: its name as a constant, and what it means.
 
 use metrics::Unit;
-use shoal_runtime::telemetry::{Metric, MetricKind};
+use shoal_runtime::telemetry::{self, Metric, MetricKind};
 
 /// Requests answered, by `operation` and `result` (`ok` or an error code).
 pub const REQUESTS: &str = "shoal_frontend_requests_total";
@@ -15,6 +15,12 @@ pub const REQUEST_BYTES: &str = "shoal_frontend_request_memory_bytes";
 pub const LONG_POLLS: &str = "shoal_frontend_long_polls";
 /// Attempts beyond the first, by `reason`.
 pub const RETRIES: &str = "shoal_frontend_retries_total";
+/// A reason to try again: a host refused.
+pub(crate) const RETRY_REFUSED: &str = "refused";
+/// A reason to try again: a host has not answered so far.
+pub(crate) const RETRY_SILENT: &str = "silent";
+/// A reason to try again: the cluster has a new view, without the host that was asked.
+pub(crate) const RETRY_NEW_VIEW: &str = "new view";
 /// Attempts that were not made because the retry budget was empty.
 pub const RETRIES_DENIED: &str = "shoal_frontend_retries_denied_total";
 /// Messages not handed out because their bytes did not match their checksum.
@@ -65,6 +71,19 @@ pub const ALL: &[Metric] = &[
         "Failed attempts to follow the manager. Alert if it grows for minutes.",
     ),
 ];
+
+/// Describes all of them and shows at 0 what is counted only when something goes wrong: a counter that
+/// appears with its first event never grows, as far as whoever watches it can see.
+pub(crate) fn begin() {
+    telemetry::describe(ALL);
+    shoal_transport::metric_names::begin_at_caller();
+    for name in [RETRIES_DENIED, CORRUPT_BODIES, FEED_FAILURES] {
+        _ = metrics::counter!(name);
+    }
+    for reason in [RETRY_REFUSED, RETRY_SILENT, RETRY_NEW_VIEW] {
+        _ = metrics::counter!(RETRIES, "reason" => reason);
+    }
+}
 
 const fn counter(name: &'static str, help: &'static str) -> Metric {
     Metric {

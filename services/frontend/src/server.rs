@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use shoal_runtime::admin::{self, AdminState, Readiness};
+use shoal_runtime::http;
 use shoal_runtime::http::HttpLimits;
 use shoal_runtime::shutdown::{Drain, Shutdown};
 use shoal_runtime::task::{TaskKind, Tasks};
-use shoal_runtime::{http, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
@@ -37,7 +37,7 @@ impl Frontend {
     /// If a setting is wrong or a port cannot be bound.
     pub async fn start(config: FrontendConfig, shutdown: Shutdown) -> anyhow::Result<Self> {
         config.validate().map_err(|why| anyhow!(why))?;
-        telemetry::describe(metric_names::ALL);
+        metric_names::begin();
         let (listener, address) = bind(config.listen).await?;
         let (admin_listener, admin) = bind(config.admin).await?;
         // The end of the drain ends its tasks.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use shoal_types::limits::CAPACITY_MAX;
+use shoal_types::limits::{CAPACITY_MAX, ZONE_BYTES_MAX};
 
 use crate::core::CheckpointPace;
 use crate::limits;
@@ -25,6 +25,8 @@ pub struct HostConfig {
     pub manager: String,
     /// Where the host stands; a cluster's hosts are spread over as many zones as there are.
     pub zone: String,
+    /// Which hosts it may be in a cluster with: those that say the same, at most 64 bytes.
+    pub pool: String,
     /// How much it can do against an ordinary host, which has 1; at most 16. A cluster can do as much as the
     /// least of its hosts.
     pub capacity: u32,
@@ -51,6 +53,7 @@ impl Default for HostConfig {
             admin: SocketAddr::from(([127, 0, 0, 1], 9332)),
             manager: "http://127.0.0.1:9325".to_owned(),
             zone: "default".to_owned(),
+            pool: String::new(),
             capacity: 1,
             segment_bytes: 64 << 20,
             log_bytes_max: None,
@@ -97,8 +100,17 @@ impl HostConfig {
                 self.capacity
             ));
         }
-        if self.zone.is_empty() {
-            return Err("zone: must not be empty".to_owned());
+        if !(1..=ZONE_BYTES_MAX).contains(&self.zone.len()) {
+            return Err(format!(
+                "zone: {:?} does not have 1 to {ZONE_BYTES_MAX} bytes",
+                self.zone
+            ));
+        }
+        if self.pool.len() > ZONE_BYTES_MAX {
+            return Err(format!(
+                "pool: {:?} has more than {ZONE_BYTES_MAX} bytes",
+                self.pool
+            ));
         }
         if !self.manager.starts_with("http://") && !self.manager.starts_with("https://") {
             return Err(format!(
@@ -107,5 +119,30 @@ impl HostConfig {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_zone_or_pool_that_the_manager_would_refuse_is_refused_at_the_start() {
+        let named = |zone: &str, pool: &str| HostConfig {
+            zone: zone.to_owned(),
+            pool: pool.to_owned(),
+            ..HostConfig::default()
+        };
+        let (longest, longer) = ("x".repeat(64), "x".repeat(65));
+        for config in [named("a", ""), named(&longest, &longest)] {
+            config.validate().unwrap();
+        }
+        for (config, setting) in [
+            (named("", ""), "zone:"),
+            (named(&longer, ""), "zone:"),
+            (named("a", &longer), "pool:"),
+        ] {
+            assert!(config.validate().unwrap_err().starts_with(setting));
+        }
     }
 }

@@ -13,9 +13,9 @@ use serde::Serialize;
 use shoal_queue::{Machine, PlacedBody, SearchedUpTo};
 use shoal_replication::{EngineCheckpoint, Record};
 use shoal_storage::{
-    CheckpointError, CheckpointOptions, Checkpoints, DataFolder, DataFolderError, Disk, FolderLock,
-    Loaded, LockError, Log, LogError, LogOptions, LogRecord, Lsn, OverlayDisk, RealDisk, Scan,
-    SegmentDamage, Verified,
+    CheckpointError, CheckpointOptions, Checkpoints, DataFolder, DataFolderError, Disk,
+    DiskVersion, FolderLock, Loaded, LockError, Log, LogError, LogOptions, LogRecord, Lsn,
+    OverlayDisk, RealDisk, Scan, SegmentDamage, Verified,
 };
 use shoal_types::HostId;
 
@@ -52,6 +52,8 @@ pub struct Seen {
     pub body_bytes: u64,
     /// Machine version of the checkpoint's state, if there is a checkpoint.
     pub machine_version: Option<u16>,
+    /// The newest disk version of any file: a release that does not know it refuses the folder.
+    pub disk_version: u16,
 }
 
 /// One thing that was found.
@@ -223,6 +225,7 @@ impl Doctor {
             }
         };
         let mut damage = None;
+        let version = loaded.version;
         let mut rows = loaded.rows;
         let mut count = 0;
         let sound = std::iter::from_fn(|| match rows.next()? {
@@ -237,6 +240,7 @@ impl Doctor {
         });
         let restored = Machine::restore(sound);
         self.seen.checkpoint_rows = count;
+        self.note_version(version);
         if let Some(error) = damage {
             if !has_other_members(host, &engine) {
                 self.checkpoint_is_bad(error);
@@ -261,6 +265,10 @@ impl Doctor {
                 None
             }
         }
+    }
+
+    fn note_version(&mut self, version: DiskVersion) {
+        self.seen.disk_version = self.seen.disk_version.max(version.number());
     }
 
     fn checkpoint_is_bad(&mut self, error: CheckpointError) {
@@ -327,6 +335,7 @@ impl Doctor {
         let reader = log.reader();
         for segment in log.segments() {
             self.seen.segments += 1;
+            self.note_version(segment.version);
             let mut from = 0;
             while !known.contains(&segment.number) {
                 match reader.verify(segment.number, from, limits::DOCTOR_READS_BYTES) {
@@ -447,10 +456,12 @@ impl Diagnosis {
             messages,
             body_bytes,
             machine_version,
+            disk_version,
         } = &self.seen;
         let version = machine_version.map_or("none yet".to_owned(), |version| {
             format!("{checkpoint_rows} rows, machine version {version}")
         });
+        writeln!(out, "formats     disk version {disk_version}")?;
         writeln!(out, "checkpoint  {version}")?;
         writeln!(
             out,

@@ -263,7 +263,12 @@ impl Driver {
             PeerEvent::Sought(sought) => self.is_sought(sought),
             PeerEvent::Closed { peer } => self.core.on_link(peer, LinkEvent::Closed),
             PeerEvent::Refused { peer } => self.core.on_link(peer, LinkEvent::Refused),
-            PeerEvent::Frame { from, bytes, .. } => match decode_messages(bytes) {
+            PeerEvent::Frame {
+                from,
+                version,
+                bytes,
+                ..
+            } => match decode_messages(version, bytes) {
                 Ok(messages) => {
                     for message in messages {
                         self.core.on_message(from, message);
@@ -400,7 +405,8 @@ impl Driver {
     fn send(&self, to: HostId, messages: &[Message]) {
         for frame in frames::split(messages) {
             // A frame that cannot be sent is lost like any other; the engine repeats what matters.
-            self.links.send(to, encode_messages(frame));
+            self.links
+                .send(to, |version| encode_messages(version, frame));
         }
     }
 

@@ -181,6 +181,7 @@ fn first_status(core: &Core, config: &HostConfig, address: String) -> HostStatus
         incarnation: core.origin().incarnation,
         address,
         zone: config.zone.clone(),
+        pool: config.pool.clone(),
         state: core.state(),
         cluster: core.cluster(),
         view: core.engine().view().summary(),

@@ -17,6 +17,7 @@ pub mod core;
 mod disk_thread;
 pub mod doctor;
 mod driver;
+mod formats;
 mod frames;
 mod heartbeat;
 mod host;
@@ -34,4 +35,5 @@ mod snapshots;
 mod upkeep;
 
 pub use config::HostConfig;
+pub use formats::disk_version;
 pub use host::Host;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shoal_replication::EngineConfig;
 use shoal_runtime::clock::SystemClock;
 use shoal_storage::{
-    CheckpointOptions, Checkpoints, DataFolder, Disk, Log, LogOptions, Lsn, random_u64,
+    CheckpointOptions, Checkpoints, DataFolder, Disk, DiskVersion, Log, LogOptions, Lsn, random_u64,
 };
 use shoal_types::HostId;
 
@@ -36,6 +36,7 @@ impl Recovery {
             log_bytes_max: config.log_bytes_max,
             checkpoint: CheckpointOptions {
                 cache_bytes: config.checkpoint_cache_bytes,
+                ..CheckpointOptions::default()
             },
             checkpoint_pace: CheckpointPace {
                 log_bytes: config.checkpoint_log_bytes,
@@ -50,6 +51,8 @@ impl Recovery {
     }
 
     pub(crate) fn open_checkpoints(&self) -> anyhow::Result<Checkpoints> {
+        // Opening tidies up, which a release that was put back too late must not.
+        DiskVersion::refuse_newer(&*self.disk, DiskVersion::NEWEST)?;
         let opened = Checkpoints::open(Arc::clone(&self.disk), self.checkpoint);
         Ok(opened.map_err(core::RecoveryError::Checkpoint)?)
     }

@@ -10,7 +10,7 @@ use shoal_host::doctor::{Diagnosis, DoctorError, Severity, examine};
 use shoal_queue::Machine;
 use shoal_replication::{Engine, EngineConfig, Record};
 use shoal_storage::{
-    CheckpointOptions, Checkpoints, Commit, DataFolder, Log, LogOptions, Lsn, Tag,
+    CheckpointOptions, Checkpoints, Commit, DataFolder, DiskVersion, Log, LogOptions, Lsn, Tag,
 };
 use shoal_types::{
     BodyRef, Command, HostId, Incarnation, Mono, Now, PartitionId, Position, QueueSettings,
@@ -48,6 +48,7 @@ fn make_folder(path: &Path) -> Vec<BodyRef> {
     append(&mut log, &Record::Incarnation(Incarnation(2)));
     let checkpoints = Checkpoints::open(folder.disk(), CheckpointOptions::default()).unwrap();
     let commit = Commit {
+        version: DiskVersion::V1,
         meta: encode_meta(&engine(host).checkpoint()),
         replay_from,
         writes: machine(host, &bodies).freeze().into_writes(),

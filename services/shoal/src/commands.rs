@@ -127,16 +127,26 @@ pub(crate) async fn hosts(endpoint: &EndpointArgs) -> anyhow::Result<()> {
                 h.host.to_string(),
                 h.address.clone(),
                 h.zone.clone(),
+                h.pool.clone(),
                 cluster,
                 format!("{} %", h.disk_used_percent),
                 state,
             ]
         });
-        table(
-            ["host", "address", "zone", "cluster", "disk", "state"],
-            rows,
-        )
+        let header = [
+            "host", "address", "zone", "pool", "cluster", "disk", "state",
+        ];
+        if hosts.iter().all(|h| h.pool.is_empty()) {
+            table(without_pool(header), rows.map(without_pool))
+        } else {
+            table(header, rows)
+        }
     })
+}
+
+/// Where nobody has said which pools there are, a column for them says nothing.
+fn without_pool<T>([host, address, zone, _, cluster, disk, state]: [T; 7]) -> [T; 6] {
+    [host, address, zone, cluster, disk, state]
 }
 
 /// A queue of the service that is asked.

@@ -31,6 +31,17 @@ const _: () = assert!(
     "planted bugs are compiled in: build `shoal` without the feature `planted` of shoal-types"
 );
 
+#[cfg(feature = "next-release")]
+const _: () = assert!(
+    option_env!("REHEARSE_NEXT_RELEASE").is_some(),
+    "a rehearsal of the next release is for tests of upgrades alone, and writes what no release will \
+     read: build `shoal` without the feature `next-release`"
+);
+const _: () = assert!(
+    shoal_types::NEXT_RELEASE == cfg!(feature = "next-release"),
+    "the next release is rehearsed: build `shoal` without the feature `next-release` of shoal-types"
+);
+
 fn main() -> ExitCode {
     shoal_runtime::crypto::install();
     // Usage errors end here with exit code 2.

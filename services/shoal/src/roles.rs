@@ -18,6 +18,7 @@ pub(crate) async fn host(args: HostArgs, shutdown: Shutdown) -> anyhow::Result<(
             .flag("admin", args.admin)
             .flag("manager", args.manager)
             .flag("zone", args.zone)
+            .flag("pool", args.pool)
             .flag("capacity", args.capacity)
             .flag("segment_bytes", args.segment_bytes)
             .flag("log_bytes_max", args.log_bytes_max)

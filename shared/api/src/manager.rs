@@ -244,6 +244,9 @@ pub struct HostInfo {
     pub address: String,
     /// Where it stands, as its operator said.
     pub zone: String,
+    /// Which hosts it may be in a cluster with: those of the same pool. Left out if it has no name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pool: String,
     /// Its cluster, if it has one.
     #[serde(with = "text::option")]
     pub cluster: Option<ClusterId>,

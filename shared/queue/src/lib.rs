@@ -99,4 +99,4 @@ pub use live_bodies::LiveInSegment;
 pub use machine::Machine;
 pub use restore::RestoreError;
 pub use row_bodies::{RowBodies, RowBody};
-pub use version::{MACHINE_VERSION_MAX, MACHINE_VERSION_MIN};
+pub use version::{MACHINE_VERSION_MAX, MACHINE_VERSION_MIN, MACHINE_VERSION_NEXT};

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use shoal_types::MachineVersion;
+use shoal_types::{MachineVersion, NEXT_RELEASE};
 
 use crate::machine::Machine;
 
@@ -14,7 +14,14 @@ use crate::machine::Machine;
 /// form one together only if this is the same in both.
 pub const MACHINE_VERSION_MIN: MachineVersion = MachineVersion(1);
 /// The newest rules that this release knows.
-pub const MACHINE_VERSION_MAX: MachineVersion = MachineVersion(3);
+pub const MACHINE_VERSION_MAX: MachineVersion = if NEXT_RELEASE {
+    MACHINE_VERSION_NEXT
+} else {
+    MachineVersion(3)
+};
+/// The newest rules that the release after this one knows. Nothing is executed otherwise by them; that they
+/// are in force is part of every state, and of its hash.
+pub const MACHINE_VERSION_NEXT: MachineVersion = MachineVersion(4);
 
 /// From these rules on partitions follow one another.
 pub(crate) const SUCCESSION_SINCE: MachineVersion = MachineVersion(2);

@@ -2,14 +2,14 @@
 //!
 //! The head of the frame is the list of the messages without payloads; the payloads are its bodies,
 //! in the order in which their entries stand in the head. The order of the variants here is the
-//! format: add at the end only.
+//! format: add at the end only. In version 3 of the wire the head says first how many messages there are.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use shoal_types::limits::CLUSTER_HOSTS;
-use shoal_types::{ClusterSpec, HostId, Incarnation, Ts, ViewNumber, decode_frame};
+use shoal_types::{ClusterSpec, HostId, Incarnation, Ts, ViewNumber, WireVersion, decode_frame};
 
 use crate::limits::{ENTRIES_COUNT_MAX, MESSAGES_PER_FRAME_MAX};
 use crate::wire::{EntryHead, frame};
@@ -57,30 +57,47 @@ enum Head {
 ///
 /// The caller keeps the sum of the payloads below a frame's limit.
 #[must_use]
-pub fn encode_messages(messages: &[Message]) -> Vec<Bytes> {
+pub fn encode_messages(version: WireVersion, messages: &[Message]) -> Vec<Bytes> {
     let mut payloads: Vec<&Payload> = Vec::new();
     let mut heads = Vec::with_capacity(messages.len());
     for message in messages {
         heads.push(head_of(message, &mut payloads));
     }
-    frame(&heads, &payloads)
+    match version {
+        WireVersion::V2 => frame(&heads, &payloads),
+        WireVersion::V3 => frame(&(heads.len(), heads), &payloads),
+    }
 }
 
-/// Decodes what [`encode_messages`] wrote; payloads are slices of `bytes`.
+/// Decodes what [`encode_messages`] wrote for the same version; payloads are slices of `bytes`.
 ///
 /// # Errors
 /// If the bytes are no such frame, a list is too long, or a payload is damaged. Nothing of the frame
 /// is to be used then.
-pub fn decode_messages(bytes: Bytes) -> Result<Vec<Message>, DecodeError> {
-    let frame = decode_frame::<Vec<Head>>(bytes)?;
-    at_most("messages", frame.head.len(), MESSAGES_PER_FRAME_MAX)?;
-    let entries = frame.head.iter().map(entries_of).sum();
-    if frame.bodies.len() != entries {
-        let bodies = frame.bodies.len();
+pub fn decode_messages(version: WireVersion, bytes: Bytes) -> Result<Vec<Message>, DecodeError> {
+    let (heads, payloads) = match version {
+        WireVersion::V2 => {
+            let frame = decode_frame::<Vec<Head>>(bytes)?;
+            (frame.head, frame.bodies)
+        }
+        WireVersion::V3 => {
+            let frame = decode_frame::<(usize, Vec<Head>)>(bytes)?;
+            let (said, heads) = frame.head;
+            if heads.len() != said {
+                let found = heads.len();
+                return Err(DecodeError::Messages { said, found });
+            }
+            (heads, frame.bodies)
+        }
+    };
+    at_most("messages", heads.len(), MESSAGES_PER_FRAME_MAX)?;
+    let entries = heads.iter().map(entries_of).sum();
+    if payloads.len() != entries {
+        let bodies = payloads.len();
         return Err(DecodeError::Payloads { bodies, entries });
     }
-    let mut payloads = frame.bodies.into_iter();
-    let heads = frame.head.into_iter();
+    let mut payloads = payloads.into_iter();
+    let heads = heads.into_iter();
     heads.map(|head| message_of(head, &mut payloads)).collect()
 }
 

@@ -33,6 +33,14 @@ pub enum DecodeError {
     /// What a driver said about a snapshot differs from what was sent.
     #[error("a message about a snapshot does not match its checksum")]
     SnapshotDamaged,
+    /// More or fewer messages than the frame says.
+    #[error("{found} messages where {said} were said to be")]
+    Messages {
+        /// How many there should be.
+        said: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// More or fewer payloads than entries.
     #[error("{bodies} payloads for {entries} entries")]
     Payloads {

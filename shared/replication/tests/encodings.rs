@@ -10,8 +10,10 @@ use shoal_replication::{
 };
 use shoal_types::{
     ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, MachineVersion, Origin, Position,
-    Revision, Ts, ViewNumber, join,
+    Revision, Ts, ViewNumber, WireVersion, join,
 };
+
+const IN_USE: WireVersion = WireVersion::V2;
 
 fn entry(index: u64, payload: &[&'static str]) -> Arc<Entry> {
     Arc::new(Entry {
@@ -224,7 +226,7 @@ fn the_bytes_of_records_are_pinned() {
 fn the_bytes_of_messages_are_pinned() {
     let pinned = include_str!("encodings/messages.txt");
     let lines = messages().into_iter().map(|message| {
-        let bytes = join(&encode_messages(&[message]));
+        let bytes = join(&encode_messages(IN_USE, &[message]));
         format!("{}\n", hex(&bytes))
     });
     let now: String = lines.collect();
@@ -244,8 +246,20 @@ fn records_come_back_as_they_were() {
 #[test]
 fn messages_that_share_a_frame_come_back_in_order() {
     let all = messages();
-    assert_eq!(decode_messages(join(&encode_messages(&all))).unwrap(), all);
-    assert_eq!(decode_messages(join(&encode_messages(&[]))).unwrap(), []);
+    for version in [IN_USE, WireVersion::V3] {
+        for some in [&all[..], &[]] {
+            let bytes = join(&encode_messages(version, some));
+            assert_eq!(decode_messages(version, bytes).unwrap(), some);
+        }
+    }
+}
+
+#[test]
+fn a_frame_of_one_version_is_not_read_as_one_of_another() {
+    for (written, read) in [(IN_USE, WireVersion::V3), (WireVersion::V3, IN_USE)] {
+        let bytes = join(&encode_messages(written, &messages()));
+        decode_messages(read, bytes).unwrap_err();
+    }
 }
 
 #[test]
@@ -256,10 +270,10 @@ fn payloads_are_not_copied() {
     let big = Arc::new(big);
     let record = Record::Entry(big.clone()).encode();
     assert_eq!(record[1].as_ptr(), body.as_ptr());
-    let message = encode_messages(&[Message::Append(big)]);
+    let message = encode_messages(IN_USE, &[Message::Append(big)]);
     assert_eq!(message[1].as_ptr(), body.as_ptr());
     let whole = join(&message);
-    let Message::Append(back) = decode_messages(whole.clone()).unwrap().remove(0) else {
+    let Message::Append(back) = decode_messages(IN_USE, whole.clone()).unwrap().remove(0) else {
         panic!("it was an append");
     };
     let place = whole.len() - body.len();
@@ -274,17 +288,24 @@ fn every_cut_is_refused() {
             assert!(Record::decode(record.kind(), whole.slice(..end)).is_err());
         }
     }
-    let whole = join(&encode_messages(&messages()));
-    for end in 0..whole.len() {
-        assert!(decode_messages(whole.slice(..end)).is_err(), "{end} bytes");
+    for version in [IN_USE, WireVersion::V3] {
+        let whole = join(&encode_messages(version, &messages()));
+        for end in 0..whole.len() {
+            let cut = decode_messages(version, whole.slice(..end));
+            assert!(cut.is_err(), "{end} bytes");
+        }
     }
 }
 
 #[test]
 fn a_flipped_bit_in_a_payload_is_noticed() {
-    let mut bytes = join(&encode_messages(&[Message::Append(entry(2, &["hello"]))])).to_vec();
+    let mut bytes = join(&encode_messages(
+        IN_USE,
+        &[Message::Append(entry(2, &["hello"]))],
+    ))
+    .to_vec();
     *bytes.last_mut().unwrap() ^= 1;
-    let refused = decode_messages(bytes.into()).unwrap_err();
+    let refused = decode_messages(IN_USE, bytes.into()).unwrap_err();
     assert!(matches!(
         refused,
         DecodeError::PayloadDamaged { index: 2, .. }
@@ -293,11 +314,11 @@ fn a_flipped_bit_in_a_payload_is_noticed() {
 
 #[test]
 fn any_flipped_bit_is_refused_or_read_as_something_without_harm() {
-    let whole = join(&encode_messages(&messages()));
+    let whole = join(&encode_messages(IN_USE, &messages()));
     for bit in 0..whole.len() * 8 {
         let mut bytes = whole.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let _ = decode_messages(bytes.into());
+        let _ = decode_messages(IN_USE, bytes.into());
     }
 }
 
@@ -315,6 +336,6 @@ fn too_many_messages_in_a_frame_are_refused() {
         };
         shoal_replication::limits::MESSAGES_PER_FRAME_MAX + 1
     ];
-    let refused = decode_messages(join(&encode_messages(&many))).unwrap_err();
+    let refused = decode_messages(IN_USE, join(&encode_messages(IN_USE, &many))).unwrap_err();
     assert!(matches!(refused, DecodeError::TooMany { .. }), "{refused}");
 }

@@ -9,24 +9,27 @@
 //! - [`log`]: what a host must remember, in the order in which it happened;
 //! - [`checkpoint`]: the executed state, so that a restart replays only the end of the log;
 //! - [`data_folder`], [`folder_lock`]: whose folder this is, and that one process has it;
-//! - [`disk`]: the trait and its three implementations.
+//! - [`disk`]: the trait and its three implementations;
+//! - [`disk_version`]: which formats all of these files have, and which release reads them.
 
 pub mod checkpoint;
 pub mod data_folder;
 pub mod disk;
+pub mod disk_version;
 pub mod folder_lock;
 pub mod limits;
 pub mod log;
 mod sealed;
 
 pub use checkpoint::{
-    CheckpointError, CheckpointOptions, Checkpoints, Commit, Loaded, Rows, Staging,
+    CheckpointError, CheckpointOptions, Checkpoints, Commit, HeadOnly, Loaded, Rows, Staging,
 };
 pub use data_folder::{DataFolder, DataFolderError, random_u64};
 pub use disk::volume_used_percent;
 pub use disk::{
     Disk, DiskFile, Fault, Faults, FaultyDisk, Keep, MemDisk, Operation, OverlayDisk, RealDisk,
 };
+pub use disk_version::{DiskVersion, NewerFile};
 pub use folder_lock::{FolderLock, LockError};
 pub use log::{
     Address, Appended, Batch, BatchDone, LaneSpan, Log, LogError, LogOptions, LogReader, LogRecord,

@@ -1,4 +1,5 @@
-//! Small files that are written whole: magic, format version, contents, checksum.
+//! Small files that are written whole: magic, format version, contents, checksum. The seal is the same
+//! whatever the version says of the contents.
 //!
 //! ```text
 //!   0  8  magic
@@ -11,6 +12,8 @@ use bytes::{Buf, BufMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::disk_version::UnknownFormat;
+
 const HEAD: usize = 12;
 
 /// Why a sealed file is not read.
@@ -18,8 +21,8 @@ const HEAD: usize = 12;
 pub(crate) enum SealError {
     #[error("its checksum is wrong or it is another kind of file")]
     Damaged,
-    #[error("it has format version {0}, this release reads {1}")]
-    Version(u32, u32),
+    #[error("{0}")]
+    Format(UnknownFormat),
 }
 
 pub(crate) fn seal<T: Serialize>(magic: &[u8; 8], version: u32, contents: &T) -> Vec<u8> {
@@ -31,11 +34,8 @@ pub(crate) fn seal<T: Serialize>(magic: &[u8; 8], version: u32, contents: &T) ->
     out
 }
 
-pub(crate) fn unseal<T: DeserializeOwned>(
-    magic: &[u8; 8],
-    version: u32,
-    bytes: &[u8],
-) -> Result<T, SealError> {
+/// The format version of sealed bytes, and their contents.
+pub(crate) fn unseal<'a>(magic: &[u8; 8], bytes: &'a [u8]) -> Result<(u32, &'a [u8]), SealError> {
     let (mut body, mut crc) = bytes
         .split_last_chunk::<4>()
         .filter(|(body, _)| body.len() >= HEAD && body.starts_with(magic))
@@ -45,11 +45,13 @@ pub(crate) fn unseal<T: DeserializeOwned>(
         return Err(SealError::Damaged);
     }
     body.advance(magic.len());
-    let found = body.get_u32_le();
-    if found != version {
-        return Err(SealError::Version(found, version));
-    }
-    postcard::from_bytes(body).map_err(|_| SealError::Damaged)
+    let version = body.get_u32_le();
+    Ok((version, body))
+}
+
+/// Contents of the type that their version says.
+pub(crate) fn contents<T: DeserializeOwned>(contents: &[u8]) -> Result<T, SealError> {
+    postcard::from_bytes(contents).map_err(|_| SealError::Damaged)
 }
 
 #[cfg(test)]
@@ -58,20 +60,18 @@ mod tests {
 
     #[test]
     fn contents_come_back_and_no_bit_may_differ() {
-        let bytes = seal(b"SHOALXYZ", 1, &(5u32, "text"));
-        let back: (u32, String) = unseal(b"SHOALXYZ", 1, &bytes).unwrap();
-        assert_eq!(back, (5, "text".to_owned()));
+        let bytes = seal(b"SHOALXYZ", 7, &(5u32, "text"));
+        let (version, sealed) = unseal(b"SHOALXYZ", &bytes).unwrap();
+        let back: (u32, String) = contents(sealed).unwrap();
+        assert_eq!((version, back), (7, (5, "text".to_owned())));
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            unseal::<(u32, String)>(b"SHOALXYZ", 1, &bad).unwrap_err();
+            unseal(b"SHOALXYZ", &bad).unwrap_err();
         }
         for end in 0..bytes.len() {
-            unseal::<(u32, String)>(b"SHOALXYZ", 1, &bytes[..end]).unwrap_err();
+            unseal(b"SHOALXYZ", &bytes[..end]).unwrap_err();
         }
-        assert_eq!(
-            unseal::<(u32, String)>(b"SHOALXYZ", 2, &bytes),
-            Err(SealError::Version(1, 2))
-        );
+        unseal(b"SHOALABC", &bytes).unwrap_err();
     }
 }

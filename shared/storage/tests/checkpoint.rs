@@ -5,14 +5,15 @@ use std::io;
 use std::sync::Arc;
 
 use shoal_storage::{
-    CheckpointError, CheckpointOptions, Checkpoints, Commit, Disk, Fault, FaultyDisk, Keep, Lsn,
-    MemDisk, Operation,
+    CheckpointError, CheckpointOptions, Checkpoints, Commit, Disk, DiskVersion, Fault, FaultyDisk,
+    Keep, Lsn, MemDisk, Operation,
 };
 
 const FILE: &str = "checkpoint.redb";
 const COPY: &str = "checkpoint.head";
 const SMALL: CheckpointOptions = CheckpointOptions {
     cache_bytes: 256 << 10,
+    newest: DiskVersion::V1,
 };
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -52,6 +53,7 @@ fn writes(n: u64) -> Writes {
 
 fn commit(n: u64) -> Commit<Writes> {
     Commit {
+        version: DiskVersion::V1,
         meta: format!("meta {n}").into_bytes(),
         replay_from: Lsn(n * 100),
         writes: writes(n),
@@ -270,7 +272,13 @@ fn take_over(checkpoints: &Checkpoints) -> Result<(), CheckpointError> {
     }
     let read = staging.read_back()?.collect::<Result<State, _>>()?;
     assert!(read == rows, "what is read back is what was put in");
-    checkpoints.install(staging, b"another's".to_vec(), Lsn(77))
+    let commit = Commit {
+        version: DiskVersion::V1,
+        meta: b"another's".to_vec(),
+        replay_from: Lsn(77),
+        writes: [],
+    };
+    checkpoints.install(staging, commit)
 }
 
 fn is_anothers(found: &Option<(Vec<u8>, Lsn, State)>) -> bool {
@@ -423,6 +431,7 @@ fn a_flipped_bit_anywhere_never_gives_wrong_rows() {
 fn rewrite(checkpoints: &Checkpoints, n: u64) -> Result<(), CheckpointError> {
     let (meta, replay_from, state) = expected(n);
     checkpoints.rewrite(Commit {
+        version: DiskVersion::V1,
         meta,
         replay_from,
         writes: state.into_iter().map(|(key, value)| (key, Some(value))),

@@ -1,4 +1,8 @@
 //! What a call and its answer look like inside their frames.
+//!
+//! A call is encoded before there is a connection, so it is the same in every version: what may be asked
+//! grows by further requests, which a host that does not know them refuses. An answer is of the
+//! connection's version; in version 3 what came of it stands before the clock.
 
 use std::time::Duration;
 
@@ -6,7 +10,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use shoal_types::limits::FRAME_BYTES_MAX;
 use shoal_types::{
-    ErrorCode, HostReply, HostRequest, Refusal, Ts, WireError, decode_frame, encode_frame,
+    ErrorCode, HostReply, HostRequest, Refusal, Ts, WireError, WireVersion, decode_frame,
+    encode_frame,
 };
 
 /// What a host answers.
@@ -28,11 +33,7 @@ struct CallHead<R> {
     request: R,
 }
 
-#[derive(Serialize, Deserialize)]
-struct AnswerHead {
-    clock: Ts,
-    result: Result<HostReply, Refusal>,
-}
+type CallResult = Result<HostReply, Refusal>;
 
 pub(crate) fn encode_call(request: &HostRequest, bodies: &[Bytes], wait: Duration) -> Vec<Bytes> {
     let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
@@ -48,32 +49,40 @@ pub(crate) fn decode_call(
 }
 
 /// Encodes an answer; one that does not fit into a frame is replaced by a refusal that says so.
-pub(crate) fn encode_answer(response: Response) -> Vec<Bytes> {
-    let head = AnswerHead {
-        clock: response.clock,
-        result: response.result,
+pub(crate) fn encode_answer(version: WireVersion, response: Response) -> Vec<Bytes> {
+    let Response {
+        clock,
+        result,
+        bodies,
+    } = response;
+    let encode = |result: &CallResult, bodies: &[Bytes]| match version {
+        WireVersion::V2 => encode_frame(&(clock, result), bodies),
+        WireVersion::V3 => encode_frame(&(result, clock), bodies),
     };
-    let chunks = encode_frame(&head, &response.bodies);
+    let chunks = encode(&result, &bodies);
     if payload_bytes(&chunks) <= FRAME_BYTES_MAX {
         return chunks;
     }
     let refusal = Refusal::unknown(ErrorCode::TooLarge, "the answer does not fit into a frame");
-    encode_frame(
-        &AnswerHead {
-            clock: response.clock,
-            result: Err(refusal),
-        },
-        &[],
-    )
+    encode(&Err(refusal), &[])
 }
 
-pub(crate) fn decode_answer(payload: Bytes) -> Result<Response, WireError> {
-    let frame = decode_frame::<AnswerHead>(payload)?;
-    let AnswerHead { clock, result } = frame.head;
+pub(crate) fn decode_answer(version: WireVersion, payload: Bytes) -> Result<Response, WireError> {
+    let ((clock, result), bodies) = match version {
+        WireVersion::V2 => {
+            let frame = decode_frame::<(Ts, CallResult)>(payload)?;
+            (frame.head, frame.bodies)
+        }
+        WireVersion::V3 => {
+            let frame = decode_frame::<(CallResult, Ts)>(payload)?;
+            let (result, clock) = frame.head;
+            ((clock, result), frame.bodies)
+        }
+    };
     Ok(Response {
         clock,
         result,
-        bodies: frame.bodies,
+        bodies,
     })
 }
 
@@ -89,16 +98,35 @@ mod tests {
 
     #[test]
     fn an_answer_that_fits_into_no_frame_becomes_a_refusal() {
-        let bodies = vec![Bytes::from(vec![0; 1 << 20]); 9];
-        let result = Ok(HostReply::Outcome(Outcome::Done));
-        let answer = encode_answer(Response {
+        for version in [WireVersion::V2, WireVersion::V3] {
+            let bodies = vec![Bytes::from(vec![0; 1 << 20]); 9];
+            let large = answered(bodies);
+            let answer = shoal_types::join(&encode_answer(version, large));
+            let answer = decode_answer(version, answer).unwrap();
+            assert_eq!((answer.clock, answer.bodies.len()), (Ts(7), 0));
+            assert_eq!(answer.result.unwrap_err().code, ErrorCode::TooLarge);
+        }
+    }
+
+    fn answered(bodies: Vec<Bytes>) -> Response {
+        Response {
             clock: Ts(7),
-            result,
+            result: Ok(HostReply::Outcome(Outcome::Done)),
             bodies,
-        });
-        let answer = decode_answer(shoal_types::join(&answer)).unwrap();
-        assert_eq!((answer.clock, answer.bodies.len()), (Ts(7), 0));
-        assert_eq!(answer.result.unwrap_err().code, ErrorCode::TooLarge);
+        }
+    }
+
+    #[test]
+    fn an_answer_comes_back_in_the_version_it_was_written_in_and_in_no_other() {
+        let answer = answered(vec![Bytes::from_static(b"body")]);
+        for (version, other) in [
+            (WireVersion::V2, WireVersion::V3),
+            (WireVersion::V3, WireVersion::V2),
+        ] {
+            let bytes = shoal_types::join(&encode_answer(version, answer.clone()));
+            assert_eq!(decode_answer(version, bytes.clone()).unwrap(), answer);
+            assert_ne!(decode_answer(other, bytes).ok(), Some(answer.clone()));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  u32 LE   length: bytes after this field, 14 to 14 + FRAME_BYTES_MAX
-//!  u32 LE   CRC-32C over everything after this field
+//!  u32 LE   CRC-32C over everything after this field; in version 3 over the length and that
 //!  u64 LE   id: the call that a frame belongs to, 0 if none
 //!  u8       kind
 //!  u8       flags, 0 in this version
@@ -10,9 +10,15 @@
 //! ```
 //! The length is checked before anything is allocated for it, and a frame that is wrong in any way
 //! ends the connection: where one frame is wrong, the place of the next is not known.
+//!
+//! Frames of the handshake are those of [`HANDSHAKE`], in every release: they agree on the version.
 
 use bytes::{Buf, BufMut, Bytes};
+use shoal_types::WireVersion;
 use shoal_types::limits::FRAME_BYTES_MAX;
+
+/// The frames that a connection begins with.
+pub const HANDSHAKE: WireVersion = WireVersion::V2;
 
 /// Bytes of a frame before its payload.
 pub const HEADER_BYTES: usize = LENGTH_BYTES + CRC_BYTES + COVERED_BYTES;
@@ -86,6 +92,9 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// All that [`FrameError::label`] says.
+    pub(crate) const LABELS: [&str; 4] = ["length", "checksum", "kind", "flags"];
+
     /// A word for metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
@@ -103,7 +112,7 @@ impl FrameError {
 /// # Panics
 /// If the payload is over [`FRAME_BYTES_MAX`]; whoever makes payloads checks that.
 #[must_use]
-pub fn header(kind: Kind, id: u64, payload: &[Bytes]) -> [u8; HEADER_BYTES] {
+pub fn header(version: WireVersion, kind: Kind, id: u64, payload: &[Bytes]) -> [u8; HEADER_BYTES] {
     let payload_bytes: usize = payload.iter().map(Bytes::len).sum();
     assert!(
         payload_bytes <= FRAME_BYTES_MAX,
@@ -112,17 +121,25 @@ pub fn header(kind: Kind, id: u64, payload: &[Bytes]) -> [u8; HEADER_BYTES] {
     let mut covered = [0; COVERED_BYTES];
     (&mut covered[..]).put_u64_le(id);
     covered[8] = kind as u8;
-    let crc = crc32c::crc32c(&covered);
+    let length = (CRC_BYTES + COVERED_BYTES + payload_bytes) as u32;
+    let crc = crc32c::crc32c_append(before(version, length), &covered);
     let crc = payload
         .iter()
         .fold(crc, |crc, piece| crc32c::crc32c_append(crc, piece));
-    let length = (CRC_BYTES + COVERED_BYTES + payload_bytes) as u32;
     let mut header = [0; HEADER_BYTES];
     let mut rest = &mut header[..];
     rest.put_u32_le(length);
     rest.put_u32_le(crc);
     rest.put_slice(&covered);
     header
+}
+
+/// What the checksum covers before everything that follows it.
+fn before(version: WireVersion, length: u32) -> u32 {
+    match version {
+        WireVersion::V2 => crc32c::crc32c(&[]),
+        WireVersion::V3 => crc32c::crc32c(&length.to_le_bytes()),
+    }
 }
 
 /// Bytes of the whole frame that begins with `start`, once its length is there.
@@ -146,9 +163,9 @@ pub fn total_bytes(start: &[u8], payload_max: usize) -> Result<Option<usize>, Fr
 ///
 /// # Errors
 /// If checksum, kind or flags are wrong.
-pub fn decode(mut frame: Bytes) -> Result<Frame, FrameError> {
-    frame.advance(LENGTH_BYTES);
-    if frame.get_u32_le() != crc32c::crc32c(&frame) {
+pub fn decode(version: WireVersion, mut frame: Bytes) -> Result<Frame, FrameError> {
+    let length = frame.get_u32_le();
+    if frame.get_u32_le() != crc32c::crc32c_append(before(version, length), &frame) {
         return Err(FrameError::Checksum);
     }
     let (id, kind, flags) = (frame.get_u64_le(), frame.get_u8(), frame.get_u8());
@@ -167,37 +184,55 @@ pub fn decode(mut frame: Bytes) -> Result<Frame, FrameError> {
 mod tests {
     use super::*;
 
-    fn frame() -> Vec<u8> {
+    const VERSIONS: [WireVersion; 2] = [WireVersion::V2, WireVersion::V3];
+
+    fn frame(version: WireVersion) -> Vec<u8> {
         let payload = Bytes::from_static(b"a payload");
-        let mut bytes = header(Kind::Call, 77, std::slice::from_ref(&payload)).to_vec();
+        let mut bytes = header(version, Kind::Call, 77, std::slice::from_ref(&payload)).to_vec();
         bytes.extend_from_slice(&payload);
         bytes
     }
 
     #[test]
     fn a_frame_comes_back_as_it_was() {
-        let bytes = frame();
-        assert_eq!(total_bytes(&bytes, FRAME_BYTES_MAX), Ok(Some(bytes.len())));
-        let payload = Bytes::from_static(b"a payload");
-        assert_eq!(
-            decode(bytes.into()),
-            Ok(Frame {
-                kind: Kind::Call,
-                id: 77,
-                payload
-            })
-        );
+        for version in VERSIONS {
+            let bytes = frame(version);
+            assert_eq!(total_bytes(&bytes, FRAME_BYTES_MAX), Ok(Some(bytes.len())));
+            let payload = Bytes::from_static(b"a payload");
+            assert_eq!(
+                decode(version, bytes.into()),
+                Ok(Frame {
+                    kind: Kind::Call,
+                    id: 77,
+                    payload
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn a_frame_of_one_version_is_none_of_another() {
+        for (written, read) in [(VERSIONS[0], VERSIONS[1]), (VERSIONS[1], VERSIONS[0])] {
+            let refused = decode(read, frame(written).into());
+            assert_eq!(refused, Err(FrameError::Checksum));
+        }
     }
 
     #[test]
     fn every_flipped_bit_is_refused() {
-        let good = frame();
+        for version in VERSIONS {
+            every_flipped_bit_is_refused_in(version);
+        }
+    }
+
+    fn every_flipped_bit_is_refused_in(version: WireVersion) {
+        let good = frame(version);
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let whole = total_bytes(&bad, 1 << 20);
             let refused = match whole {
-                Ok(Some(total)) if total == bad.len() => decode(bad.into()).is_err(),
+                Ok(Some(total)) if total == bad.len() => decode(version, bad.into()).is_err(),
                 // Another length: either out of range, or the frame ends elsewhere and its checksum
                 // covers other bytes.
                 _ => true,
@@ -223,11 +258,11 @@ mod tests {
     #[test]
     fn kinds_and_flags_of_other_versions_are_refused() {
         let resealed = |at: usize, value: u8| {
-            let mut bytes = frame();
+            let mut bytes = frame(HANDSHAKE);
             bytes[at] = value;
             let crc = crc32c::crc32c(&bytes[8..]);
             bytes[4..8].copy_from_slice(&crc.to_le_bytes());
-            decode(bytes.into()).unwrap_err()
+            decode(HANDSHAKE, bytes.into()).unwrap_err()
         };
         assert_eq!(resealed(16, 0), FrameError::Kind(0));
         assert_eq!(resealed(16, 99), FrameError::Kind(99));

@@ -5,6 +5,9 @@
 //! version and who it is, or [`Refused`](Kind::Refused) with the reason, and closes. Nothing else is
 //! taken before that, and all of it has [`limits::HANDSHAKE_TIMEOUT`].
 //!
+//! Both sides speak the highest version that both know. The handshake itself is the same in all of them;
+//! fields may be added at the end of its bodies.
+//!
 //! ```text
 //!  Hello:    "SHOAL"  u16 LE lowest version  u16 LE highest version  postcard { from, to }
 //!  Welcome:  u16 LE version  postcard remote
@@ -12,15 +15,15 @@
 //! ```
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use shoal_types::limits::FRAME_BYTES_MAX;
-use shoal_types::{ClusterId, HostId};
+use shoal_types::{ClusterId, HostId, NEXT_RELEASE, WireVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::frame::{FrameError, Kind};
+use crate::frame::{FrameError, HANDSHAKE, Kind};
 use crate::identity::{Identity, Remote, Role};
 use crate::limits;
 use crate::reader::FrameReader;
@@ -29,7 +32,11 @@ use crate::writer::WriteBuffer;
 const MAGIC: &[u8] = b"SHOAL";
 
 /// The versions of the protocol that this build speaks, lowest and highest.
-pub const VERSIONS: (u16, u16) = (2, 2);
+pub const VERSIONS: RangeInclusive<WireVersion> = if NEXT_RELEASE {
+    WireVersion::V2..=WireVersion::V3
+} else {
+    WireVersion::V2..=WireVersion::V2
+};
 
 /// Whom a dialler means. What it does not know is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -96,6 +103,9 @@ impl Sought {
 }
 
 impl HandshakeError {
+    /// All that [`HandshakeError::label`] says.
+    pub(crate) const LABELS: [&str; 4] = ["closed", "timeout", "malformed", "refused"];
+
     /// A word for metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {
@@ -112,6 +122,7 @@ impl HandshakeError {
 pub(crate) struct Connection<S = TcpStream> {
     pub(crate) stream: S,
     pub(crate) reader: FrameReader,
+    pub(crate) version: WireVersion,
     pub(crate) remote: Remote,
 }
 
@@ -151,8 +162,8 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     to: Meant,
 ) -> Result<Connection<S>, HandshakeError> {
     let mut hello = BytesMut::from(MAGIC);
-    hello.put_u16_le(VERSIONS.0);
-    hello.put_u16_le(VERSIONS.1);
+    hello.put_u16_le(me.versions().start().number());
+    hello.put_u16_le(me.versions().end().number());
     send(
         &mut stream,
         Kind::Hello,
@@ -164,19 +175,20 @@ async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
     )
     .await?;
 
-    let mut reader = FrameReader::new(limits::HANDSHAKE_BYTES_MAX);
+    let mut reader = FrameReader::of_handshake();
     let (kind, mut payload) = receive(&mut stream, &mut reader).await?;
     match kind {
         Kind::Welcome if payload.len() >= 2 => {
-            let version = payload.get_u16_le();
-            if !(VERSIONS.0..=VERSIONS.1).contains(&version) {
-                return Err(HandshakeError::Malformed("a version that was not offered"));
-            }
+            let version = WireVersion::numbered(payload.get_u16_le());
+            let version = version
+                .filter(|version| me.versions().contains(version))
+                .ok_or(HandshakeError::Malformed("a version that was not offered"))?;
             let remote: Remote = decode(&payload)?;
             check_meant(to, &remote).map_err(HandshakeError::Refused)?;
             Ok(Connection {
                 stream,
-                reader: reader.with_payload_max(FRAME_BYTES_MAX),
+                reader: reader.after_handshake(version),
+                version,
                 remote,
             })
         }
@@ -193,7 +205,7 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin, T>(
     me: &Identity,
     admit: impl FnOnce(&Remote) -> Result<T, String>,
 ) -> Result<(Connection<S>, T), HandshakeError> {
-    let mut reader = FrameReader::new(limits::HANDSHAKE_BYTES_MAX);
+    let mut reader = FrameReader::of_handshake();
     let (kind, payload) = receive(&mut stream, &mut reader).await?;
     if kind != Kind::Hello {
         return Err(HandshakeError::Malformed("a frame before the handshake"));
@@ -207,15 +219,15 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin, T>(
             send(
                 &mut stream,
                 Kind::Welcome,
-                &version.to_le_bytes(),
+                &version.number().to_le_bytes(),
                 Some(&me.shown()),
             )
             .await?;
-            let reader = reader.with_payload_max(FRAME_BYTES_MAX);
             Ok((
                 Connection {
                     stream,
-                    reader,
+                    reader: reader.after_handshake(version),
+                    version,
                     remote,
                 },
                 admitted,
@@ -236,20 +248,21 @@ async fn welcome<S: AsyncRead + AsyncWrite + Unpin, T>(
 }
 
 /// The version to speak and who it is.
-fn check_hello(mut hello: Bytes, me: &Identity) -> Result<(u16, Remote), HandshakeError> {
+fn check_hello(mut hello: Bytes, me: &Identity) -> Result<(WireVersion, Remote), HandshakeError> {
     if hello.len() < MAGIC.len() + 4 || &hello[..MAGIC.len()] != MAGIC {
         return Err(HandshakeError::Malformed("wrong magic"));
     }
     hello.advance(MAGIC.len());
     let (lowest, highest) = (hello.get_u16_le(), hello.get_u16_le());
-    // Before the rest is read: it may look different in another version.
-    let version = highest.min(VERSIONS.1);
-    if version < lowest.max(VERSIONS.0) {
-        let (our_lowest, our_highest) = VERSIONS;
+    // Before the rest is read: it may look different in a version that we do not speak.
+    let (our_lowest, our_highest) = (*me.versions().start(), *me.versions().end());
+    let version = highest.min(our_highest.number());
+    if version < lowest.max(our_lowest.number()) {
         return Err(HandshakeError::Refused(format!(
             "no common version: {lowest} to {highest} offered, {our_lowest} to {our_highest} spoken here"
         )));
     }
+    let version = WireVersion::numbered(version).expect("it lies within what is spoken here");
     let hello: HelloBody = decode(&hello)?;
     let ours = me.shown();
     let is_host = hello.from.role == Role::Host;
@@ -307,7 +320,7 @@ async fn send<T: Serialize, S: AsyncWrite + Unpin>(
     if let Some(body) = body {
         postcard::to_io(body, &mut payload).expect("writing to memory does not fail");
     }
-    let mut writer = WriteBuffer::default();
+    let mut writer = WriteBuffer::new(HANDSHAKE);
     writer.push(kind, 0, vec![payload.into_inner().freeze()]);
     writer.write(stream).await?;
     Ok(())

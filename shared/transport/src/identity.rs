@@ -1,10 +1,13 @@
 //! Who is at either end of a connection.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
-use shoal_types::{ClusterId, HostId, Incarnation};
+use shoal_types::{ClusterId, HostId, Incarnation, WireVersion};
+
+use crate::handshake::VERSIONS;
 
 /// What a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +48,7 @@ struct Inner {
     address: String,
     /// 0: none yet. A cluster's id is never 0.
     cluster: AtomicU64,
+    versions: RangeInclusive<WireVersion>,
 }
 
 impl Identity {
@@ -71,7 +75,24 @@ impl Identity {
             incarnation: AtomicU64::new(incarnation.0),
             address,
             cluster: AtomicU64::new(0),
+            versions: VERSIONS,
         }))
+    }
+
+    /// The same in a release that speaks other versions; for tests of what releases do together.
+    ///
+    /// # Panics
+    /// If there are clones of it.
+    #[must_use]
+    pub fn speaking(mut self, versions: RangeInclusive<WireVersion>) -> Self {
+        let inner = Arc::get_mut(&mut self.0).expect("nobody else has it yet");
+        inner.versions = versions;
+        self
+    }
+
+    /// The versions that it speaks.
+    pub(crate) fn versions(&self) -> &RangeInclusive<WireVersion> {
+        &self.0.versions
     }
 
     /// From now on this host belongs to a cluster; later handshakes say so.

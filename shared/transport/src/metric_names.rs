@@ -1,7 +1,10 @@
 //! The metrics of this crate.
 
-use metrics::Unit;
-use shoal_runtime::telemetry::{Metric, MetricKind};
+use metrics::{Unit, counter};
+use shoal_runtime::telemetry::{Metric, MetricKind, describe};
+
+use crate::frame::FrameError;
+use crate::handshake::HandshakeError;
 
 /// Connections accepted and alive. Label `role`: of the other side.
 pub const CONNECTIONS: &str = "shoal_transport_connections";
@@ -71,3 +74,30 @@ pub const ALL: &[Metric] = &[
         help: "bytes handed to the sockets of peers",
     },
 ];
+
+/// Describes all of them and shows at 0 what a host's port may come to count: a counter that appears with
+/// its first event never grows, as far as whoever watches it can see.
+pub(crate) fn begin_at_port() {
+    describe(ALL);
+    for reason in HandshakeError::LABELS {
+        _ = counter!(HANDSHAKES_FAILED, "reason" => reason);
+    }
+    for reason in FrameError::LABELS {
+        _ = counter!(FRAMES_BAD, "reason" => reason);
+    }
+    _ = counter!(CALLS_BUSY, "side" => "host");
+    for name in [
+        CALLS_DROPPED,
+        PEER_CONNECTS,
+        PEER_OVERFLOWS,
+        PEER_SENT_BYTES,
+    ] {
+        _ = counter!(name);
+    }
+}
+
+/// Describes what whoever calls hosts may come to count, and shows it at 0.
+pub fn begin_at_caller() {
+    describe(ALL);
+    _ = counter!(CALLS_BUSY, "side" => "client");
+}

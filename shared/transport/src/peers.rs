@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_runtime::telemetry::RateLimit;
-use shoal_types::{ClusterMember, HostId, Incarnation};
+use shoal_types::{ClusterMember, HostId, Incarnation, WireVersion};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -59,6 +59,8 @@ pub enum PeerEvent {
         from: HostId,
         /// Which start of its process.
         incarnation: Incarnation,
+        /// How it is encoded.
+        version: WireVersion,
         /// What it sent.
         bytes: Bytes,
     },
@@ -137,12 +139,16 @@ impl<E: From<PeerEvent> + Send + 'static> PeerLinks<E> {
         }
     }
 
-    /// Sends a frame of these pieces, at most [`shoal_types::limits::FRAME_BYTES_MAX`] together. Never
-    /// waits: false if the link is not up, or just went down because too much was waiting on it.
-    pub fn send(&self, to: HostId, chunks: Vec<Bytes>) -> bool {
-        self.links
-            .get(&to)
-            .is_some_and(|link| link.shared.send(Outgoing(chunks)))
+    /// Sends a frame of the pieces that `encode` makes for the link's version, at most
+    /// [`shoal_types::limits::FRAME_BYTES_MAX`] together. Never waits: false if the link is not up, or just
+    /// went down because too much was waiting on it.
+    pub fn send(&self, to: HostId, encode: impl FnOnce(WireVersion) -> Vec<Bytes>) -> bool {
+        let link = self.links.get(&to);
+        let up = link.and_then(|link| Some((link, link.shared.version()?)));
+        up.is_some_and(|(link, version)| {
+            let chunks = encode(version);
+            link.shared.send(Outgoing { version, chunks })
+        })
     }
 }
 
@@ -153,17 +159,21 @@ struct Shared {
     address: Mutex<String>,
     redial: Notify,
     mailbox: Mailbox<Outgoing>,
-    up: AtomicBool,
+    /// What is spoken on the link; 0 while it is not up.
+    version: AtomicU16,
     overflowed: AtomicBool,
 }
 
-/// The pieces of a frame's payload.
+/// The pieces of a frame's payload, and how they are encoded.
 #[derive(Debug)]
-struct Outgoing(Vec<Bytes>);
+struct Outgoing {
+    version: WireVersion,
+    chunks: Vec<Bytes>,
+}
 
 impl Weight for Outgoing {
     fn weight(&self) -> usize {
-        HEADER_BYTES + payload_bytes(&self.0)
+        HEADER_BYTES + payload_bytes(&self.chunks)
     }
 }
 
@@ -174,15 +184,17 @@ impl Shared {
             address: Mutex::new(member.address.clone()),
             redial: Notify::new(),
             mailbox: Mailbox::new(),
-            up: AtomicBool::new(false),
+            version: AtomicU16::new(0),
             overflowed: AtomicBool::new(false),
         }
     }
 
+    /// What is spoken on the link, if it is up.
+    fn version(&self) -> Option<WireVersion> {
+        WireVersion::numbered(self.version.load(Ordering::Acquire))
+    }
+
     fn send(&self, frame: Outgoing) -> bool {
-        if !self.up.load(Ordering::Acquire) {
-            return false;
-        }
         match self.mailbox.push(frame, limits::PEER_QUEUE_BYTES_MAX) {
             Ok(()) => true,
             Err(NotTaken::Closed) => unreachable!("a link's mailbox is never closed"),
@@ -198,14 +210,14 @@ impl Shared {
     }
 
     /// From here on frames are taken; none is left of an earlier connection.
-    fn set_up(&self) {
+    fn set_up(&self, version: WireVersion) {
         self.mailbox.take_now();
         self.overflowed.store(false, Ordering::Release);
-        self.up.store(true, Ordering::Release);
+        self.version.store(version.number(), Ordering::Release);
     }
 
     fn set_down(&self) {
-        self.up.store(false, Ordering::Release);
+        self.version.store(0, Ordering::Release);
         self.mailbox.take_now();
     }
 }
@@ -240,8 +252,9 @@ async fn run<E: From<PeerEvent>>(shared: Arc<Shared>, me: Identity, events: mpsc
                 };
                 let began = Instant::now();
                 metrics::counter!(metric_names::PEER_CONNECTS).increment(1);
-                info!(%peer, address, %incarnation, "link to peer is up");
-                shared.set_up();
+                let version = connection.version;
+                info!(%peer, address, %incarnation, %version, "link to peer is up");
+                shared.set_up(version);
                 _ = events.send(up.into()).await;
                 let why = Live::new(&shared, connection).run().await;
                 shared.set_down();
@@ -284,6 +297,7 @@ struct Live<'a> {
     stream: TcpStream,
     reader: FrameReader,
     writer: WriteBuffer,
+    version: WireVersion,
     liveness: Liveness,
     /// Looked up once: there is an addition for every turn.
     sent_bytes: metrics::Counter,
@@ -295,7 +309,8 @@ impl<'a> Live<'a> {
             shared,
             stream: connection.stream,
             reader: connection.reader,
-            writer: WriteBuffer::default(),
+            writer: WriteBuffer::new(connection.version),
+            version: connection.version,
             liveness: Liveness::new(limits::PEER_LIVENESS_TICK, limits::PEER_SILENCE_MAX),
             sent_bytes: metrics::counter!(metric_names::PEER_SENT_BYTES),
         }
@@ -363,8 +378,11 @@ impl<'a> Live<'a> {
         }
         let frames = self.shared.mailbox.take(cx);
         let any = !frames.is_empty();
-        for Outgoing(chunks) in frames {
-            self.writer.push(Kind::Peer, 0, chunks);
+        for Outgoing { version, chunks } in frames {
+            // Of another version: encoded for the connection before this one, and lost with it.
+            if version == self.version {
+                self.writer.push(Kind::Peer, 0, chunks);
+            }
         }
         any
     }

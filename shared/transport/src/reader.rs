@@ -5,33 +5,38 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use shoal_types::WireVersion;
+use shoal_types::limits::FRAME_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::frame::{self, Frame, FrameError};
-use crate::limits::{READ_CHUNK_BYTES, READ_ROOM_BYTES_MIN};
+use crate::frame::{self, Frame, FrameError, HANDSHAKE};
+use crate::limits::{HANDSHAKE_BYTES_MAX, READ_CHUNK_BYTES, READ_ROOM_BYTES_MIN};
 
 /// Cuts frames out of what is read, without copying: payloads are slices of the read buffer, which
 /// is given back when the last of them is dropped.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     buffer: BytesMut,
+    version: WireVersion,
     payload_max: usize,
 }
 
 impl FrameReader {
-    /// For frames with payloads of at most so many bytes.
-    pub(crate) fn new(payload_max: usize) -> Self {
+    /// For the frames of a handshake.
+    pub(crate) fn of_handshake() -> Self {
         Self {
             buffer: BytesMut::new(),
-            payload_max,
+            version: HANDSHAKE,
+            payload_max: HANDSHAKE_BYTES_MAX,
         }
     }
 
-    /// The same bytes with another limit: after the handshake frames may be larger.
-    pub(crate) fn with_payload_max(self, payload_max: usize) -> Self {
+    /// The same bytes after the handshake: frames are of the version agreed upon, and may be larger.
+    pub(crate) fn after_handshake(self, version: WireVersion) -> Self {
         Self {
-            payload_max,
-            ..self
+            buffer: self.buffer,
+            version,
+            payload_max: FRAME_BYTES_MAX,
         }
     }
 
@@ -39,7 +44,7 @@ impl FrameReader {
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         match frame::total_bytes(&self.buffer, self.payload_max)? {
             Some(total) if total <= self.buffer.len() => {
-                frame::decode(self.buffer.split_to(total).freeze()).map(Some)
+                frame::decode(self.version, self.buffer.split_to(total).freeze()).map(Some)
             }
             _ => Ok(None),
         }
@@ -80,20 +85,24 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use shoal_types::limits::FRAME_BYTES_MAX;
 
     use super::*;
     use crate::frame::{Kind, header};
 
     fn frame(id: u64, payload: &[u8]) -> Vec<u8> {
         let payload = Bytes::copy_from_slice(payload);
-        let mut bytes = header(Kind::Peer, id, std::slice::from_ref(&payload)).to_vec();
-        bytes.extend_from_slice(&payload);
+        let payload = [payload];
+        let mut bytes = header(WireVersion::V3, Kind::Peer, id, &payload).to_vec();
+        bytes.extend_from_slice(&payload[0]);
         bytes
     }
 
+    fn reader() -> FrameReader {
+        FrameReader::of_handshake().after_handshake(WireVersion::V3)
+    }
+
     async fn ids_of(mut pieces: impl Iterator<Item = &[u8]>) -> Vec<u64> {
-        let (mut reader, mut ids) = (FrameReader::new(FRAME_BYTES_MAX), Vec::new());
+        let (mut reader, mut ids) = (reader(), Vec::new());
         loop {
             while let Some(frame) = reader.next().unwrap() {
                 ids.push(frame.id);
@@ -115,7 +124,7 @@ mod tests {
         let expected: Vec<u64> = (0..300).collect();
         assert_eq!(ids_of(stream.chunks(1)).await, expected);
         let mut whole = &stream[..];
-        let mut reader = FrameReader::new(FRAME_BYTES_MAX);
+        let mut reader = reader();
         let mut ids = Vec::new();
         while reader.fill(&mut whole).await.unwrap() > 0 {
             while let Some(frame) = reader.next().unwrap() {
@@ -129,7 +138,7 @@ mod tests {
     async fn a_payload_of_the_limit_arrives_whole() {
         let payload: Vec<u8> = (0..FRAME_BYTES_MAX).map(|i| (i % 251) as u8).collect();
         let bytes = frame(1, &payload);
-        let (mut stream, mut reader) = (&bytes[..], FrameReader::new(FRAME_BYTES_MAX));
+        let (mut stream, mut reader) = (&bytes[..], reader());
         let frame = loop {
             match reader.next().unwrap() {
                 Some(frame) => break frame,
@@ -142,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn a_length_alone_allocates_no_more_than_a_chunk() {
         let start = frame(1, &[0; 1 << 20]);
-        let (mut stream, mut reader) = (&start[..4], FrameReader::new(FRAME_BYTES_MAX));
+        let (mut stream, mut reader) = (&start[..4], reader());
         reader.fill(&mut stream).await.unwrap();
         assert_eq!(reader.next(), Ok(None));
         reader.make_room();
@@ -156,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn payloads_are_slices_of_one_buffer() {
         let bytes = [frame(1, b"first"), frame(2, b"second")].concat();
-        let (mut stream, mut reader) = (&bytes[..], FrameReader::new(FRAME_BYTES_MAX));
+        let (mut stream, mut reader) = (&bytes[..], reader());
         reader.fill(&mut stream).await.unwrap();
         let first = reader.next().unwrap().unwrap().payload;
         let second = reader.next().unwrap().unwrap().payload;

@@ -6,21 +6,33 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use shoal_types::WireVersion;
 use tokio::io::AsyncWrite;
 
-use crate::frame::{self, HEADER_BYTES, Kind};
+use crate::frame::{self, Kind};
 use crate::limits::{COPY_BYTES_MAX, READ_CHUNK_BYTES, WRITE_SLICES_MAX};
 
 /// What waits to be written. Small pieces are copied together, large ones are only referred to, and
 /// everything that has gathered leaves in one vectored write.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WriteBuffer {
+    version: WireVersion,
     sealed: VecDeque<Bytes>,
     tail: BytesMut,
     waiting: usize,
 }
 
 impl WriteBuffer {
+    /// For frames of this version.
+    pub(crate) fn new(version: WireVersion) -> Self {
+        Self {
+            version,
+            sealed: VecDeque::new(),
+            tail: BytesMut::new(),
+            waiting: 0,
+        }
+    }
+
     /// Bytes that wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting
@@ -28,12 +40,7 @@ impl WriteBuffer {
 
     /// Adds a frame.
     pub(crate) fn push(&mut self, kind: Kind, id: u64, payload: Vec<Bytes>) {
-        self.push_encoded(&frame::header(kind, id, &payload), payload);
-    }
-
-    /// Adds a frame whose header was made elsewhere.
-    pub(crate) fn push_encoded(&mut self, header: &[u8; HEADER_BYTES], payload: Vec<Bytes>) {
-        self.copy(header);
+        self.copy(&frame::header(self.version, kind, id, &payload));
         for piece in payload {
             if piece.len() <= COPY_BYTES_MAX {
                 self.copy(&piece);
@@ -120,7 +127,7 @@ mod tests {
             70_000,
             5,
         ];
-        let mut writer = WriteBuffer::default();
+        let mut writer = WriteBuffer::new(WireVersion::V3);
         for (id, size) in sizes.into_iter().enumerate() {
             let half = Bytes::from(vec![id as u8; size]);
             writer.push(Kind::Answer, id as u64, vec![half.clone(), half]);
@@ -134,7 +141,9 @@ mod tests {
         far.read_to_end(&mut received).await.unwrap();
         writing.await.unwrap();
         assert_eq!(received.len(), total);
-        let (mut stream, mut reader) = (&received[..], FrameReader::new(1 << 20));
+        let reader = FrameReader::of_handshake();
+        let mut reader = reader.after_handshake(WireVersion::V3);
+        let mut stream = &received[..];
         for (id, size) in sizes.into_iter().enumerate() {
             let frame = loop {
                 match reader.next().unwrap() {
@@ -150,7 +159,7 @@ mod tests {
     #[test]
     fn large_pieces_are_not_copied() {
         let large = Bytes::from(vec![1; COPY_BYTES_MAX + 1]);
-        let mut writer = WriteBuffer::default();
+        let mut writer = WriteBuffer::new(WireVersion::V3);
         writer.push(Kind::Peer, 0, vec![large.clone()]);
         assert_eq!(writer.sealed[1].as_ptr(), large.as_ptr());
     }

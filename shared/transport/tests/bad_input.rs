@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 /// Bytes of a frame.
 fn frame(kind: Kind, id: u64, payload: &[u8]) -> Vec<u8> {
     let payload = Bytes::copy_from_slice(payload);
-    let mut bytes = frame::header(kind, id, std::slice::from_ref(&payload)).to_vec();
+    let mut bytes =
+        frame::header(frame::HANDSHAKE, kind, id, std::slice::from_ref(&payload)).to_vec();
     bytes.extend_from_slice(&payload);
     bytes
 }
@@ -76,7 +77,7 @@ async fn answer_to(server: &Server, bytes: &[u8]) -> Vec<u8> {
 /// The refusal that is all of the answer.
 async fn refusal(server: &Server, bytes: &[u8]) -> String {
     let answer = answer_to(server, bytes).await;
-    let frame = frame::decode(answer.into()).unwrap();
+    let frame = frame::decode(frame::HANDSHAKE, answer.into()).unwrap();
     assert_eq!(frame.kind, Kind::Refused);
     String::from_utf8(frame.payload.to_vec()).unwrap()
 }
@@ -163,7 +164,7 @@ async fn frames_that_are_wrong_or_out_of_place_close() {
     let peer = hello((2, 2), FROM_HOST, 1, 1, None);
     let answer = answer_to(&server, &[peer, call(1)].concat()).await;
     assert_eq!(
-        frame::decode(answer.into()).unwrap().kind,
+        frame::decode(frame::HANDSHAKE, answer.into()).unwrap().kind,
         Kind::Welcome,
         "and no answer to a peer's call"
     );
@@ -174,7 +175,7 @@ async fn handshakes_that_do_not_fit_are_refused_with_the_reason() {
     let server = Server::start(echo()).await;
     server.identity.set_cluster(CLUSTER);
     let frontend = |versions| hello(versions, FROM_FRONTEND, 0, 0, None);
-    for versions in [(0, 0), (1, 1), (3, 255), (2, 0)] {
+    for versions in [(0, 0), (1, 1), (4, 255), (2, 0)] {
         let why = refusal(&server, &frontend(versions)).await;
         assert!(why.starts_with("no common version: "), "{why}");
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use shoal_transport::faults::{Fault, Proxy};
+use shoal_transport::handshake::VERSIONS;
 use shoal_transport::{Identity, PeerEvent, PeerLinks};
 use shoal_types::{ClusterId, ClusterMember, HostId, Incarnation};
 use support::{CLUSTER, HOST, Server, in_time, silence};
@@ -66,7 +67,7 @@ impl Links {
 
     fn send(&self, text: &'static str) -> bool {
         self.links
-            .send(HOST, vec![Bytes::from_static(text.as_bytes())])
+            .send(HOST, |_| vec![Bytes::from_static(text.as_bytes())])
     }
 }
 
@@ -85,6 +86,7 @@ fn frame(bytes: impl Into<Bytes>) -> PeerEvent {
     PeerEvent::Frame {
         from: ME,
         incarnation: MY_LIFE,
+        version: *VERSIONS.end(),
         bytes: bytes.into(),
     }
 }
@@ -100,10 +102,14 @@ async fn frames_arrive_whole_in_order_and_with_their_sender() {
         assert!(
             links
                 .links
-                .send(HOST, vec![number, large.slice(..n as usize)])
+                .send(HOST, |_| vec![number, large.slice(..n as usize)])
         );
     }
-    assert!(links.links.send(HOST, vec![large.clone(), large.clone()]));
+    assert!(
+        links
+            .links
+            .send(HOST, |_| vec![large.clone(), large.clone()])
+    );
     for n in 0..500_u32 {
         let expected = [&n.to_le_bytes()[..], &large[..n as usize]].concat();
         assert_eq!(in_time(server.peers.recv()).await, Some(frame(expected)));
@@ -205,7 +211,7 @@ async fn a_peer_that_takes_nothing_is_dropped_when_too_much_waits() {
     proxy.set(Fault::Cut);
     let chunk = Bytes::from(vec![0; 1 << 20]);
     let mut sent = 0;
-    while links.links.send(HOST, vec![chunk.clone()]) {
+    while links.links.send(HOST, |_| vec![chunk.clone()]) {
         sent += 1;
         assert!(sent < 64, "32 MiB wait, a few more are in the sockets");
         tokio::task::yield_now().await;

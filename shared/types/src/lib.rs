@@ -12,6 +12,8 @@ mod kept;
 pub mod limits;
 mod load;
 mod message;
+mod next_release;
+mod only_in_text;
 mod outcome;
 pub mod planted;
 mod position;
@@ -28,6 +30,7 @@ mod succession;
 mod time;
 mod transfer;
 mod wire;
+mod wire_version;
 
 pub use command::{
     AttemptKey, Command, DedupKey, Deduplication, GroupName, LeaseChange, Origin, Request, SendItem,
@@ -41,6 +44,7 @@ pub use id::{
 pub use kept::{Description, KeptPartition, PartitionPage, Standing};
 pub use load::{LoadReport, PartitionLoad};
 pub use message::{Attribute, Body, MessagePayload, PayloadError};
+pub use next_release::NEXT_RELEASE;
 pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};
 pub use position::Position;
 pub use protocol::{
@@ -64,3 +68,4 @@ pub use transfer::{
     Target, TargetPart,
 };
 pub use wire::{Frame, WireError, decode_frame, decode_frame_prefix, encode_frame, join};
+pub use wire_version::WireVersion;

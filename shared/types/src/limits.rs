@@ -147,6 +147,8 @@ pub const CAPACITY_MAX: u32 = 16;
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a host's address, `name:port`: a DNS name has at most 253.
 pub const ADDRESS_BYTES_MAX: usize = 260;
+/// Bytes of the name of a zone, and of a pool: DNS and Kubernetes give a name 63.
+pub const ZONE_BYTES_MAX: usize = 64;
 /// Hosts of a cluster, from and to.
 pub const CLUSTER_HOSTS: std::ops::RangeInclusive<usize> = 1..=5;
 /// A clock further above one's own than this is not adopted, and its owner is suspected.

@@ -221,6 +221,11 @@ pub struct HostStatus {
     pub address: String,
     /// Where it stands, as its operator said.
     pub zone: String,
+    /// Which hosts it may be in a cluster with: those that say the same. Only heartbeats tell, so that the
+    /// binary form stays as it was. A host of an earlier release does not tell and is of the pool without
+    /// a name, the empty one.
+    #[serde(default, with = "crate::only_in_text")]
+    pub pool: String,
     /// What it is at the moment.
     pub state: HostState,
     /// Its cluster, if it has one.
@@ -274,4 +279,63 @@ pub enum Push {
         /// The view.
         view: ViewSummary,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(pool: &str) -> HostStatus {
+        HostStatus {
+            host: HostId(1),
+            incarnation: Incarnation(1),
+            address: "h1:9400".to_owned(),
+            zone: "a".to_owned(),
+            pool: pool.to_owned(),
+            state: HostState::Unassigned,
+            cluster: None,
+            view: ViewSummary::default(),
+            clock: Ts(0),
+            messages: 0,
+            message_bytes: 0,
+            disk_used_percent: 0,
+            executed: Position::default(),
+            state_hash: 0,
+            trouble: None,
+            load: LoadReport::default(),
+            revision: Revision(0),
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_tells_the_pool_and_one_without_is_of_the_pool_without_a_name() {
+        let mut told = serde_json::to_value(status("orders")).unwrap();
+        let read = |told: &serde_json::Value| {
+            serde_json::from_value::<HostStatus>(told.clone())
+                .unwrap()
+                .pool
+        };
+        assert_eq!(read(&told), "orders");
+        told.as_object_mut().unwrap().remove("pool");
+        assert_eq!(read(&told), "");
+    }
+
+    // A manager asks hosts of an earlier release for their status before it forms a cluster of them: a byte
+    // more would not be understood by either side.
+    #[test]
+    fn the_pool_is_not_in_the_binary_form_of_a_status() {
+        let (without, with) = (status(""), status("orders"));
+        let bytes = postcard::to_allocvec(&with).unwrap();
+        assert_eq!(bytes, postcard::to_allocvec(&without).unwrap());
+        assert_eq!(postcard::from_bytes::<HostStatus>(&bytes), Ok(without));
+        let before_pools = [
+            &[1, 1, 7][..],
+            b"h1:9400",
+            &[1, b'a'],
+            &[0; 14],
+            &[0, 1, 0, 0, 0, 0, 0, 0],
+            &[0],
+        ];
+        assert_eq!(bytes, before_pools.concat());
+    }
 }

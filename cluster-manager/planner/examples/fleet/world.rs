@@ -95,6 +95,7 @@ impl World {
             self.last_host += 1;
             let host = Host {
                 zone: format!("zone-{}", self.last_host % ZONES),
+                pool: String::new(),
                 capacity: 1,
                 heard: self.now,
                 known_since: self.now,

@@ -7,6 +7,8 @@ use shoal_types::{ClusterId, Ts};
 pub struct Host {
     /// Where it stands.
     pub zone: String,
+    /// Which hosts it may be in a cluster with; empty: the pool without a name.
+    pub pool: String,
     /// How much it can do; 1 is an ordinary host.
     pub capacity: u32,
     /// When it was heard from last.

@@ -57,6 +57,7 @@ impl Fleet {
     pub(crate) fn add_host(&mut self, id: u64, zone: &str, stage: HostStage) {
         let host = Host {
             zone: zone.to_owned(),
+            pool: String::new(),
             capacity: 1,
             heard: self.now,
             known_since: Ts::ZERO,
@@ -68,6 +69,14 @@ impl Fleet {
     pub(crate) fn add_spares(&mut self, zones: &str) {
         for (id, zone) in (900..).zip(zones.chars()) {
             self.add_host(id, &zone.to_string(), HostStage::Spare);
+        }
+    }
+
+    /// Has these hosts be of a pool.
+    pub(crate) fn in_pool(&mut self, pool: &str, hosts: impl IntoIterator<Item = u64>) {
+        for id in hosts {
+            let host = self.facts.hosts.get_mut(&HostId(id)).unwrap();
+            pool.clone_into(&mut host.pool);
         }
     }
 

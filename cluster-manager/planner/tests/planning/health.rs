@@ -47,6 +47,35 @@ fn a_spare_of_another_zone_is_better_than_none_and_says_so() {
 }
 
 #[test]
+fn a_spare_of_another_pool_is_none() {
+    let mut fleet = Fleet::of(3);
+    fleet.in_pool("r", 1..=3);
+    fleet.add_spares("bb");
+    fleet.dies(2);
+    let windows = replace_after(&fleet);
+    fleet.pass(windows);
+    let plan = fleet.plan();
+    assert_eq!(plan.actions, [], "both are of the pool without a name");
+    assert_eq!(plan.capacity_needed.unwrap().replacements, 1);
+    fleet.in_pool("r", [901]);
+    assert_eq!(actions(&fleet.plan()), ["replace h2 of c1 by h385"]);
+}
+
+#[test]
+fn a_member_that_was_given_another_pool_does_not_change_its_clusters() {
+    let mut fleet = Fleet::of(3);
+    fleet.in_pool("r", [1, 2]);
+    fleet.add_spares("b");
+    fleet.dies(2);
+    let windows = replace_after(&fleet);
+    fleet.pass(windows);
+    // Of those that stay, h1 is of pool r already and h3 not yet: the smallest name decides.
+    assert_eq!(actions(&fleet.plan()), ["replace h2 of c1 by h384"]);
+    fleet.in_pool("r", [3]);
+    assert_eq!(actions(&fleet.plan()), [""; 0]);
+}
+
+#[test]
 fn without_a_spare_a_host_is_asked_for() {
     let mut fleet = Fleet::of(3);
     fleet.dies(2);

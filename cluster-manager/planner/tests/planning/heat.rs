@@ -163,6 +163,25 @@ fn where_nobody_has_room_spares_become_a_cluster_and_it_takes_the_queue() {
 }
 
 #[test]
+fn spares_of_several_pools_become_no_cluster() {
+    let mut fleet = Fleet::of(2);
+    fleet.queue(1, 1, 60);
+    fleet.queue(2, 1, 60);
+    fleet.queue(3, 2, 55);
+    fleet.add_spares("abcd");
+    fleet.in_pool("r", [900, 901]);
+    let plan = fleet.settled_plan();
+    assert_eq!(actions(&plan), [""; 0]);
+    assert_eq!(plan.capacity_needed.unwrap().clusters, 1);
+    fleet.in_pool("r", [903]);
+    let plan = fleet.settled_plan();
+    assert_eq!(
+        actions(&plan),
+        ["form a cluster of 3 hosts of pool \"r\" in 3 zones: h384 h385 h387"]
+    );
+}
+
+#[test]
 fn a_relief_that_goes_on_below_one_asks_for_no_hosts() {
     let mut fleet = Fleet::of(2);
     fleet.queue(1, 1, 40);

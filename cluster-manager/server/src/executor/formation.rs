@@ -1,13 +1,14 @@
 //! Forming clusters: the planner says of which hosts, the store keeps it, and every host is told until
 //! it confirms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::Discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use shoal_api::plan::EventKind;
-use shoal_planner::{FormPlan, FormRules, Held, HostFacts, NewCluster, form};
+use shoal_planner::{FormPlan, FormRules, Held, NewCluster, WhyHeld, form};
 use shoal_runtime::clock::SystemClock;
 use shoal_runtime::telemetry::RateLimit;
 use shoal_types::limits::CLUSTER_ID_MAX;
@@ -33,8 +34,6 @@ pub(crate) struct Formation {
     pub(crate) clock: SystemClock,
     pub(crate) events: Arc<EventLog>,
     pub(crate) rules: FormRules,
-    /// Free hosts of which no cluster is formed without being asked for.
-    pub(crate) spares_kept: usize,
     /// Clusters are formed as hosts come, without being asked for.
     pub(crate) forms_by_itself: bool,
     /// Nothing is formed by a store that lacks something.
@@ -53,16 +52,15 @@ impl Formation {
         let mut changes = self.fleet.changes();
         let mut confirming = JoinSet::new();
         let mut under_way = BTreeSet::new();
-        let mut told = None;
+        let mut told = BTreeMap::new();
         loop {
             changes.borrow_and_update();
-            let facts = self.fleet.host_facts();
-            let plan = form(&facts, self.rules);
+            let plan = form(&self.fleet.host_facts(), self.rules);
             let wait = held_for(&plan).map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
             tell(&plan, &mut told);
             let is_whole = self.whole.is_whole();
             if self.forms_by_itself && is_whole {
-                for cluster in plan.clusters.iter().take(self.room_for(&facts)) {
+                for cluster in &plan.clusters {
                     self.decide(cluster).await?;
                 }
             }
@@ -83,19 +81,13 @@ impl Formation {
         }
     }
 
-    /// Clusters that can be formed without touching the spares that are kept.
-    fn room_for(&self, facts: &[HostFacts]) -> usize {
-        let free = facts.iter().filter(|host| host.alive && !host.assigned);
-        free.count().saturating_sub(self.spares_kept) / self.rules.size
-    }
-
     /// Writes the decision down. If a host changed meanwhile, nothing is written and the next plan will
     /// be about the hosts as they are then.
     async fn decide(&self, new: &NewCluster) -> Result<(), StoreError> {
         self.assign(&new.members, new.to_string()).await.map(|_| ())
     }
 
-    /// Makes these hosts a cluster, unless one of them changes meanwhile.
+    /// Makes these hosts a cluster, unless one of them changes meanwhile or is of another pool by now.
     ///
     /// # Errors
     /// If the store fails.
@@ -118,6 +110,12 @@ impl Formation {
             .iter()
             .filter_map(|host| self.fleet.host(*host))
             .collect();
+        let mut pools = hosts.iter().map(|at| &at.record.pool);
+        let first = pools.next();
+        if !pools.all(|pool| Some(pool) == first) {
+            debug!("a host came to be of another pool while a cluster was decided");
+            return Ok(None);
+        }
         let address = |at: &At<HostRecord>| ClusterMember {
             host: at.record.host,
             address: at.record.address.clone(),
@@ -278,19 +276,21 @@ impl Formation {
 }
 
 fn held_for(plan: &FormPlan) -> Option<Duration> {
-    match plan.held {
-        Some(Held::TooFewZones { patience_left, .. }) => Some(Duration::from_micros(patience_left)),
-        _ => None,
-    }
+    let patience_left = plan.held.iter().filter_map(|held| match held.why {
+        WhyHeld::TooFewZones { patience_left, .. } => Some(Duration::from_micros(patience_left)),
+        WhyHeld::TooFew { .. } | WhyHeld::Kept { .. } => None,
+    });
+    patience_left.min()
 }
 
-/// Says why hosts wait, once per reason.
-fn tell(plan: &FormPlan, told: &mut Option<std::mem::Discriminant<Held>>) {
-    let reason = plan.held.as_ref().map(std::mem::discriminant);
-    if let Some(held) = &plan.held
-        && *told != reason
-    {
-        info!(%held, "hosts wait for a cluster");
+/// Says why hosts wait, once per reason and pool.
+fn tell(plan: &FormPlan, told: &mut BTreeMap<String, Discriminant<WhyHeld>>) {
+    let reason = |held: &Held| (held.pool.clone(), std::mem::discriminant(&held.why));
+    let now: BTreeMap<_, _> = plan.held.iter().map(reason).collect();
+    for held in &plan.held {
+        if told.get(&held.pool) != now.get(&held.pool) {
+            info!(%held, "hosts wait for a cluster");
+        }
     }
-    *told = reason;
+    *told = now;
 }

@@ -166,11 +166,11 @@ impl Instructor {
         match &attempt {
             Attempt::Again(why) => {
                 debug!(%cluster, host = %target.host, why, "instruction not carried out");
-                metrics::counter!(metric_names::INSTRUCTION_RETRIES, "reason" => "again")
+                metrics::counter!(metric_names::INSTRUCTION_RETRIES, "reason" => metric_names::RETRY_AGAIN)
                     .increment(1);
             }
             Attempt::Late { .. } => {
-                metrics::counter!(metric_names::INSTRUCTION_RETRIES, "reason" => "late")
+                metrics::counter!(metric_names::INSTRUCTION_RETRIES, "reason" => metric_names::RETRY_LATE)
                     .increment(1);
             }
             Attempt::Done(_) | Attempt::Refused(_) => {}

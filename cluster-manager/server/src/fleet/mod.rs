@@ -12,7 +12,7 @@ mod window;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shoal_planner::{HostFacts, NoCapacity, Placement, place};
+use shoal_planner::{HostFacts, NoCapacity, Placement, place, pool_of};
 use shoal_runtime::clock::SystemClock;
 use shoal_types::{
     ClusterId, ClusterMember, ClusterSpec, HostId, HostStatus, Micros, QueueName, Ts,
@@ -130,6 +130,7 @@ impl Fleet {
         let state = self.state();
         let facts = |host: &Host| HostFacts {
             host: host.at.record.host,
+            pool: host.at.record.pool.clone(),
             zone: host.at.record.zone.clone(),
             alive: host.is_alive(now, state.silence),
             assigned: !host.is_free(),
@@ -153,6 +154,20 @@ impl Fleet {
         if let Some(cluster) = self.state().clusters.get_mut(&cluster) {
             cluster.progress = progress;
         }
+    }
+
+    /// The pool that the members of a cluster are of, one of them not counted. `None` if nothing is known of
+    /// any of them.
+    pub(crate) fn pool_of(
+        &self,
+        cluster: &ClusterRecord,
+        but_not: Option<HostId>,
+    ) -> Option<String> {
+        let state = self.state();
+        let members = cluster.members.iter().map(|member| member.host);
+        let counted = members.filter(|host| Some(*host) != but_not);
+        let known = counted.filter_map(|host| state.hosts.get(&host));
+        pool_of(known.map(|host| &*host.at.record.pool)).map(str::to_owned)
     }
 
     /// True if the host was heard lately and belongs nowhere.

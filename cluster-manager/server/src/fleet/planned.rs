@@ -56,6 +56,7 @@ fn host_facts(state: &State, host: &Host, now: Now) -> facts::Host {
     let status = host.status.as_ref();
     facts::Host {
         zone: host.at.record.zone.clone(),
+        pool: host.at.record.pool.clone(),
         capacity: status.map_or(1, |status| status.load.capacity),
         heard: ago(host.heard),
         known_since: ago(host.known_since),

@@ -1,7 +1,9 @@
 //! What operators are shown.
 
+use std::collections::HashSet;
+
 use shoal_api::manager::{ChangeInfo, ChangeStep, ClusterInfo, ClusterState, HostInfo};
-use shoal_types::{ClusterId, HostStatus, Mono, ViewSummary};
+use shoal_types::{ClusterId, HostId, HostStatus, Mono, ViewSummary};
 
 use super::Fleet;
 use super::state::{Cluster, Host, State};
@@ -39,8 +41,16 @@ impl Fleet {
     /// Sets the gauges.
     pub(crate) fn measure(&self) {
         let (hosts, clusters) = (self.host_infos(), self.cluster_infos());
-        let alive = hosts.iter().filter(|host| host.alive).count();
-        for (label, count) in [("true", alive), ("false", hosts.len() - alive)] {
+        let silent: HashSet<HostId> = hosts
+            .iter()
+            .filter(|host| !host.alive)
+            .map(|host| host.host)
+            .collect();
+        let members = clusters
+            .iter()
+            .map(|cluster| (cluster.state, cluster.members.as_slice()));
+        let missed = missed(&silent, members);
+        for (label, count) in [("true", hosts.len() - silent.len()), ("false", missed)] {
             metrics::gauge!(metric_names::HOSTS, "alive" => label).set(count as f64);
         }
         for (label, state) in [
@@ -60,6 +70,19 @@ impl Fleet {
     }
 }
 
+/// How many silent hosts are members of clusters that need them. Hosts that were removed, that went with their
+/// cluster or never had one are known for good, and nobody misses them.
+fn missed<'a>(
+    silent: &HashSet<HostId>,
+    clusters: impl Iterator<Item = (ClusterState, &'a [HostId])>,
+) -> usize {
+    clusters
+        .filter(|(state, _)| *state != ClusterState::Retired)
+        .flat_map(|(_, members)| members)
+        .filter(|member| silent.contains(member))
+        .count()
+}
+
 fn host_info(state: &State, host: &Host, now: Mono) -> HostInfo {
     let record = &host.at.record;
     let status = host.status.as_ref();
@@ -68,6 +91,7 @@ fn host_info(state: &State, host: &Host, now: Mono) -> HostInfo {
         host: record.host,
         address: record.address.clone(),
         zone: record.zone.clone(),
+        pool: record.pool.clone(),
         cluster: record.cluster,
         state: record.state,
         alive: host.is_alive(now, state.silence),
@@ -131,5 +155,24 @@ fn step_info(step: &Step) -> ChangeStep {
         Step::Remove(host) => ChangeStep::Remove(*host),
         Step::Only(Some(host)) => ChangeStep::Only(*host),
         Step::Only(None) => ChangeStep::All,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Story: whoever had replaced a dead host was told for good that one is not alive.
+    #[test]
+    fn only_members_that_are_needed_are_missed() {
+        let [up, dead, retired, replaced] = [1, 2, 3, 4].map(HostId);
+        let silent = HashSet::from([dead, retired, replaced]);
+        let members: [(_, &[HostId]); 2] = [
+            (ClusterState::Serving, &[up, dead]),
+            (ClusterState::Retired, &[retired]),
+        ];
+        assert_eq!(missed(&silent, members.into_iter()), 1);
+        let members: [(_, &[HostId]); 1] = [(ClusterState::Unavailable, &[dead, retired])];
+        assert_eq!(missed(&silent, members.into_iter()), 2);
     }
 }

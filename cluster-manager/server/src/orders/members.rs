@@ -100,6 +100,7 @@ impl Orders {
         if let Some(host) = add {
             self.check_free("add", host)?;
             let at = self.fleet.host(host).ok_or_else(|| unknown("add", host))?;
+            self.check_pool(record, &at.record, remove)?;
             let address = at.record.address;
             steps.push(Step::Add(ClusterMember { host, address }));
         }

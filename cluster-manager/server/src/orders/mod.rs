@@ -2,6 +2,7 @@
 //! executor. An order that is given again changes nothing.
 
 mod members;
+mod pools;
 mod stage;
 
 pub(crate) use members::said;
@@ -11,13 +12,13 @@ use std::sync::Arc;
 
 use shoal_api::Problem;
 use shoal_api::manager::{ClusterInfo, FormRequest};
-use shoal_planner::{FormRules, form};
+use shoal_planner::{FormRules, Held, form};
 use shoal_types::{ClusterId, ErrorCode, HostId, HostState};
 
 use crate::events::EventLog;
 use crate::executor::Formation;
 use crate::fleet::Fleet;
-use crate::limits::{MEMBERS_ASKED_MAX, MEMBERS_SAFE_MIN};
+use crate::limits::{MEMBERS_ASKED_MAX, MEMBERS_SAFE_MIN, POOLS_TOLD_MAX};
 use crate::problem::store_problem;
 use crate::records::{self, At, ClusterRecord};
 use crate::store::MetadataStore;
@@ -66,6 +67,7 @@ impl Orders {
             for host in &hosts {
                 self.check_free("hosts", *host)?;
             }
+            self.check_one_pool(&hosts)?;
             let members: Vec<HostId> = hosts.iter().copied().collect();
             let reason = "an operator asked for these hosts".to_owned();
             let assigned = self.formation.assign(&members, reason).await;
@@ -79,21 +81,18 @@ impl Orders {
         Err(busy())
     }
 
-    /// Forms one more cluster of free hosts, of as many zones as there are.
+    /// Forms one more cluster of free hosts of one pool, of as many zones as there are.
     async fn form_by_choice(&self) -> Result<Ordered, Problem> {
         for _ in 0..ATTEMPTS_MAX {
-            // An operator asks: not the time to wait for hosts of other zones.
+            // An operator asks: not the time to wait for hosts of other zones, nor to keep spares.
             let rules = FormRules {
                 patience: 0,
+                kept: 0,
                 ..self.formation.rules
             };
             let plan = form(&self.fleet.host_facts(), rules);
             let Some(new) = plan.clusters.first() else {
-                let why = plan.held.map_or_else(
-                    || "there is no unassigned host".to_owned(),
-                    |held| held.to_string(),
-                );
-                return Err(Problem::new(ErrorCode::NoCapacity, why));
+                return Err(Problem::new(ErrorCode::NoCapacity, why_none(&plan.held)));
             };
             let reason = format!("an operator asked for one more: {new}");
             let assigned = self.formation.assign(&new.members, reason).await;
@@ -187,6 +186,19 @@ fn check_size(field: &str, members: usize, confirmed: bool) -> Result<(), Proble
         return Err(Problem::invalid(field, why));
     }
     Ok(())
+}
+
+/// Why no cluster can be formed.
+fn why_none(held: &[Held]) -> String {
+    if held.is_empty() {
+        return "there is no unassigned host".to_owned();
+    }
+    let told = held.iter().take(POOLS_TOLD_MAX).map(Held::to_string);
+    let mut told: Vec<String> = told.collect();
+    if let Some(more @ 1..) = held.len().checked_sub(POOLS_TOLD_MAX) {
+        told.push(format!("and {more} more pools wait"));
+    }
+    told.join("; ")
 }
 
 fn conflict(field: &str, why: String) -> Problem {

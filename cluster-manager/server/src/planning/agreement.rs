@@ -189,6 +189,7 @@ fn cluster(known: &mut Known, id: u64, stage: ClusterStage, loads: Vec<Load>) {
     }
     let host = Host {
         zone: String::new(),
+        pool: String::new(),
         capacity: 1,
         heard: NOW,
         known_since: Ts(0),

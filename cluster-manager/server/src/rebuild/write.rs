@@ -224,7 +224,7 @@ impl Rebuild {
 }
 
 /// The record of a member, if it is to become another one. Of a member that has not reported only its
-/// list tells; in which zone it stands, nobody does.
+/// list tells; in which zone it stands and of which pool it is, nobody does.
 fn assigned(
     known: Option<&At<HostRecord>>,
     member: &ClusterMember,
@@ -240,6 +240,7 @@ fn assigned(
             host: member.host,
             address: member.address.clone(),
             zone: "unknown".to_owned(),
+            pool: String::new(),
             incarnation: Incarnation(0),
             state: HostState::Joining,
             cluster: Some(cluster),

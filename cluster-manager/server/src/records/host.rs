@@ -12,6 +12,9 @@ pub(crate) struct HostRecord {
     /// What others dial.
     pub(crate) address: String,
     pub(crate) zone: String,
+    /// Which hosts it may be in a cluster with; empty: the pool without a name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) pool: String,
     pub(crate) incarnation: Incarnation,
     /// What it said of itself last.
     pub(crate) state: HostState,
@@ -28,6 +31,7 @@ impl HostRecord {
             host: status.host,
             address: status.address.clone(),
             zone: status.zone.clone(),
+            pool: status.pool.clone(),
             incarnation: status.incarnation,
             state: status.state,
             cluster: assigned.filter(|_| status.state != HostState::Removed),

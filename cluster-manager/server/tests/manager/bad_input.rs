@@ -162,6 +162,8 @@ async fn bad_heartbeats_name_their_field_and_register_nobody() {
         ("address", json!(format!("{}:1", "a".repeat(300)))),
         ("zone", json!("")),
         ("zone", json!("z".repeat(65))),
+        ("pool", json!("p".repeat(65))),
+        ("pool", json!(1)),
         ("state", json!("asleep")),
         ("disk_used_percent", json!(101)),
     ] {

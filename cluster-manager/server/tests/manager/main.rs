@@ -8,6 +8,7 @@ mod forming;
 mod members;
 mod moving;
 mod planning;
+mod pools;
 mod queues;
 mod rebuilding;
 mod redrives;

@@ -6,8 +6,9 @@
 //! never do that: the engine promises to bear it.
 
 use bytes::Bytes;
+use shoal_queue::MACHINE_VERSION_NEXT;
 use shoal_replication::{LinkEvent, Message, decode_messages, encode_messages};
-use shoal_types::{HostId, join};
+use shoal_types::{HostId, WireVersion, join};
 
 use super::host::{Input, Link, LinkState};
 use super::network::Fate;
@@ -63,11 +64,19 @@ impl World {
             || other.frozen
     }
 
+    /// What two hosts speak: the highest version that the releases of both know.
+    fn spoken(&self, from: HostId, to: HostId) -> WireVersion {
+        match self.hosts[&from].supports.min(self.hosts[&to].supports) {
+            both if both >= MACHINE_VERSION_NEXT => WireVersion::V3,
+            _ => WireVersion::V2,
+        }
+    }
+
     /// Sends the messages of one turn to another host.
     pub(super) fn send(&mut self, from: HostId, to: HostId, messages: Vec<Message>) {
         self.note_sent(from, to, &messages);
         let messages = if self.network.encodes() {
-            through_bytes(&messages)
+            through_bytes(self.spoken(from, to), &messages)
         } else {
             messages
         };
@@ -326,7 +335,7 @@ impl World {
     }
 }
 
-fn through_bytes(messages: &[Message]) -> Vec<Message> {
-    let bytes: Bytes = join(&encode_messages(messages));
-    decode_messages(bytes).expect("what was written can be read")
+fn through_bytes(version: WireVersion, messages: &[Message]) -> Vec<Message> {
+    let bytes: Bytes = join(&encode_messages(version, messages));
+    decode_messages(version, bytes).expect("what was written can be read")
 }

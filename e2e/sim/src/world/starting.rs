@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_host::core::{self, CheckpointPace, Core, Effect, Opened, SnapshotPace};
+use shoal_host::disk_version;
 use shoal_replication::EngineConfig;
 use shoal_storage::{CheckpointOptions, Checkpoints, Disk, Keep, Log, LogOptions, Lsn};
 use shoal_types::{HostId, MachineVersion};
@@ -95,8 +96,10 @@ impl World {
     ) -> Result<Process, String> {
         let storage = self.options.storage;
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let newest = disk_version(self.hosts[&id].supports);
         let options = CheckpointOptions {
             cache_bytes: CHECKPOINT_CACHE_BYTES,
+            newest,
         };
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let checkpoints = Checkpoints::open(Arc::clone(&shared), options).map_err(|e| text(&e))?;
@@ -111,6 +114,7 @@ impl World {
         let log_options = LogOptions {
             segment_bytes: storage.segment_bytes,
             replay_from,
+            newest,
             ..LogOptions::new(id, self.disk_random.any())
         };
         let (log, scan) = Log::open(shared, log_options).map_err(|e| text(&e))?;

@@ -11,3 +11,4 @@ mod network;
 mod power;
 mod processes;
 mod support;
+mod upgrade;

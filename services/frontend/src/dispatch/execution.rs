@@ -118,18 +118,22 @@ impl<'a> Execution<'a> {
                     } else if self.is_elsewhere() {
                         return Err(self.failure());
                     } else {
-                        self.go_on("refused");
+                        self.go_on(metric_names::RETRY_REFUSED);
                     }
                 }
                 Ok(()) = views.changed() => {
                     if !self.running.any_active(self.cluster) {
                         self.tried = self.running.hosts();
-                        self.go_on("new view");
+                        self.go_on(metric_names::RETRY_NEW_VIEW);
                     }
                 }
                 () = tokio::time::sleep_until(self.next_at) => {
                     self.running.failed();
-                    self.go_on(if self.running.is_empty() { "refused" } else { "silent" });
+                    self.go_on(if self.running.is_empty() {
+                        metric_names::RETRY_REFUSED
+                    } else {
+                        metric_names::RETRY_SILENT
+                    });
                 }
             }
             let late = Instant::now() >= self.deadline;

@@ -72,6 +72,7 @@ pub(super) async fn hosts(State(store): State<Store>) -> Json<Vec<HostInfo>> {
         host: member.host,
         address: member.address.clone(),
         zone: "a".to_owned(),
+        pool: String::new(),
         cluster: Some(CLUSTER),
         state: HostState::Acting,
         alive: true,

@@ -8,6 +8,7 @@ use shoal_types::{Command, ErrorCode, MachineVersion, Mono, Refusal};
 
 use super::agreement::Verdict;
 use super::{Answer, Core, Effect};
+use crate::formats::disk_version;
 use crate::limits;
 
 impl Core {
@@ -28,6 +29,7 @@ impl Core {
         if !self.machine.supported().contains(&in_force) {
             return self.stop(self.unsupported(in_force));
         }
+        self.write_as_all_can_read();
         if self
             .agreement
             .judge(self.origin.host, &self.engine.view().members)
@@ -35,6 +37,11 @@ impl Core {
             self.verdict_changed();
         }
         self.propose_raise();
+    }
+
+    /// The log goes over to newer formats where the rules went over.
+    pub(super) fn write_as_all_can_read(&mut self) {
+        self.log.set_version(disk_version(self.machine.version()));
     }
 
     fn verdict_changed(&mut self) {

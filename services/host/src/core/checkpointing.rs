@@ -2,7 +2,7 @@
 
 use shoal_queue::Frozen;
 use shoal_replication::EngineCheckpoint;
-use shoal_storage::{CheckpointError, Checkpoints, Commit, Lsn};
+use shoal_storage::{CheckpointError, Checkpoints, Commit, DiskVersion, Lsn};
 
 use super::encode_meta;
 
@@ -12,6 +12,8 @@ pub type Write = (Vec<u8>, Option<Vec<u8>>);
 /// State frozen at one position, on its way to redb.
 pub struct PendingCheckpoint {
     pub(super) contents: Contents,
+    /// How it is written, by the rules in force where it was frozen.
+    pub(super) version: DiskVersion,
     /// The engine's part.
     pub(super) engine: EngineCheckpoint,
     /// Replay starts here.
@@ -51,12 +53,14 @@ impl PendingCheckpoint {
     /// # Errors
     /// If the disk failed: the process must end.
     pub fn write(self, store: &Checkpoints) -> Result<CheckpointDone, CheckpointError> {
-        let (meta, replay_from) = (encode_meta(&self.engine), self.replay_from);
+        let (version, replay_from) = (self.version, self.replay_from);
+        let meta = encode_meta(&self.engine);
         let (written, writes) = match self.contents {
             Contents::Changes { carried, state } => {
                 // Kept until the commit is through: if the disk is full they must not be forgotten.
                 let writes: Vec<Write> = carried.into_iter().chain(state.into_writes()).collect();
                 let commit = Commit {
+                    version,
                     meta,
                     replay_from,
                     writes: writes.iter().cloned(),
@@ -65,6 +69,7 @@ impl PendingCheckpoint {
             }
             Contents::Whole(state) => {
                 let commit = Commit {
+                    version,
                     meta,
                     replay_from,
                     writes: state.into_writes(),

@@ -220,6 +220,7 @@ impl Core {
     /// The log is read, and all of it is durable: its opening synced it.
     fn start(&mut self, now: Now) {
         self.now = now;
+        self.write_as_all_can_read();
         self.persisted = self.last_record;
         self.unexecuted
             .retain(|(view, lane, index), _| !self.engine.is_past(*view, *lane, *index));

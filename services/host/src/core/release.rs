@@ -11,6 +11,7 @@ use shoal_types::planted::{Bug, planted};
 
 use super::checkpointing::Contents;
 use super::{CheckpointDone, Core, Effect, PendingCheckpoint, SnapshotEvent, Write};
+use crate::formats::disk_version;
 use crate::limits;
 
 /// How often checkpoints are written.
@@ -153,6 +154,7 @@ impl Core {
         };
         let pending = PendingCheckpoint {
             contents,
+            version: disk_version(self.machine.version()),
             engine,
             replay_from,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shoal_host::core;
 use shoal_queue::Machine;
-use shoal_storage::{CheckpointOptions, Checkpoints, Commit, Disk, MemDisk};
+use shoal_storage::{CheckpointOptions, Checkpoints, Commit, Disk, DiskVersion, MemDisk};
 use shoal_types::{BodyRef, Command, HostId, HostRequest};
 
 use super::{QUEUE, Rig};
@@ -44,6 +44,7 @@ impl Rig {
         let disk: Arc<dyn Disk> = Arc::clone(&slot.disk) as Arc<dyn Disk>;
         let options = CheckpointOptions {
             cache_bytes: 1 << 20,
+            newest: DiskVersion::V2,
         };
         Checkpoints::open(disk, options).unwrap()
     }
@@ -59,8 +60,10 @@ impl Rig {
         let checkpoints = self.checkpoints(host);
         let loaded = checkpoints.load().unwrap().expect("it has written one");
         let (meta, replay_from) = (loaded.meta.clone(), loaded.replay_from);
+        let version = loaded.version;
         drop(loaded);
         let commit = Commit {
+            version,
             meta,
             replay_from,
             writes,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_host::core::{self, Effect, Opened, RecoveryError, Witness};
+use shoal_host::disk_version;
 use shoal_queue::MACHINE_VERSION_MAX;
 use shoal_replication::{EngineConfig, LinkEvent, View};
 use shoal_storage::{CheckpointOptions, Checkpoints, Disk, Keep, Log, LogOptions, Lsn, MemDisk};
@@ -78,8 +79,10 @@ impl Rig {
         let slot = self.slots.get_mut(&host).expect("one of ours");
         slot.lives += 1;
         let disk: Arc<dyn Disk> = Arc::clone(&slot.disk) as Arc<dyn Disk>;
+        let newest = disk_version(MachineVersion(slot.newest));
         let options = CheckpointOptions {
             cache_bytes: 1 << 20,
+            newest,
         };
         let checkpoints = Checkpoints::open(Arc::clone(&disk), options)?;
         let checkpoint = checkpoints.load()?;
@@ -87,6 +90,7 @@ impl Rig {
         let log_options = LogOptions {
             segment_bytes: 1 << 20,
             replay_from,
+            newest,
             log_bytes_max: self.log_bytes_max,
             ..LogOptions::new(host, life(host, slot.lives))
         };

@@ -10,11 +10,18 @@ use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
 
 pub(crate) use queue::{QueueCommand, QueueSettingsArgs, RedriveArgs};
 
+/// A rehearsal of the next release calls itself so: nobody takes it for a release.
+const VERSION: &str = if shoal_types::NEXT_RELEASE {
+    concat!(env!("CARGO_PKG_VERSION"), "+next-release")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
 /// A distributed message queue that you can run yourself and lose any host of without noticing.
 #[derive(Parser)]
 #[command(
     name = "shoal",
-    version,
+    version = VERSION,
     propagate_version = true,
     max_term_width = 100
 )]
@@ -113,6 +120,9 @@ pub(crate) struct HostArgs {
     /// Where the host stands
     #[arg(long)]
     pub(crate) zone: Option<String>,
+    /// Only hosts of one pool form a cluster or replace each other
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pool: Option<String>,
     /// How much it can do against an ordinary host, which has 1
     #[arg(long)]
     pub(crate) capacity: Option<u32>,

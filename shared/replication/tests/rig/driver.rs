@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_replication::{Message, Output, RecordNumber, Standing, View, encode_messages};
-use shoal_types::{HostId, join};
+use shoal_types::{HostId, WireVersion, join};
 
 use super::{Event, Rig, Us};
 
@@ -176,7 +176,7 @@ impl Rig {
         if self.cut.contains(&(from, to)) || self.random.below(1_000) < self.loss {
             return;
         }
-        let frame = join(&encode_messages(messages));
+        let frame = join(&encode_messages(WireVersion::V2, messages));
         let copies = 1 + u64::from(self.random.below(1_000) < self.duplication);
         for _ in 0..copies {
             let mut arrival = self.now + self.latency + self.random.below(self.latency_jitter + 1);

@@ -22,6 +22,7 @@ use shoal_replication::{
 };
 use shoal_types::{
     ClusterId, ClusterMember, ClusterSpec, HostId, Incarnation, Mono, Now, Revision, Ts,
+    WireVersion,
 };
 
 pub use disk::Disk;
@@ -287,7 +288,9 @@ impl Rig {
         match event {
             Event::Deliver { from, frame, .. } => {
                 let from_id = self.hosts[from].id;
-                for message in decode_messages(frame).expect("what was encoded decodes") {
+                for message in
+                    decode_messages(WireVersion::V2, frame).expect("what was encoded decodes")
+                {
                     if self.trace && !matches!(message, Message::Heartbeat(_)) {
                         println!("{:>9} {from}->{h} {message:?}", self.now);
                     }

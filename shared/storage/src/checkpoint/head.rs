@@ -7,23 +7,27 @@
 //!   copy's. (A higher number only says that the process ended between the two.)
 //! - what this host must not forget, whatever becomes of the rows: votes are in the driver's `meta`, and
 //!   no other host has them.
+//!
+//! Format 2 is the head's fields; format 3 has the checksum of the driver's part before them.
 
 use serde::{Deserialize, Serialize};
 
+use super::CheckpointError;
 use super::rows::Digest;
+use crate::disk_version::{UnknownFormat, Versioned};
 use crate::limits::HEAD_BYTES_MAX;
-use crate::sealed::{SealError, seal, unseal};
-use crate::{Disk, Lsn};
+use crate::sealed::{SealError, contents, seal, unseal};
+use crate::{Disk, DiskVersion, Lsn};
 
 pub(super) const NAME_HEAD: &str = "checkpoint.head";
 const NAME_HEAD_NEW: &str = "checkpoint.head.new";
 const MAGIC: &[u8; 8] = b"SHOALCHK";
-/// Version of tables, head and row protection. What stands in rows is the driver's to version.
-const FORMAT_VERSION: u32 = 2;
-
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
+    /// Version of head, tables and row protection. What stands in rows is the driver's to version.
+    #[serde(skip)]
+    pub(super) version: DiskVersion,
     /// Counts checkpoints of this folder.
     pub(super) number: u64,
     /// None: nothing was committed yet.
@@ -33,23 +37,33 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn encode(&self) -> Vec<u8> {
-        seal(MAGIC, FORMAT_VERSION, self)
+        let format = self.version.format_of(Versioned::Checkpoint);
+        match self.version {
+            DiskVersion::V1 => seal(MAGIC, format, self),
+            DiskVersion::V2 => seal(MAGIC, format, &(self.meta_crc(), self)),
+        }
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, BadHead> {
-        unseal(MAGIC, FORMAT_VERSION, bytes).map_err(|error| match error {
-            SealError::Damaged => BadHead::Damaged,
-            SealError::Version(found, ours) => BadHead::Foreign(format!(
-                "it has checkpoint format version {found}, this release reads {ours}; use the release that wrote it"
-            )),
-        })
+    /// As a release reads it that knows up to `newest`.
+    pub(super) fn decode(bytes: &[u8], newest: DiskVersion) -> Result<Self, SealError> {
+        let (format, sealed) = unseal(MAGIC, bytes)?;
+        let version = DiskVersion::of_format(Versioned::Checkpoint, format, newest);
+        let version = version.map_err(SealError::Format)?;
+        let head: Self = match version {
+            DiskVersion::V1 => contents(sealed)?,
+            DiskVersion::V2 => {
+                let (meta_crc, head): (u32, Self) = contents(sealed)?;
+                let is_whole = head.meta_crc() == meta_crc;
+                is_whole.then_some(head).ok_or(SealError::Damaged)?
+            }
+        };
+        Ok(Self { version, ..head })
     }
-}
 
-/// Why bytes are no head.
-pub(super) enum BadHead {
-    Damaged,
-    Foreign(String),
+    fn meta_crc(&self) -> u32 {
+        let meta = self.commit.as_ref().map(|(meta, _)| &meta[..]);
+        crc32c::crc32c(meta.unwrap_or_default())
+    }
 }
 
 /// Writes the copy: the old one or the new one is there at any moment, whole.
@@ -62,8 +76,28 @@ pub(super) fn keep(disk: &dyn Disk, head: &Head) -> std::io::Result<()> {
     disk.sync_folder()
 }
 
-/// Reads the copy. `None`: there is none that is sound.
-pub(super) fn kept(disk: &dyn Disk) -> std::io::Result<Option<Head>> {
+/// Reads the copy, relied upon from now on. `None`: there is none that is sound.
+pub(super) fn kept(disk: &dyn Disk, newest: DiskVersion) -> Result<Option<Head>, CheckpointError> {
+    let bytes = read(disk).map_err(|error| CheckpointError::io(disk.display(NAME_HEAD), error))?;
+    match bytes.map(|bytes| Head::decode(&bytes, newest)) {
+        Some(Ok(head)) => Ok(Some(head)),
+        Some(Err(SealError::Format(format))) => Err(CheckpointError::Foreign {
+            file: disk.display(NAME_HEAD),
+            why: format.to_string(),
+        }),
+        Some(Err(SealError::Damaged)) | None => Ok(None),
+    }
+}
+
+/// The copy's name and format, if it is of one that is not known.
+pub(crate) fn newer_head(disk: &dyn Disk, newest: DiskVersion) -> Option<(String, UnknownFormat)> {
+    match Head::decode(&read(disk).ok()??, newest) {
+        Err(SealError::Format(format)) => Some((NAME_HEAD.to_owned(), format)),
+        _ => None,
+    }
+}
+
+fn read(disk: &dyn Disk) -> std::io::Result<Option<Vec<u8>>> {
     let names = disk.list()?;
     if !names.iter().any(|name| name == NAME_HEAD) {
         return Ok(None);
@@ -73,11 +107,11 @@ pub(super) fn kept(disk: &dyn Disk) -> std::io::Result<Option<Head>> {
     if len > HEAD_BYTES_MAX {
         return Ok(None);
     }
-    // Relied upon from now on; after kill -9 it may be in the system's memory alone.
+    // After kill -9 it may be in the system's memory alone.
     file.sync_data()?;
     let mut bytes = vec![0; len as usize];
     file.read_at(0, &mut bytes)?;
-    Ok(Head::decode(&bytes).ok())
+    Ok(Some(bytes))
 }
 
 pub(super) fn remove_if_there(disk: &dyn Disk, name: &str) -> std::io::Result<()> {

@@ -26,21 +26,24 @@ mod opening;
 mod rows;
 mod staging;
 mod transaction;
+mod types;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use crate::limits::CHECKPOINT_CACHE_BYTES;
-use crate::{Disk, Lsn};
+use crate::Disk;
+use crate::sealed::SealError;
 use backend::Watch;
 pub use error::CheckpointError;
 use error::contained;
-use head::{BadHead, Head};
+use head::Head;
+pub(crate) use head::newer_head;
 pub use rows::Rows;
-pub use staging::Staging;
+pub use staging::{HeadOnly, Staging};
 use transaction::{Checked, apply, begin, check_rows, put_head, read_back};
+pub use types::{CheckpointOptions, Commit, Loaded};
 
 const NAME: &str = "checkpoint.redb";
 const NAME_NEW: &str = "checkpoint.redb.new";
@@ -48,47 +51,6 @@ const NAME_STAGED: &str = "checkpoint.redb.staged";
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const HEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("head");
 const HEAD_KEY: &str = "head";
-
-/// How checkpoints are kept.
-#[derive(Clone, Copy, Debug)]
-pub struct CheckpointOptions {
-    /// Memory for pages, in bytes.
-    pub cache_bytes: usize,
-}
-
-impl Default for CheckpointOptions {
-    fn default() -> Self {
-        Self {
-            cache_bytes: CHECKPOINT_CACHE_BYTES,
-        }
-    }
-}
-
-/// What one checkpoint writes, on top of the last one.
-#[derive(Debug)]
-pub struct Commit<W> {
-    /// Opaque to the storage: executed position, lanes, views …
-    pub meta: Vec<u8>,
-    /// Where the log's scan begins after a restart.
-    pub replay_from: Lsn,
-    /// Keys with their new values; `None` deletes. A key that comes twice: the last one counts.
-    pub writes: W,
-}
-
-/// The last checkpoint.
-#[derive(Debug)]
-pub struct Loaded {
-    /// As committed.
-    pub meta: Vec<u8>,
-    /// As committed.
-    pub replay_from: Lsn,
-    /// All keys and values, read while they are asked for. The first that cannot be had ends them with
-    /// an error; `meta` and `replay_from` count all the same.
-    pub rows: Rows,
-    /// What is wrong with the database: it is not built upon, and the next checkpoint must be a
-    /// [`Checkpoints::rewrite`] or come from a peer.
-    pub damage: Option<CheckpointError>,
-}
 
 /// The store of checkpoints.
 #[derive(Debug)]
@@ -194,7 +156,9 @@ impl Checkpoints {
             }
             Err(error) => return Err(error),
         };
+        let version = head.version;
         Ok(head.commit.map(|(meta, replay_from)| Loaded {
+            version,
             meta,
             replay_from,
             rows,
@@ -289,9 +253,13 @@ impl Checkpoints {
             staged.read_back()?.try_for_each(|row| row.map(drop))?;
             Ok(staged)
         });
-        let rewritten = gathered.and_then(|staged| {
-            self.put_in_force(&mut slot, staged, commit.meta, commit.replay_from)
-        });
+        let commit = Commit {
+            version: commit.version,
+            meta: commit.meta,
+            replay_from: commit.replay_from,
+            writes: [],
+        };
+        let rewritten = gathered.and_then(|staged| self.put_in_force(&mut slot, staged, commit));
         if let Err(error) = &rewritten {
             // What is incomplete would only take up room; the error that counts is the first one.
             let _ = head::remove_if_there(&*self.disk, NAME_NEW);
@@ -317,6 +285,7 @@ impl Checkpoints {
             .map_err(failed)?
             .ok_or_else(|| self.damaged("a row that is replaced is too short for its checksum"))?;
         let head = Head {
+            version: commit.version,
             number,
             commit: Some((commit.meta, commit.replay_from)),
             digest,
@@ -372,11 +341,11 @@ impl Checkpoints {
         };
         let bytes = read().map_err(|error| self.failed(&opened.watch, error))?;
         let bytes = bytes.ok_or_else(|| self.damaged("it has no head"))?;
-        Head::decode(&bytes).map_err(|bad| match bad {
-            BadHead::Damaged => self.damaged("its head fails its checksum"),
-            BadHead::Foreign(why) => CheckpointError::Foreign {
+        Head::decode(&bytes, self.options.newest).map_err(|bad| match bad {
+            SealError::Damaged => self.damaged("its head fails its checksum"),
+            SealError::Format(format) => CheckpointError::Foreign {
                 file: self.file(),
-                why,
+                why: format.to_string(),
             },
         })
     }

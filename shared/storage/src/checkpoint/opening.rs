@@ -28,7 +28,8 @@ impl Checkpoints {
     /// never made anew then.
     pub fn open(disk: Arc<dyn Disk>, options: CheckpointOptions) -> Result<Self, CheckpointError> {
         let checkpoints = Self::named(disk, options, NAME);
-        let kept = head::kept(&*checkpoints.disk).map_err(|error| checkpoints.io(error))?;
+        // Before anything is changed: it may be of a later release, which this one was put back after.
+        let kept = head::kept(&*checkpoints.disk, options.newest)?;
         let kept = kept.filter(|head| head.commit.is_some());
         // What was not put in force before the process ended is begun again from nothing.
         for name in [NAME_STAGED, NAME_NEW] {

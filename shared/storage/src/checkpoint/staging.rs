@@ -11,10 +11,12 @@ use super::error::contained;
 use super::rows::Rows;
 use super::transaction::{apply, begin, put_head, read_back};
 use super::{CheckpointError, Checkpoints, Commit, Head, NAME, NAME_STAGED, Slot, head};
-use crate::Lsn;
 use crate::limits::STAGED_BYTES_PER_COMMIT;
 
 type Row = (Vec<u8>, Vec<u8>);
+
+/// What a checkpoint is one of, whose rows are staged already.
+pub type HeadOnly = Commit<[(Vec<u8>, Option<Vec<u8>>); 0]>;
 
 /// Rows of a checkpoint to be, for [`Checkpoints::install`] or [`Checkpoints::discard`].
 #[derive(Debug)]
@@ -90,14 +92,9 @@ impl Checkpoints {
     /// [`CheckpointError::NoSpace`]: nothing is changed, and what was staged is gone. After any other
     /// either the old checkpoint or the new one is in force, whole; the store must be opened anew to know
     /// which.
-    pub fn install(
-        &self,
-        staged: Staging,
-        meta: Vec<u8>,
-        replay_from: Lsn,
-    ) -> Result<(), CheckpointError> {
+    pub fn install(&self, staged: Staging, commit: HeadOnly) -> Result<(), CheckpointError> {
         let mut slot = self.slot();
-        let installed = self.put_in_force(&mut slot, staged, meta, replay_from);
+        let installed = self.put_in_force(&mut slot, staged, commit);
         if let Err(CheckpointError::NoSpace { .. }) = installed {
             // It could not even take its head; the error that counts is the first one.
             let _ = head::remove_if_there(&*self.disk, NAME_STAGED);
@@ -109,8 +106,7 @@ impl Checkpoints {
         &self,
         slot: &mut Slot,
         staged: Staging,
-        meta: Vec<u8>,
-        replay_from: Lsn,
+        commit: HeadOnly,
     ) -> Result<(), CheckpointError> {
         assert!(
             staged.gathered.is_empty(),
@@ -120,11 +116,6 @@ impl Checkpoints {
         let number = slot.head.number + 1;
         let head = contained(store.file(), || {
             let mut staged = store.slot();
-            let commit = Commit {
-                meta,
-                replay_from,
-                writes: [],
-            };
             store.write_and_read_back(store.opened(&mut staged)?, commit, number)
         })?;
         // Both are closed before: closing writes, and what is in force must not change any more.

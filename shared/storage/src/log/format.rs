@@ -1,4 +1,4 @@
-//! The bytes of a segment, format version 1. All numbers are little endian.
+//! The bytes of a segment, formats 1 and 2. All numbers are little endian.
 //!
 //! ```text
 //! segment file (name: 10 digits of its number, ".segment")
@@ -24,6 +24,9 @@
 //!  32  8  LSN of the first record          24  4  chain before this block
 //!  40  4  chain before the first block     28  4  chain after this block
 //!  44  4  CRC-32C of bytes 0 to 43         32  4  CRC-32C of bytes 0 to 31
+//! from format 2 on, behind it
+//!  48  4  bytes of the file
+//!  52  4  CRC-32C of bytes 0 to 51
 //!
 //! record: header, then the payload at once; the next record follows without padding
 //!   0  4  length of the payload
@@ -33,9 +36,13 @@
 //!  16  8  tag: view
 //!  24  8  tag: lane
 //!  32  8  tag: index
-//!  40  4  CRC-32C of: salt, bytes 0 to 39, payload
+//!  40  4  CRC-32C of: salt, from format 2 on the format version (4 bytes), bytes 0 to 39, payload
 //!  44     payload
 //! ```
+//!
+//! Bytes 0 to 47 are the same in every format, so that a release tells a segment of a later one, whose
+//! format it does not know, from a damaged one. Format 2 is of the release after this one
+//! ([`shoal_types::NEXT_RELEASE`]).
 //!
 //! The **salt** is drawn anew for each segment, so nothing that a used file held before passes for a
 //! block of this segment, nor does a message that contains the bytes of a segment.
@@ -48,14 +55,15 @@ use bytes::{Buf, BufMut, Bytes};
 use shoal_types::{HostId, ViewNumber};
 
 use super::{Lsn, Tag};
+use crate::DiskVersion;
+use crate::disk_version::{UnknownFormat, Versioned};
 use crate::limits::PAGE;
 
-/// Version of everything in this file.
-pub(super) const FORMAT_VERSION: u32 = 1;
-
 const MAGIC: &[u8; 8] = b"SHOALLOG";
-/// Bytes of a segment header that mean something.
-pub(super) const SEGMENT_HEADER: usize = 48;
+/// Bytes of a segment header that mean something, in any format.
+pub(super) const SEGMENT_HEADER: usize = 56;
+/// Bytes of it that mean the same in every format.
+const SEGMENT_HEADER_COMMON: usize = 48;
 /// Bytes of a block header.
 pub(super) const BLOCK_HEADER: u32 = 36;
 /// Bytes of a record header.
@@ -69,11 +77,14 @@ pub(super) fn page_up(offset: u32) -> u32 {
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
+    pub version: DiskVersion,
     pub number: u32,
     pub salt: Salt,
     pub owner: HostId,
     pub first_lsn: Lsn,
     pub chain: Chain,
+    /// Bytes of the file when it was begun. Format 1 does not say.
+    pub file_bytes: Option<u32>,
 }
 
 /// Why a header is none that we can use.
@@ -81,42 +92,66 @@ pub(super) struct SegmentHeader {
 pub(super) enum HeaderError {
     /// Not a segment, or a damaged one.
     Damaged,
-    /// A sound header of another format.
-    Version(u32),
+    /// A sound header of a format that is not read.
+    Format(UnknownFormat),
 }
 
 impl SegmentHeader {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SEGMENT_HEADER);
         out.put_slice(MAGIC);
-        out.put_u32_le(FORMAT_VERSION);
+        out.put_u32_le(self.version.format_of(Versioned::Segment));
         out.put_u32_le(self.number);
         out.put_u64_le(self.salt.0);
         out.put_u64_le(self.owner.0);
         out.put_u64_le(self.first_lsn.0);
         out.put_u32_le(self.chain.0);
         out.put_u32_le(crc32c::crc32c(&out));
+        match self.version {
+            DiskVersion::V1 => {}
+            DiskVersion::V2 => {
+                out.put_u32_le(self.file_bytes.expect("known where a segment is begun"));
+                out.put_u32_le(crc32c::crc32c(&out));
+            }
+        }
         out
     }
 
-    pub(super) fn decode(bytes: &[u8; SEGMENT_HEADER]) -> Result<Self, HeaderError> {
-        let (mut fields, mut crc) = bytes.split_at(SEGMENT_HEADER - 4);
-        if crc32c::crc32c(fields) != crc.get_u32_le() || !fields.starts_with(MAGIC) {
-            return Err(HeaderError::Damaged);
-        }
+    /// As a release reads it that knows up to `newest`.
+    pub(super) fn decode(
+        bytes: &[u8; SEGMENT_HEADER],
+        newest: DiskVersion,
+    ) -> Result<Self, HeaderError> {
+        let common = sealed(&bytes[..SEGMENT_HEADER_COMMON]);
+        let fields = common.filter(|fields| fields.starts_with(MAGIC));
+        let mut fields = fields.ok_or(HeaderError::Damaged)?;
         fields.advance(MAGIC.len());
-        let version = fields.get_u32_le();
-        if version != FORMAT_VERSION {
-            return Err(HeaderError::Version(version));
-        }
+        let format = fields.get_u32_le();
+        let version = DiskVersion::of_format(Versioned::Segment, format, newest);
+        let version = version.map_err(HeaderError::Format)?;
+        let file_bytes = match version {
+            DiskVersion::V1 => None,
+            DiskVersion::V2 => {
+                let all = sealed(bytes).ok_or(HeaderError::Damaged)?;
+                Some((&all[SEGMENT_HEADER_COMMON..]).get_u32_le())
+            }
+        };
         Ok(Self {
+            version,
             number: fields.get_u32_le(),
             salt: Salt(fields.get_u64_le()),
             owner: HostId(fields.get_u64_le()),
             first_lsn: Lsn(fields.get_u64_le()),
             chain: Chain(fields.get_u32_le()),
+            file_bytes,
         })
     }
+}
+
+/// What stands before a checksum at the end of these bytes, if that is right.
+fn sealed(bytes: &[u8]) -> Option<&[u8]> {
+    let (sealed, crc) = bytes.split_last_chunk::<4>()?;
+    (crc32c::crc32c(sealed) == u32::from_le_bytes(*crc)).then_some(sealed)
 }
 
 /// Distinguishes the contents of one segment from everything else that a file may hold.
@@ -207,18 +242,25 @@ pub(super) struct RecordHeader {
 /// Checks and makes the checksums of one segment's records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Checksum {
-    of_salt: u32,
+    /// Over what stands before the record's own bytes.
+    start: u32,
 }
 
 impl Checksum {
-    pub(super) fn new(salt: Salt) -> Self {
-        Self {
-            of_salt: crc32c::crc32c(&salt.0.to_le_bytes()),
-        }
+    pub(super) fn new(segment: &SegmentHeader) -> Self {
+        let of_salt = crc32c::crc32c(&segment.salt.0.to_le_bytes());
+        let start = match segment.version {
+            DiskVersion::V1 => of_salt,
+            DiskVersion::V2 => {
+                let format = segment.version.format_of(Versioned::Segment);
+                crc32c::crc32c_append(of_salt, &format.to_le_bytes())
+            }
+        };
+        Self { start }
     }
 
     fn of<'a>(self, header: &[u8], payload: impl IntoIterator<Item = &'a [u8]>) -> u32 {
-        let start = crc32c::crc32c_append(self.of_salt, header);
+        let start = crc32c::crc32c_append(self.start, header);
         payload.into_iter().fold(start, crc32c::crc32c_append)
     }
 }
@@ -274,23 +316,41 @@ impl RecordHeader {
 mod tests {
     use super::*;
 
-    #[test]
-    fn headers_come_back_and_no_bit_may_differ() {
-        let header = SegmentHeader {
+    fn header(version: DiskVersion) -> SegmentHeader {
+        SegmentHeader {
+            version,
             number: 7,
             salt: Salt(0x1234_5678_9abc_def0),
             owner: HostId(3),
             first_lsn: Lsn(9),
             chain: Chain(11),
-        };
-        let bytes: [u8; SEGMENT_HEADER] = header.encode().try_into().unwrap();
-        assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
-        for bit in 0..SEGMENT_HEADER * 8 {
-            let mut bad = bytes;
-            bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(SegmentHeader::decode(&bad), Err(HeaderError::Damaged));
+            file_bytes: (version > DiskVersion::V1).then_some(8192),
+        }
+    }
+
+    /// As it stands in its page.
+    fn padded(header: &SegmentHeader) -> [u8; SEGMENT_HEADER] {
+        let mut bytes = header.encode();
+        bytes.resize(SEGMENT_HEADER, 0);
+        bytes.try_into().unwrap()
+    }
+
+    #[test]
+    fn headers_come_back_and_no_bit_may_differ() {
+        let newest = DiskVersion::V2;
+        for version in [DiskVersion::V1, newest] {
+            let header = header(version);
+            let bytes = padded(&header);
+            assert_eq!(SegmentHeader::decode(&bytes, newest), Ok(header));
+            for bit in 0..header.encode().len() * 8 {
+                let mut bad = bytes;
+                bad[bit / 8] ^= 1 << (bit % 8);
+                let refused = SegmentHeader::decode(&bad, newest);
+                assert_eq!(refused, Err(HeaderError::Damaged));
+            }
         }
 
+        let header = header(DiskVersion::V1);
         let block = BlockHeader {
             salt: header.salt,
             first_lsn: Lsn(9),
@@ -311,13 +371,27 @@ mod tests {
     }
 
     #[test]
-    fn a_header_of_another_version_is_told_from_a_damaged_one() {
-        let mut bytes = [0; SEGMENT_HEADER];
+    fn a_header_of_a_later_format_is_told_from_a_damaged_one() {
+        let later = padded(&header(DiskVersion::V2));
+        let refused = SegmentHeader::decode(&later, DiskVersion::V1);
+        assert!(matches!(refused, Err(HeaderError::Format(_))));
+        // One that nobody knows yet, whatever stands behind what is common to all.
+        let mut bytes = [0xa5; SEGMENT_HEADER];
         bytes[..8].copy_from_slice(MAGIC);
-        bytes[8] = 2;
+        bytes[8..12].copy_from_slice(&9u32.to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..44]);
-        bytes[44..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Version(2)));
+        bytes[44..48].copy_from_slice(&crc.to_le_bytes());
+        let refused = SegmentHeader::decode(&bytes, DiskVersion::V2);
+        assert!(matches!(refused, Err(HeaderError::Format(_))));
+    }
+
+    #[test]
+    fn a_record_of_one_format_is_none_of_another() {
+        let [first, second] = [DiskVersion::V1, DiskVersion::V2].map(header);
+        let checksum = Checksum::new(&first);
+        let (bytes, _) = RecordHeader::encode(Lsn(1), 3, Tag::NONE, &[], checksum);
+        assert!(RecordHeader::decode(&bytes, checksum).is_some());
+        assert!(RecordHeader::decode(&bytes, Checksum::new(&second)).is_none());
     }
 
     #[test]

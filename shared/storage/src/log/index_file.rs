@@ -13,7 +13,7 @@ use super::lanes::LaneIndex;
 use super::segment::{Contents, End, Segment, Shared, index_name, remove_if_there};
 use crate::Disk;
 use crate::limits::INDEX_FILE_BYTES_MAX;
-use crate::sealed::{seal, unseal};
+use crate::sealed::{contents, seal, unseal};
 
 const MAGIC: &[u8; 8] = b"SHOALIDX";
 const VERSION: u32 = 1;
@@ -36,7 +36,8 @@ pub(super) fn load(
     let len = file.len().ok().filter(|len| *len <= INDEX_FILE_BYTES_MAX)?;
     let mut bytes = vec![0; len as usize];
     file.read_at(0, &mut bytes).ok()?;
-    let index: IndexFile = unseal(MAGIC, VERSION, &bytes).ok()?;
+    let (version, sealed) = unseal(MAGIC, &bytes).ok()?;
+    let index: IndexFile = contents(sealed).ok().filter(|_| version == VERSION)?;
     let ours = index.segment == header.number && index.salt == header.salt.0 && fits(&index.end);
     ours.then_some(Contents {
         end: index.end,

@@ -13,7 +13,8 @@
 //! jobs that can be carried to any thread: [`Batch`], [`Upkeep`], [`Removal`]; and in [`LogReader`].
 //!
 //! - `format`: the bytes on disk; `block`, `batch`: how they get there;
-//! - `walk`, `recovery`, `scan`, `verify`: how they are found again, and what is damage;
+//! - `walk`, `recovery`, `scan`, `verify`: how they are found again, and what is damage; `newer`: what
+//!   is of a later release;
 //! - `lanes`, `index_file`, `reader`: finding entries;
 //! - `segment`, `spares`, `manifest`, `removal`, `upkeep`: the files.
 
@@ -23,6 +24,7 @@ mod format;
 mod index_file;
 mod lanes;
 mod manifest;
+mod newer;
 mod reader;
 mod recovery;
 mod removal;
@@ -40,6 +42,7 @@ use std::sync::{Arc, Weak};
 use bytes::{Bytes, BytesMut};
 
 pub use batch::{Batch, BatchDone};
+pub(crate) use newer::newer_file;
 pub use reader::LogReader;
 pub use removal::Removal;
 pub use scan::Scan;
@@ -50,10 +53,10 @@ pub use types::{
 pub use upkeep::Upkeep;
 pub use verify::Verified;
 
-use crate::Disk;
 use crate::limits::{
     LEVEL_WITHOUT_RESERVE, PAGE, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
+use crate::{Disk, DiskVersion};
 use block::{Block, SegmentStart};
 use format::{BLOCK_HEADER, Chain, Checksum, RECORD_HEADER, RecordHeader, SegmentHeader, page_up};
 use segment::Shared;
@@ -68,6 +71,8 @@ pub struct Log {
     newest: u32,
     /// Segments before this one are closed and durable.
     newest_durable: u32,
+    /// How the next segment and manifest are written.
+    version: DiskVersion,
     /// Closed segments below this number have their index file, or it was tried.
     indexed_below: u32,
     next_lsn: Lsn,
@@ -115,6 +120,7 @@ impl Log {
             current: None,
             newest: found.newest,
             newest_durable: found.newest,
+            version: DiskVersion::default(),
             indexed_below: 0,
             next_lsn: found.next_lsn,
             chain: found.chain,
@@ -126,6 +132,17 @@ impl Log {
             upkeep: Weak::new(),
         };
         Ok((log, scan))
+    }
+
+    /// From now on segments are begun, and manifests written, in the formats of this version; before it
+    /// was said, in those of the oldest. The segment that is being filled stays as it is.
+    ///
+    /// # Panics
+    /// If it is newer than what [`LogOptions::newest`] says is read.
+    pub fn set_version(&mut self, version: DiskVersion) {
+        let newest = self.shared.options.newest;
+        assert!(version <= newest, "version {version} is not read back");
+        self.version = version;
     }
 
     /// Adds a record whose payload is the chunks one after the other. It can be read at once, and is
@@ -184,17 +201,19 @@ impl Log {
     /// The newest segment, large enough for at least so many bytes.
     fn lay_out_segment(&self, needed: u32) -> Current {
         let salt = self.shared.salt(self.newest);
+        let bytes = self.shared.options.segment_bytes.max(needed);
         let header = SegmentHeader {
+            version: self.version,
             number: self.newest,
             salt,
             owner: self.shared.options.owner,
             first_lsn: self.next_lsn,
             chain: self.chain,
+            file_bytes: (self.version > DiskVersion::V1).then_some(bytes),
         };
-        let bytes = self.shared.options.segment_bytes.max(needed);
         Current {
             start: SegmentStart { header, bytes },
-            checksum: Checksum::new(salt),
+            checksum: Checksum::new(&header),
             at: PAGE,
         }
     }
@@ -305,6 +324,7 @@ impl Log {
         let info = |segment: &Arc<segment::Segment>| {
             let contents = segment.contents();
             SegmentInfo {
+                version: segment.header.version,
                 number: segment.header.number,
                 first_lsn: segment.header.first_lsn,
                 last_lsn: Lsn(contents.end.next_lsn.0 - 1),
@@ -348,6 +368,7 @@ impl Log {
         let ends: BTreeMap<_, _> = closed.map(|s| (s.header.number, s.end())).collect();
         Removal {
             shared: Arc::clone(&self.shared),
+            version: self.version,
             removed,
             ends,
         }

@@ -117,7 +117,7 @@ impl LogReader {
         let end = segment.end().offset;
         let walk = BlockWalk::resume(
             Arc::clone(&segment.file),
-            segment.header.salt,
+            &segment.header,
             start,
             INDEX_STEP,
         );

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use shoal_types::planted::{Bug, planted};
 
-use super::format::{Chain, FORMAT_VERSION, HeaderError, SEGMENT_HEADER, Salt, SegmentHeader};
+use super::format::{Chain, HeaderError, SEGMENT_HEADER, Salt, SegmentHeader};
 use super::index_file;
 use super::lanes::LaneIndex;
 use super::manifest::Manifest;
@@ -38,7 +38,7 @@ use super::spares::{Spare, Spares};
 use super::walk::{BlockWalk, Why};
 use super::{LogError, LogOptions, Lsn, SegmentDamage, TornTail};
 use crate::limits::{PAGE, READ_AHEAD};
-use crate::{Disk, DiskFile};
+use crate::{Disk, DiskFile, DiskVersion};
 
 /// A log that is in order.
 pub(super) struct Recovered {
@@ -60,7 +60,7 @@ pub(super) fn recover(disk: &dyn Disk, options: &LogOptions) -> Result<Recovered
     // What is found is relied upon, names included: after kill -9 they may not be durable yet.
     let synced = disk.sync_folder();
     synced.map_err(|source| io_error(disk, ".", "syncing the folder", source))?;
-    let manifest = Manifest::load(disk)?;
+    let manifest = Manifest::load(disk, options.newest)?;
     let names = disk.list();
     let names = names.map_err(|source| io_error(disk, ".", "listing the folder", source))?;
     let files: Vec<(String, FileKind)> = names
@@ -283,11 +283,13 @@ impl Recovery<'_> {
         let opened = self.disk.open(&segment_name(number)).ok();
         let bytes = opened.as_ref().and_then(|file| file.len().ok());
         let header = SegmentHeader {
+            version: DiskVersion::V1,
             number,
             salt: Salt(0),
             owner: self.options.owner,
             first_lsn: next_lsn,
             chain,
+            file_bytes: None,
         };
         let contents = Contents {
             end: End {
@@ -321,11 +323,10 @@ impl Recovery<'_> {
             file: self.disk.display(&name),
             why,
         };
-        let header = SegmentHeader::decode(&bytes).map_err(|error| match error {
+        let header = SegmentHeader::decode(&bytes, self.options.newest);
+        let header = header.map_err(|error| match error {
             HeaderError::Damaged => self.damaged(number, 0, "the segment's header is not sound"),
-            HeaderError::Version(version) => foreign(format!(
-                "it has log format version {version}, this release reads {FORMAT_VERSION}; use the release that wrote it"
-            )),
+            HeaderError::Format(format) => foreign(format.to_string()),
         })?;
         if header.owner != self.options.owner {
             let (theirs, ours) = (header.owner, self.options.owner);
@@ -431,7 +432,7 @@ impl Recovery<'_> {
             next_lsn: header.first_lsn,
             chain: header.chain,
         };
-        BlockWalk::new(Arc::clone(file), header.salt, start, READ_AHEAD)
+        BlockWalk::new(Arc::clone(file), header, start, READ_AHEAD)
             .map_err(self.failed(header.number, "scanning"))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::LogError;
 use super::segment::{End, Segment, Shared, index_name, remove_if_there, segment_name};
 use super::spares::Spare;
+use crate::DiskVersion;
 
 /// Frees the space of removed segments. Dropped without [`Removal::run`], the segments stay unreadable
 /// until the log is opened again, and are back then.
@@ -13,6 +14,8 @@ use super::spares::Spare;
 #[must_use]
 pub struct Removal {
     pub(super) shared: Arc<Shared>,
+    /// How the manifest is written.
+    pub(super) version: DiskVersion,
     pub(super) removed: Vec<Arc<Segment>>,
     /// Ends of the closed segments that stay.
     pub(super) ends: BTreeMap<u32, End>,
@@ -36,7 +39,7 @@ impl Removal {
         let numbers: Vec<u32> = self.removed.iter().map(|s| s.header.number).collect();
         let mut manifest = self.shared.manifest();
         let shorter = manifest.without(&numbers, &self.ends);
-        shorter.store(&*self.shared.disk)?;
+        shorter.store(&*self.shared.disk, self.version)?;
         *manifest = shorter;
         drop(manifest);
         for segment in &self.removed {

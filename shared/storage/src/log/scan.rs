@@ -102,7 +102,7 @@ impl Current {
         let file = Arc::clone(&segment.file);
         Ok(Self {
             segment: segment.header.number,
-            walk: BlockWalk::new(file, segment.header.salt, start, READ_AHEAD)?,
+            walk: BlockWalk::new(file, &segment.header, start, READ_AHEAD)?,
             end,
             block: None,
         })

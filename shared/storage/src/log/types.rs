@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use shoal_types::{BodyRef, HostId, ViewNumber};
 
-use crate::limits;
+use crate::{DiskVersion, limits};
 
 /// Log sequence number: counts the records of one host's log from 1, without a gap. 0 is before all.
 #[derive(
@@ -128,6 +128,8 @@ pub struct LogOptions {
     /// Where the scan begins: the checkpoint's `replay_from`, else [`Lsn::FIRST`]. The log must still
     /// hold every record from here on.
     pub replay_from: Lsn,
+    /// The newest version that is read; files of a newer one are refused.
+    pub newest: DiskVersion,
     /// Bytes that the log should stay below; counts as a full disk in [`super::Log::level_percent`].
     pub log_bytes_max: Option<u64>,
 }
@@ -141,6 +143,7 @@ impl LogOptions {
             salt_seed,
             segment_bytes: limits::SEGMENT_BYTES,
             replay_from: Lsn::FIRST,
+            newest: DiskVersion::NEWEST,
             log_bytes_max: None,
         }
     }
@@ -163,6 +166,8 @@ pub struct TornTail {
 /// What is known of a segment, to decide whether it may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentInfo {
+    /// How it is written.
+    pub version: DiskVersion,
     /// Its number, as in [`BodyRef::segment`].
     pub number: u32,
     /// Its first record.

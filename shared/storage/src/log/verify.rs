@@ -44,7 +44,7 @@ impl LogReader {
             })
         };
         let file = Arc::clone(&segment.file);
-        let opened = BlockWalk::resume(file, segment.header.salt, from, INDEX_STEP);
+        let opened = BlockWalk::resume(file, &segment.header, from, INDEX_STEP);
         let opened = opened.map_err(failed)?;
         self.still_present(&segment)?;
         let mut walk = match opened {

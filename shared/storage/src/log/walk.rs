@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::block::Placed;
 use super::format::{
-    BLOCK_HEADER, BlockHeader, Chain, Checksum, RECORD_HEADER, RecordHeader, Salt, page_up,
+    BLOCK_HEADER, BlockHeader, Chain, Checksum, RECORD_HEADER, RecordHeader, Salt, SegmentHeader,
+    page_up,
 };
 use super::segment::End;
 use super::{LogRecord, Lsn};
@@ -78,14 +79,14 @@ impl BlockWalk {
     /// From a place that is known: the block there begins with this LSN on top of this chain.
     pub(super) fn new(
         file: Arc<dyn DiskFile>,
-        salt: Salt,
+        segment: &SegmentHeader,
         from: End,
         read_ahead: u32,
     ) -> io::Result<Self> {
         Ok(Self {
             window: Window::new(file, read_ahead)?,
-            salt,
-            checksum: Checksum::new(salt),
+            salt: segment.salt,
+            checksum: Checksum::new(segment),
             at: from,
             last_block: from.offset,
         })
@@ -94,7 +95,7 @@ impl BlockWalk {
     /// From a block whose offset alone is known.
     pub(super) fn resume(
         file: Arc<dyn DiskFile>,
-        salt: Salt,
+        segment: &SegmentHeader,
         offset: u32,
         read_ahead: u32,
     ) -> io::Result<Result<Self, NoBlock>> {
@@ -103,7 +104,7 @@ impl BlockWalk {
             next_lsn: Lsn(0),
             chain: Chain(0),
         };
-        let mut walk = Self::new(file, salt, unknown, read_ahead)?;
+        let mut walk = Self::new(file, segment, unknown, read_ahead)?;
         Ok(walk.read_header()?.map(|header| {
             walk.at.next_lsn = header.first_lsn;
             walk.at.chain = header.chain_before;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use shoal_storage::{
-    Address, Disk, Fault, FaultyDisk, Keep, Log, LogOptions, Lsn, MemDisk, Operation,
+    Address, Disk, DiskVersion, Fault, FaultyDisk, Keep, Log, LogOptions, Lsn, MemDisk, Operation,
 };
 use shoal_types::{HostId, ViewNumber};
 
@@ -21,6 +21,8 @@ enum Step {
     Upkeep,
     /// Removes those closed segments whose bit is set.
     Remove(u8),
+    /// Goes over to these formats, or back.
+    Version(DiskVersion),
     Stop(Stop, Keep),
 }
 
@@ -61,6 +63,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Write),
         1 => Just(Step::Upkeep),
         1 => any::<u8>().prop_map(Step::Remove),
+        1 => prop_oneof![Just(DiskVersion::V1), Just(DiskVersion::V2)].prop_map(Step::Version),
         2 => (stop, keep).prop_map(|(stop, keep)| Step::Stop(stop, keep)),
     ]
 }
@@ -114,6 +117,7 @@ impl Run {
                     upkeep.run().unwrap();
                 }
             }
+            Step::Version(version) => self.log.set_version(version),
             Step::Remove(bits) => {
                 let chosen = |place: usize| bits & (1 << (place % 8)) != 0;
                 self.removal(chosen).run().unwrap();

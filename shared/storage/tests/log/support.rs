@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use shoal_storage::{
-    Appended, Disk, Log, LogError, LogOptions, LogRecord, Lsn, MemDisk, Scan, Tag,
+    Appended, Disk, DiskVersion, Log, LogError, LogOptions, LogRecord, Lsn, MemDisk, Scan, Tag,
 };
 use shoal_types::{HostId, ViewNumber};
 
@@ -13,6 +13,7 @@ pub(crate) const OWNER: HostId = HostId(0xab);
 pub(crate) fn options(seed: u64) -> LogOptions {
     LogOptions {
         segment_bytes: 32 << 10,
+        newest: DiskVersion::V2,
         ..LogOptions::new(OWNER, seed)
     }
 }

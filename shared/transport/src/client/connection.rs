@@ -5,14 +5,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use shoal_types::{Push, decode_frame};
+use shoal_types::{Push, WireVersion, decode_frame};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::{CallError, CallErrorKind, Order, Shared};
+use super::{CallError, CallErrorKind, Order, Reply, Shared};
 use crate::backoff::Backoff;
 use crate::frame::{Frame, Kind};
 use crate::handshake::{self, Connection};
@@ -67,8 +65,9 @@ struct Live<'a> {
     stream: TcpStream,
     reader: FrameReader,
     writer: WriteBuffer,
+    version: WireVersion,
     /// Calls that were handed to the writer.
-    pending: HashMap<u64, oneshot::Sender<Result<Bytes, CallError>>>,
+    pending: HashMap<u64, Reply>,
     liveness: Liveness,
 }
 
@@ -81,7 +80,8 @@ impl<'a> Live<'a> {
             shared,
             stream: connection.stream,
             reader: connection.reader,
-            writer: WriteBuffer::default(),
+            writer: WriteBuffer::new(connection.version),
+            version: connection.version,
             pending: HashMap::new(),
             liveness: Liveness::new(limits::CLIENT_LIVENESS_TICK, limits::CLIENT_SILENCE_MAX),
         }
@@ -151,7 +151,7 @@ impl<'a> Live<'a> {
             Kind::Answer => {
                 // Without a reply: the call was cancelled while its answer was on the way.
                 if let Some(reply) = self.pending.remove(&frame.id) {
-                    _ = reply.send(Ok(frame.payload));
+                    _ = reply.send(Ok((self.version, frame.payload)));
                 }
             }
             Kind::Push => {
@@ -173,14 +173,9 @@ impl<'a> Live<'a> {
         let any = !orders.is_empty();
         for order in orders {
             match order {
-                Order::Call {
-                    id,
-                    header,
-                    payload,
-                    reply,
-                } => {
+                Order::Call { id, payload, reply } => {
                     self.pending.insert(id, reply);
-                    self.writer.push_encoded(&header, payload);
+                    self.writer.push(Kind::Call, id, payload);
                 }
                 Order::Cancel { id } => {
                     if self.pending.remove(&id).is_some() {

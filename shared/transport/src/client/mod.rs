@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_types::limits::FRAME_BYTES_MAX;
-use shoal_types::{Applied, ClusterId, HostId, HostRequest, Push};
+use shoal_types::{Applied, ClusterId, HostId, HostRequest, Push, WireVersion};
 use tokio::sync::oneshot;
 
 pub use error::{CallError, CallErrorKind};
 
 use crate::call::{self, Response};
-use crate::frame::{self, HEADER_BYTES, Kind};
+use crate::frame::HEADER_BYTES;
 use crate::handshake::Meant;
 use crate::identity::{Identity, Role};
 use crate::limits;
@@ -67,16 +67,18 @@ struct Shared {
 
 /// What a handle asks of the connection's task.
 enum Order {
-    /// Write this and answer here with the payload of the answer.
+    /// Write this and answer here.
     Call {
         id: u64,
-        header: [u8; HEADER_BYTES],
         payload: Vec<Bytes>,
-        reply: oneshot::Sender<Result<Bytes, CallError>>,
+        reply: Reply,
     },
     /// Nobody waits for the answer any more.
     Cancel { id: u64 },
 }
+
+/// Where the payload of an answer goes, and the version that it is of.
+type Reply = oneshot::Sender<Result<(WireVersion, Bytes), CallError>>;
 
 impl Weight for Order {
     fn weight(&self) -> usize {
@@ -142,14 +144,8 @@ impl HostClient {
             ));
         }
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
-        let header = frame::header(Kind::Call, id, &payload);
         let (reply, answer) = oneshot::channel();
-        self.shared.order(Order::Call {
-            id,
-            header,
-            payload,
-            reply,
-        })?;
+        self.shared.order(Order::Call { id, payload, reply })?;
 
         let mut waiting = Waiting {
             shared: &self.shared,
@@ -165,9 +161,9 @@ impl HostClient {
             ));
         };
         waiting.id = None;
-        let payload =
+        let (version, payload) =
             answered.unwrap_or_else(|_| Err(CallError::closed("the client is closed")))?;
-        call::decode_answer(payload)
+        call::decode_answer(version, payload)
             .map_err(|e| CallError::new(CallErrorKind::Malformed, Applied::Unknown, e.to_string()))
     }
 

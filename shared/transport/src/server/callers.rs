@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::{FuturesUnordered, Stream};
 use shoal_runtime::shutdown::Shutdown;
-use shoal_types::{ErrorCode, HostRequest, Refusal, Ts};
+use shoal_types::{ErrorCode, HostRequest, Refusal, Ts, WireVersion};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, interval_at};
 use tracing::debug;
@@ -41,7 +41,8 @@ pub(super) async fn serve<S: HostService>(
     let mut serving = Serving {
         stream: connection.stream,
         reader: connection.reader,
-        writer: WriteBuffer::default(),
+        writer: WriteBuffer::new(connection.version),
+        version: connection.version,
         start,
         calls: FuturesUnordered::new(),
         running: HashMap::new(),
@@ -70,6 +71,7 @@ struct Serving<F, Start> {
     stream: TcpStream,
     reader: FrameReader,
     writer: WriteBuffer,
+    version: WireVersion,
     start: Start,
     calls: FuturesUnordered<Abortable<F>>,
     /// The calls that are neither answered nor cancelled.
@@ -191,8 +193,11 @@ where
     }
 
     fn answer(&mut self, id: u64, response: Response) {
-        self.writer
-            .push(Kind::Answer, id, call::encode_answer(response));
+        self.writer.push(
+            Kind::Answer,
+            id,
+            call::encode_answer(self.version, response),
+        );
     }
 
     fn take_answers(&mut self, cx: &mut Context<'_>) {

@@ -60,6 +60,7 @@ impl Listener {
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        metric_names::begin_at_port();
         Ok(Self {
             listener,
             address,

@@ -33,7 +33,8 @@ pub(super) async fn serve<E: From<PeerEvent>>(
 
 async fn receive<E: From<PeerEvent>>(mut connection: Connection, events: &mpsc::Sender<E>) -> End {
     let (from, incarnation) = (connection.remote.host, connection.remote.incarnation);
-    let mut writer = WriteBuffer::default();
+    let version = connection.version;
+    let mut writer = WriteBuffer::new(version);
     loop {
         loop {
             let frame = match connection.reader.next() {
@@ -46,6 +47,7 @@ async fn receive<E: From<PeerEvent>>(mut connection: Connection, events: &mpsc::
                     let event = PeerEvent::Frame {
                         from,
                         incarnation,
+                        version,
                         bytes: frame.payload,
                     };
                     if events.send(event.into()).await.is_err() {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use shoal_runtime::shutdown::Shutdown;
 use shoal_transport::{HostService, Identity, Listener, PeerEvent, Pusher, Remote, Response};
-use shoal_types::{ClusterId, HostId, HostReply, HostRequest, Incarnation, Outcome, Ts};
+use shoal_types::{
+    ClusterId, HostId, HostReply, HostRequest, Incarnation, Outcome, Ts, WireVersion,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -93,9 +96,26 @@ impl Server {
         incarnation: Incarnation,
         service: Arc<Scripted>,
     ) -> Self {
+        let identity = Identity::host(host, incarnation, address.to_string());
+        Self::start_with(address, identity, service).await
+    }
+
+    /// Of a release that speaks these versions.
+    pub(crate) async fn speaking(
+        versions: RangeInclusive<WireVersion>,
+        service: Arc<Scripted>,
+    ) -> Self {
+        let identity = Identity::host(HOST, Incarnation(1), "").speaking(versions);
+        Self::start_with("127.0.0.1:0".parse().unwrap(), identity, service).await
+    }
+
+    pub(crate) async fn start_with(
+        address: SocketAddr,
+        identity: Identity,
+        service: Arc<Scripted>,
+    ) -> Self {
         let listener = Listener::bind(address).await.unwrap();
         let (address, pusher) = (listener.address(), listener.pusher());
-        let identity = Identity::host(host, incarnation, address.to_string());
         let (events, peers) = mpsc::channel(1_000);
         let shutdown = Shutdown::new();
         let serving = listener.serve(identity.clone(), service, events, shutdown.clone());

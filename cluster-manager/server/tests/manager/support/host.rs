@@ -75,10 +75,16 @@ pub(crate) struct Executed {
 impl World {
     /// Starts a host in each zone and has it report to the manager.
     pub(crate) async fn hosts(&self, manager: &Client, zones: &[&str]) -> Vec<Host> {
+        self.hosts_of("", manager, zones).await
+    }
+
+    /// The same, of a pool.
+    pub(crate) async fn hosts_of(&self, pool: &str, manager: &Client, zones: &[&str]) -> Vec<Host> {
         let mut hosts = Vec::new();
         for zone in zones {
             let id = HostId(self.0.last_host.fetch_add(1, Ordering::Relaxed) + 1);
-            hosts.push(self.host(manager, id, zone, Incarnation(1)).await);
+            let at = (pool, *zone);
+            hosts.push(self.host_of(at, manager, id, Incarnation(1)).await);
         }
         hosts
     }
@@ -91,15 +97,27 @@ impl World {
         zone: &str,
         incarnation: Incarnation,
     ) -> Host {
+        self.host_of(("", zone), manager, id, incarnation).await
+    }
+
+    /// The same, of a pool and in a zone.
+    pub(crate) async fn host_of(
+        &self,
+        (pool, zone): (&str, &str),
+        manager: &Client,
+        id: HostId,
+        incarnation: Incarnation,
+    ) -> Host {
         let listener = Listener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.address().to_string();
-        let (shutdown, zone) = (Shutdown::new(), zone.to_owned());
+        let shutdown = Shutdown::new();
         let fake = Arc::new(Fake {
             world: self.clone(),
             id,
             incarnation,
             address,
-            zone,
+            zone: zone.to_owned(),
+            pool: pool.to_owned(),
         });
         let identity = Identity::host(id, incarnation, fake.address.clone());
         let (peers, _) = mpsc::channel::<PeerEvent>(1);
@@ -256,7 +274,8 @@ impl Host {
         let fake = Arc::clone(&self.fake);
         drop(self);
         let next = Incarnation(fake.incarnation.0 + 1);
-        fake.world.host(manager, fake.id, &fake.zone, next).await
+        let at = (&*fake.pool, &*fake.zone);
+        fake.world.host_of(at, manager, fake.id, next).await
     }
 
     /// From now on it reports to this manager too.
@@ -283,6 +302,7 @@ struct Fake {
     incarnation: Incarnation,
     address: String,
     zone: String,
+    pool: String,
 }
 
 impl Fake {
@@ -310,6 +330,7 @@ impl Fake {
             incarnation: self.incarnation,
             address: self.address.clone(),
             zone: self.zone.clone(),
+            pool: self.pool.clone(),
             state: match &formed {
                 Some(_) if members.contains(&self.id) => HostState::Acting,
                 Some(_) => HostState::Removed,

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use shoal_queue::Machine;
-use shoal_storage::{CheckpointError, Checkpoints, LogReader, Lsn, Staging};
+use shoal_storage::{CheckpointError, Checkpoints, HeadOnly, LogReader, Staging};
 use shoal_types::MachineVersion;
 
 use super::reader::{Read, Reader};
@@ -34,8 +34,7 @@ pub(super) enum Task {
     },
     Install {
         staging: Box<Staging>,
-        meta: Vec<u8>,
-        replay_from: Lsn,
+        commit: HeadOnly,
     },
     Discard(Box<Staging>),
 }
@@ -115,11 +114,7 @@ impl SnapshotJob {
                     Err(why)
                 }
             }),
-            Task::Install {
-                staging,
-                meta,
-                replay_from,
-            } => match checkpoints.install(*staging, meta, replay_from) {
+            Task::Install { staging, commit } => match checkpoints.install(*staging, commit) {
                 Ok(()) => Came::Installed(Ok(())),
                 Err(error) if error.may_succeed_later() => Came::Installed(Err(error.to_string())),
                 Err(error) => return Err(error),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use shoal_replication::Payload;
-use shoal_storage::Staging;
+use shoal_storage::{HeadOnly, Staging};
 use shoal_types::planted::{Bug, planted};
 use shoal_types::{HostId, Mono};
 
@@ -11,6 +11,7 @@ use super::chunks::Chunks;
 use super::jobs::{Came, SnapshotDone, SnapshotJob, Task};
 use super::wire::{Declined, Header, Say, Sums};
 use super::{SnapshotEvent, SnapshotProgress};
+use crate::formats::disk_version;
 use crate::limits;
 
 /// What this host receives, if it needs to.
@@ -146,7 +147,8 @@ impl Core {
     }
 
     fn take_header(&mut self, data: &[u8]) -> Result<(), String> {
-        let header = Header::decode(data)?;
+        let newest = disk_version(*self.machine.supported().end());
+        let header = Header::decode(data, newest)?;
         let engine = &header.engine;
         self.engine
             .may_install(engine)
@@ -334,18 +336,19 @@ impl Core {
             header.position,
             self.machine.executed()
         );
-        let replay_from = self.replay_from(&engine);
+        let commit = HeadOnly {
+            version: header.version,
+            meta: encode_meta(&engine),
+            replay_from: self.replay_from(&engine),
+            writes: [],
+        };
         let current = self.receiving.current.as_mut().expect("it is received");
         let step = std::mem::replace(&mut current.step, Step::BeingInstalled);
         let Step::Resting(staging) = step else {
             unreachable!("looked at by the caller")
         };
         let transfer = current.number;
-        let task = Task::Install {
-            staging,
-            meta: encode_meta(&engine),
-            replay_from,
-        };
+        let task = Task::Install { staging, commit };
         self.effects
             .push(Effect::Snapshot(SnapshotJob { transfer, task }));
     }

@@ -12,7 +12,8 @@ use super::super::{Core, Effect};
 use super::SnapshotEvent;
 use super::jobs::{SnapshotJob, Task};
 use super::reader::{Read, Reader};
-use super::wire::{Declined, FORMAT, Header, Say};
+use super::wire::{Declined, Header, Say};
+use crate::formats::disk_version;
 use crate::limits;
 
 /// A snapshot on its way to a peer.
@@ -125,7 +126,7 @@ impl Core {
         let (messages, message_bytes) = self.machine.totals();
         sending.segments = self.machine.live_bodies().keys().copied().collect();
         sending.stage = Stage::BeingWritten(Box::new(Header {
-            format: FORMAT,
+            version: disk_version(self.machine.version()),
             cluster,
             position: self.machine.executed(),
             state_hash: self.machine.state_hash(),

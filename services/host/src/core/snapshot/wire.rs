@@ -1,7 +1,8 @@
 //! What two hosts say to each other about a snapshot, and the bytes of its chunks.
 //!
 //! A message is a frame ([`shoal_types::encode_frame`]) whose head is a [`Say`] and whose body, of a
-//! chunk, is the chunk's data. Chunk 0 is the [`Header`]; the others are items one after the other:
+//! chunk, is the chunk's data. Chunk 0 is the [`Header`], of version 2 on with its CRC-32C behind it; the
+//! others are items one after the other:
 //!
 //! ```text
 //!  1 | u32 LE key length | u32 LE value length | key | value    a row, places of bodies all zero
@@ -11,10 +12,8 @@
 use bytes::{Buf, BufMut, Bytes};
 use serde::{Deserialize, Serialize};
 use shoal_replication::{EngineCheckpoint, Message, Payload};
+use shoal_storage::DiskVersion;
 use shoal_types::{ClusterId, Position, WireError, decode_frame, encode_frame};
-
-/// Of header, items, and what [`Say`] means.
-pub(super) const FORMAT: u16 = 1;
 
 const ROW: u8 = 1;
 const BODY: u8 = 2;
@@ -51,7 +50,9 @@ pub(super) enum Declined {
 /// What a snapshot is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
-    pub(super) format: u16,
+    /// First, in every release: how the rest is to be read. Of header, items, and what [`Say`] means.
+    #[serde(with = "number")]
+    pub(super) version: DiskVersion,
     pub(super) cluster: ClusterId,
     /// The entry executed last.
     pub(super) position: Position,
@@ -96,18 +97,45 @@ impl Say {
 
 impl Header {
     pub(super) fn encode(&self) -> Bytes {
-        postcard::to_stdvec(self)
-            .expect("writing to memory does not fail")
-            .into()
+        let mut out = postcard::to_stdvec(self).expect("writing to memory does not fail");
+        match self.version {
+            DiskVersion::V1 => {}
+            DiskVersion::V2 => out.put_u32_le(crc32c::crc32c(&out)),
+        }
+        out.into()
     }
 
-    pub(super) fn decode(data: &[u8]) -> Result<Self, String> {
-        let header: Self = postcard::from_bytes(data).map_err(|error| error.to_string())?;
-        if header.format != FORMAT {
-            let format = header.format;
-            return Err(format!("format {format} is not known to this release"));
-        }
-        Ok(header)
+    /// As a release reads it that knows up to `newest`.
+    pub(super) fn decode(data: &[u8], newest: DiskVersion) -> Result<Self, String> {
+        let number = postcard::take_from_bytes::<u16>(data);
+        let (number, _) = number.map_err(|error| error.to_string())?;
+        let version = DiskVersion::numbered(number).filter(|version| *version <= newest);
+        let fields = match version {
+            None => return Err(format!("format {number} is not known to this release")),
+            Some(DiskVersion::V1) => data,
+            Some(DiskVersion::V2) => {
+                let sealed = data.split_last_chunk::<4>();
+                let sound = sealed
+                    .filter(|(fields, crc)| crc32c::crc32c(fields) == u32::from_le_bytes(**crc));
+                sound.ok_or("its header fails its checksum")?.0
+            }
+        };
+        postcard::from_bytes(fields).map_err(|error| error.to_string())
+    }
+}
+
+mod number {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use shoal_storage::DiskVersion;
+
+    pub(super) fn serialize<S: Serializer>(version: &DiskVersion, s: S) -> Result<S::Ok, S::Error> {
+        version.number().serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<DiskVersion, D::Error> {
+        let version = DiskVersion::numbered(u16::deserialize(d)?);
+        version.ok_or_else(|| D::Error::custom("no version of ours"))
     }
 }
 

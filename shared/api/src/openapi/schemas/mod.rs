@@ -146,7 +146,7 @@ mod tests {
             "change": { "steps": [{ "add": "h1" }, "all"], "progress": "p", "asked_at": 1 },
         });
         let host = json!({
-            "host": "h1", "address": "a:1", "zone": "z", "cluster": "c1", "state": "acting",
+            "host": "h1", "address": "a:1", "zone": "z", "pool": "p", "cluster": "c1", "state": "acting",
             "alive": true, "heard_ms_ago": 1, "incarnation": 1, "view": 1, "messages": 1,
             "message_bytes": 1, "disk_used_percent": 1, "executed": "1/1/h1",
             "state_hash": "00", "trouble": "t",

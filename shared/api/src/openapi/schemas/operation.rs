@@ -82,6 +82,10 @@ fn host() -> Value {
         ("host", text("Which: h and hex digits.")),
         ("address", text("What others dial.")),
         ("zone", text("Where it stands, as its operator said.")),
+        (
+            "pool",
+            text("Which hosts it may be in a cluster with, if its operator said so."),
+        ),
         ("cluster", or_null(text("Its cluster, if it has one."))),
         (
             "state",
@@ -119,7 +123,9 @@ fn host() -> Value {
         ("trouble", text("Why it takes no commands, if it said why.")),
     ];
     let always = fields.iter().map(|(name, _)| *name);
-    let required: Vec<&str> = always.filter(|name| *name != "trouble").collect();
+    let required: Vec<&str> = always
+        .filter(|name| !["pool", "trouble"].contains(name))
+        .collect();
     object("A host.", &required, fields)
 }
 

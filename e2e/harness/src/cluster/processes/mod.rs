@@ -1,87 +1,26 @@
 //! A cluster of real processes on this machine, whose hosts reach one another, and are reached,
 //! through [`Links`].
 
+mod options;
+mod releases;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+pub use options::ProcessesOptions;
+
 use super::disk::LoopDisk;
 use super::links::{End, LinkFault, Links};
 use super::{Cluster, Fault, tracer};
 use crate::bench::Bench;
+use crate::binary::Release;
 use crate::limits::BACK;
 use crate::port::free_address;
 use crate::process::{Process, Signal};
 use crate::wait;
-
-/// A log segment: small, so that tests begin and remove many.
-const SEGMENT_BYTES: u32 = 1 << 20;
-
-/// How to start [`Processes`].
-#[derive(Clone)]
-pub struct ProcessesOptions<'a> {
-    bench: &'a Bench,
-    hosts: usize,
-    disk_bytes: Option<u64>,
-    segment_bytes: u32,
-    direct: bool,
-}
-
-impl<'a> ProcessesOptions<'a> {
-    pub(crate) fn new(bench: &'a Bench) -> Self {
-        Self {
-            bench,
-            hosts: 3,
-            disk_bytes: None,
-            segment_bytes: SEGMENT_BYTES,
-            direct: false,
-        }
-    }
-
-    /// So many hosts; 3 if not said.
-    #[must_use]
-    pub fn hosts(mut self, hosts: usize) -> Self {
-        self.hosts = hosts;
-        self
-    }
-
-    /// Every host has a [`LoopDisk`] of so many bytes, whose power can be lost and which can be full.
-    #[must_use]
-    pub fn disks_of(mut self, bytes: u64) -> Self {
-        self.disk_bytes = Some(bytes);
-        self
-    }
-
-    /// Bytes of a log segment; 1 MiB if not said.
-    #[must_use]
-    pub fn segment_bytes(mut self, bytes: u32) -> Self {
-        self.segment_bytes = bytes;
-        self
-    }
-
-    /// Without the proxies: hosts dial one another, for figures that no proxy has a part in. Links
-    /// cannot be cut then.
-    #[must_use]
-    pub fn direct(mut self) -> Self {
-        self.direct = true;
-        self
-    }
-
-    /// Starts everything and waits until the cluster serves.
-    ///
-    /// # Errors
-    /// If something does not start, with the end of its log.
-    pub async fn start(self) -> Result<Processes<'a>> {
-        let mut cluster = Processes::prepare(self).await?;
-        for host in 0..cluster.hosts() {
-            cluster.restart(host).await?;
-        }
-        cluster.serving().await?;
-        Ok(cluster)
-    }
-}
 
 /// A cluster of processes. Everything ends when it is dropped.
 pub struct Processes<'a> {
@@ -102,6 +41,8 @@ struct Host {
     listen: SocketAddr,
     admin: SocketAddr,
     data: PathBuf,
+    /// What its next process is started from.
+    release: Release,
     /// Variables for its process only.
     environment: Vec<(String, String)>,
     process: Option<Process>,
@@ -130,6 +71,7 @@ impl<'a> Processes<'a> {
                 listen: free_address()?,
                 admin: free_address()?,
                 data,
+                release: Release::This,
                 environment: Vec::new(),
                 process: None,
                 tracer: None,
@@ -142,25 +84,9 @@ impl<'a> Processes<'a> {
         };
         let (manager_at, frontend_at) = (free_address()?, free_address()?);
         let manager_url = format!("http://{manager_at}");
-        let manager = bench.start(
-            "manager",
-            [
-                "manager".to_owned(),
-                format!("--listen={manager_at}"),
-                "--admin=127.0.0.1:0".to_owned(),
-                format!("--data={}", bench.folder().join("manager").display()),
-                format!("--cluster-size={}", options.hosts),
-            ],
-        )?;
-        let frontend = bench.start(
-            "frontend",
-            [
-                "frontend".to_owned(),
-                format!("--listen={frontend_at}"),
-                "--admin=127.0.0.1:0".to_owned(),
-                format!("--manager={manager_url}"),
-            ],
-        )?;
+        let endpoint = format!("http://{frontend_at}");
+        let manager = releases::manager(bench, options.edge, &manager_url, options.hosts)?;
+        let frontend = releases::frontend(bench, options.edge, &endpoint, &manager_url)?;
         Ok(Self {
             hosts,
             frontend,
@@ -168,7 +94,7 @@ impl<'a> Processes<'a> {
             disks,
             bench,
             links,
-            endpoint: format!("http://{frontend_at}"),
+            endpoint,
             manager_url,
             segment_bytes: options.segment_bytes,
         })
@@ -390,7 +316,7 @@ impl Cluster for Processes<'_> {
         ensure!(self.hosts[host].process.is_none(), "{} runs", name(host));
         let advertise = self.advertised(host);
         let place = &self.hosts[host];
-        let mut command = self.bench.shoal([
+        let words = [
             "host".to_owned(),
             format!("--listen={}", place.listen),
             format!("--advertise={advertise}"),
@@ -399,7 +325,8 @@ impl Cluster for Processes<'_> {
             format!("--manager={}", self.manager_url),
             format!("--zone=z{host}"),
             format!("--segment-bytes={}", self.segment_bytes),
-        ])?;
+        ];
+        let mut command = self.bench.shoal_of(place.release, words)?;
         command.envs(place.environment.iter().map(|(name, value)| (name, value)));
         let process = Process::start(&name(host), command, self.bench.folder())?;
         self.hosts[host].process = Some(process);

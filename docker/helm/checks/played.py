@@ -1,0 +1,127 @@
+"""Pods as containers: what the kubelet and services would do, as far as one Docker engine can."""
+
+import os
+import subprocess
+import time
+
+from .settings import DOWNWARD, started_with
+
+# A cluster comes about some seconds after its last host; this is for a machine that is very busy.
+READY_WITHIN_S = 120
+# Between two looks.
+LOOK_AGAIN_S = 0.3
+# An engine that does not answer for so long is gone.
+ENGINE_WITHIN_S = 180
+
+
+class Played:
+    """A release that plays in containers, until the end of its `with`."""
+
+    def __init__(self, rendered, image):
+        self._rendered = rendered
+        self._image = image
+        # Of its own, so that several can play at once; also the label of all that is made.
+        self._name = f"shoal-chart-{os.getpid()}"
+        self._label = f"org.shoal.chart={self._name}"
+
+    def __enter__(self):
+        docker("network", "create", "--label", self._label, self._name)
+        return self
+
+    def __exit__(self, *_):
+        """Removes what was made, in whatever state it is."""
+        made = docker("ps", "--all", "--quiet", "--filter", f"label={self._label}").split()
+        if made:
+            docker("rm", "--force", "--volumes", *made)
+        volumes = docker("volume", "ls", "--quiet", "--filter", f"label={self._label}").split()
+        if volumes:
+            docker("volume", "rm", *volumes)
+        docker("network", "rm", self._name)
+
+    def start(self):
+        """All at once, as Kubernetes does; returns when each is ready."""
+        workloads = [pods for pods in self._rendered.workloads() if pods.role != "smoke"]
+        for pods in workloads:
+            for name in self.names_of(pods):
+                self._run(pods, name)
+        for pods in workloads:
+            for name in self.names_of(pods):
+                self._await_ready(pods, name)
+
+    def names_of(self, pods):
+        """Names of its pods. Those of a Deployment are drawn by Kubernetes, and numbered here."""
+        if pods.kind == "Deployment":
+            return [f"{pods.name}-{number}" for number in range(pods.replicas)]
+        return pods.pod_names()
+
+    def smoke(self):
+        """Runs the pod of `helm test` to its end. Fails if that does."""
+        (pods,) = self._rendered.role("smoke")
+        print(docker("run", "--rm", *self._confined(pods, pods.name), self._image, *started_with(pods)[0]).rstrip())
+
+    def restart(self, pods, name):
+        """Ends a pod as Kubernetes would, starts it again, and returns when it is ready."""
+        grace = str(pods.spec["terminationGracePeriodSeconds"])
+        docker("stop", "--time", grace, self._container(name))
+        code = docker("inspect", "--format", "{{.State.ExitCode}}", self._container(name)).strip()
+        if code != "0":
+            raise SystemExit(f"{name} ended with {code}: {self._log(name)}")
+        docker("start", self._container(name))
+        self._await_ready(pods, name)
+
+    def _run(self, pods, name):
+        options = self._confined(pods, name)
+        for mount in pods.container().get("volumeMounts", []):
+            if mount["name"] == "data":
+                volume = self._container(name)
+                docker("volume", "create", "--label", self._label, volume)
+                options += ["--volume", f"{volume}:{mount['mountPath']}"]
+        arguments, environment = started_with(pods, DOWNWARD | {"metadata.name": name})
+        for key, value in environment:
+            options += ["--env", f"{key}={value}"]
+        docker("run", "--detach", *options, self._image, *arguments)
+
+    def _confined(self, pods, name):
+        """What pod and container are allowed, and what they are called."""
+        context = pods.spec["securityContext"]
+        options = ["--name", self._container(name), "--hostname", name, "--label", self._label]
+        options += ["--network", self._name, "--user", f"{context['runAsUser']}:{context['runAsGroup']}"]
+        options += ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+        for alias in self._aliases(pods, name):
+            options += ["--network-alias", alias]
+        return options
+
+    def _aliases(self, pods, name):
+        """The names by which services lead to this pod."""
+        for service in self._rendered.of("Service"):
+            if service["spec"]["selector"].items() <= pods.labels.items():
+                of = service["metadata"]["name"]
+                yield f"{name}.{of}" if service["spec"].get("clusterIP") == "None" else of
+
+    def _await_ready(self, pods, name):
+        """By the binary's own look at the port that the probe asks."""
+        admin = f"127.0.0.1:{pods.ports()['admin']}"
+        until = time.monotonic() + READY_WITHIN_S
+        while True:
+            look = ["docker", "exec", self._container(name), "/shoal", "health", "--ready", "--admin", admin]
+            looked = subprocess.run(look, capture_output=True, text=True, timeout=ENGINE_WITHIN_S)
+            if looked.returncode == 0:
+                return
+            if time.monotonic() > until:
+                raise SystemExit(f"{name} is not ready: {looked.stdout}{looked.stderr}\n{self._log(name)}")
+            time.sleep(LOOK_AGAIN_S)
+
+    def _container(self, name):
+        return f"{self._name}-{name}"
+
+    def _log(self, name):
+        logged = subprocess.run(["docker", "logs", "--tail", "20", self._container(name)], capture_output=True, text=True)
+        return logged.stdout + logged.stderr
+
+
+def docker(*arguments):
+    """What docker answers; ends the program with what it says if it refuses."""
+    ran = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=ENGINE_WITHIN_S)
+    if ran.returncode:
+        raise SystemExit(f"docker {' '.join(arguments)}: {ran.stdout}{ran.stderr}")
+    return ran.stdout
