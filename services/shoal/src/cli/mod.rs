@@ -180,6 +180,9 @@ pub(crate) struct FrontendArgs {
     /// Seconds for which SQS's PurgeQueue refuses to purge a queue again
     #[arg(long)]
     pub(crate) purge_pause_s: Option<u32>,
+    /// Milliseconds for which it still serves after it was told to stop, and asks clients to go elsewhere
+    #[arg(long)]
+    pub(crate) drain_ms: Option<u32>,
 }
 
 #[derive(Args)]
@@ -226,7 +229,7 @@ pub(crate) struct RebuildArgs {
 /// Which system a command talks to and how it prints.
 #[derive(Args, Clone)]
 pub(crate) struct EndpointArgs {
-    /// A frontend's address
+    /// A frontend's address, or those of several with commas between them
     #[arg(long, env = "SHOAL_ENDPOINT", default_value = "http://127.0.0.1:9324")]
     pub(crate) endpoint: String,
     /// How to print
