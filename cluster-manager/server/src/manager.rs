@@ -64,8 +64,15 @@ impl Manager {
             readiness: ready.clone(),
             config: toml::to_string(&config).context("settings are plain values")?,
         };
-        let admin_serving = admin::serve(admin_listener, state, tasks.shutdown().clone());
-        tasks.spawn("admin", TaskKind::Essential, admin_serving);
+        // Until the API has answered what it was asked, it can be seen that the manager stops.
+        let api_ended = Shutdown::new();
+        let admin_serving = admin::serve(admin_listener, state, api_ended.clone());
+        tasks.spawn("admin", TaskKind::Finisher, admin_serving);
+        tasks.spawn("readiness", TaskKind::Helper, async move {
+            // Held, since a dropped sender means that the manager is stopping.
+            says.closed().await;
+            Ok::<(), Infallible>(())
+        });
         let limits = HttpLimits {
             listener: "manager",
             connections_max: API_CONNECTIONS_MAX,
@@ -76,8 +83,7 @@ impl Manager {
         let serving = http::serve(listener, api::router(api), limits, tasks.shutdown().clone());
         tasks.spawn("api", TaskKind::Essential, async move {
             let ended = serving.await;
-            // Held until here, since a dropped sender means that the manager is gone.
-            drop(says);
+            api_ended.trigger();
             ended
         });
         info!(%address, %admin, data = %config.data.display(), "manager listens");

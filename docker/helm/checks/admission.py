@@ -84,7 +84,7 @@ def times(rendered):
     for monitor in rendered.of("ServiceMonitor"):
         for endpoint in monitor["spec"]["endpoints"]:
             if int(endpoint["scrapeTimeout"].rstrip("s")) > int(endpoint["interval"].rstrip("s")):
-                yield f"{what(monitor)}: a scrape may take {endpoint['scrapeTimeout']}, more than {endpoint['interval']}"
+                yield f"{what(monitor)}: a scrape may take {endpoint['scrapeTimeout']} of {endpoint['interval']}"
 
 
 CHECKS = [labels_are_labels, names_within_pods, amounts, times]

@@ -90,7 +90,10 @@ SPOILED = {
         "pools",
         identities.claims,
         at(
-            ("spec", "volumeClaimTemplates", 0, "spec", "resources", "requests", "storage"), "20Gi", "StatefulSet", "-p4"
+            ("spec", "volumeClaimTemplates", 0, "spec", "resources", "requests", "storage"),
+            "20Gi",
+            "StatefulSet",
+            "-p4",
         ),
     ),
     "data beside the volume": ("defaults", identities.claims, argument("host", "data", "/var/host")),

@@ -1,5 +1,6 @@
 """Pods as containers: what the kubelet and services would do, as far as one Docker engine can."""
 
+import json
 import os
 import subprocess
 import time
@@ -18,7 +19,7 @@ class Played:
     """A release that plays in containers, until the end of its `with`."""
 
     def __init__(self, rendered, image):
-        self._rendered = rendered
+        self.rendered = rendered
         self._image = image
         # Of its own, so that several can play at once; also the label of all that is made.
         self._name = f"shoal-chart-{os.getpid()}"
@@ -38,15 +39,26 @@ class Played:
             docker("volume", "rm", *volumes)
         docker("network", "rm", self._name)
 
-    def start(self):
-        """All at once, as Kubernetes does; returns when each is ready."""
-        workloads = [pods for pods in self._rendered.workloads() if pods.role != "smoke"]
-        for pods in workloads:
-            for name in self.names_of(pods):
+    def begin(self, rendered=None):
+        """Starts what is not there yet, all at once as Kubernetes does, and removes what is there no more."""
+        self.rendered = rendered or self.rendered
+        meant = {self._container(name): (pods, name) for pods, name in self._pods()}
+        there = docker("ps", "--all", "--format", "{{.Names}}", "--filter", f"label={self._label}").split()
+        for container in sorted(set(there) - set(meant)):
+            docker("stop", container)
+            docker("rm", container)
+        for container, (pods, name) in meant.items():
+            if container not in there:
                 self._run(pods, name)
-        for pods in workloads:
-            for name in self.names_of(pods):
-                self._await_ready(pods, name)
+
+    def await_ready(self):
+        """Returns when every pod is ready."""
+        for pods, name in self._pods():
+            self._await_ready(pods, name)
+
+    def _pods(self):
+        workloads = [pods for pods in self.rendered.workloads() if pods.role != "smoke"]
+        return [(pods, name) for pods in workloads for name in self.names_of(pods)]
 
     def names_of(self, pods):
         """Names of its pods. Those of a Deployment are drawn by Kubernetes, and numbered here."""
@@ -55,9 +67,9 @@ class Played:
         return pods.pod_names()
 
     def smoke(self):
-        """Runs the pod of `helm test` to its end. Fails if that does."""
-        (pods,) = self._rendered.role("smoke")
-        print(docker("run", "--rm", *self._confined(pods, pods.name), self._image, *started_with(pods)[0]).rstrip())
+        """Runs the pod of `helm test` to its end, and returns what it says. Fails if that does."""
+        (pods,) = self.rendered.role("smoke")
+        return docker("run", "--rm", *self._confined(pods, pods.name), self._image, *started_with(pods)[0]).rstrip()
 
     def restart(self, pods, name):
         """Ends a pod as Kubernetes would, starts it again, and returns when it is ready."""
@@ -68,6 +80,29 @@ class Played:
             raise SystemExit(f"{name} ended with {code}: {self._log(name)}")
         docker("start", self._container(name))
         self._await_ready(pods, name)
+
+    def lose(self, pods, name):
+        """A pod and its volume are gone; Kubernetes makes both anew. Returns when the pod is ready."""
+        docker("rm", "--force", "--volumes", self._container(name))
+        docker("volume", "rm", self._container(name))
+        self._run(pods, name)
+        self._await_ready(pods, name)
+
+    def shoal(self, role, *arguments):
+        """What a command in the first pod of a role prints, as by `kubectl exec`."""
+        name = self.names_of(self.rendered.role(role)[0])[0]
+        return docker("exec", self._container(name), "/shoal", *arguments)
+
+    def listed(self, kind, matches):
+        """Waits for a host or cluster of which this is true, by `shoal host list` or `shoal cluster list`."""
+        until = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < until:
+            found = json.loads(self.shoal("frontend", kind, "list", "-o", "json"))
+            for each in found[f"{kind}s"] if isinstance(found, dict) else found:
+                if matches(each):
+                    return each
+            time.sleep(LOOK_AGAIN_S)
+        raise SystemExit(f"no {kind} is as it should be: {self.shoal('frontend', kind, 'list')}")
 
     def _run(self, pods, name):
         options = self._confined(pods, name)
@@ -93,7 +128,7 @@ class Played:
 
     def _aliases(self, pods, name):
         """The names by which services lead to this pod."""
-        for service in self._rendered.of("Service"):
+        for service in self.rendered.of("Service"):
             if service["spec"]["selector"].items() <= pods.labels.items():
                 of = service["metadata"]["name"]
                 yield f"{name}.{of}" if service["spec"].get("clusterIP") == "None" else of
@@ -115,7 +150,8 @@ class Played:
         return f"{self._name}-{name}"
 
     def _log(self, name):
-        logged = subprocess.run(["docker", "logs", "--tail", "20", self._container(name)], capture_output=True, text=True)
+        logs = ["docker", "logs", "--tail", "20", self._container(name)]
+        logged = subprocess.run(logs, capture_output=True, text=True)
         return logged.stdout + logged.stderr
 
 

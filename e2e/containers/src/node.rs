@@ -10,6 +10,7 @@ pub enum Node {
     /// A frontend, from 0.
     Frontend(usize),
     /// A host, from 0, counted through all clusters: with three hosts each the second cluster has 3, 4 and 5.
+    /// The hosts of a cluster are a pool, so that no other ones form it.
     Host(usize),
 }
 
@@ -49,9 +50,10 @@ impl Node {
                 format!("frontend --listen 0.0.0.0:{FRONTEND_PORT} --manager {manager}")
             }
             Self::Host(number) => format!(
-                "host --listen 0.0.0.0:{HOST_PORT} --advertise {} --manager {manager} --zone z{} \
-                 --segment-bytes 1048576",
+                "host --listen 0.0.0.0:{HOST_PORT} --advertise {} --manager {manager} --pool p{} \
+                 --zone z{} --segment-bytes 1048576",
                 self.advertised(name_of),
+                number / hosts,
                 number % hosts,
             ),
         };

@@ -19,8 +19,13 @@ use crate::service::Service;
 /// no gap in the numbers, message groups in order. Exits with 1 if a promise was broken.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// The frontend.
-    #[arg(long, default_value = "http://127.0.0.1:9324", value_name = "URL")]
+    /// The frontend, or several with commas between them: they are asked by turns.
+    #[arg(
+        long,
+        visible_alias = "endpoint",
+        default_value = "http://127.0.0.1:9324",
+        value_name = "URL[,URL…]"
+    )]
     frontend: String,
     /// Allow a frontend that is not on this machine.
     #[arg(long)]
@@ -93,7 +98,7 @@ pub struct Args {
 /// If the flags make no valid plan or the queues cannot be made.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     ensure!(
-        args.allow_remote || is_loopback(&args.frontend)?,
+        args.allow_remote || are_loopback(&args.frontend)?,
         "{} is not on this machine: say --allow-remote if you mean it",
         args.frontend
     );
@@ -158,9 +163,15 @@ async fn finish_with_progress<S: Service>(running: Running<S>) -> Report {
     }
 }
 
+/// True if all URLs of a list are this machine's loopback.
+fn are_loopback(urls: &str) -> anyhow::Result<bool> {
+    let all: Result<Vec<bool>, _> = urls.split(',').map(is_loopback).collect();
+    Ok(all?.into_iter().all(|is_loopback| is_loopback))
+}
+
 /// True if a URL's host is this machine's loopback.
 fn is_loopback(url: &str) -> anyhow::Result<bool> {
-    let Some(rest) = url.strip_prefix("http://") else {
+    let Some(rest) = url.trim().strip_prefix("http://") else {
         bail!("{url} does not begin with http://");
     };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -201,6 +212,8 @@ mod tests {
             assert!(!is_loopback(there).unwrap(), "{there}");
         }
         assert!(is_loopback("ftp://localhost").is_err());
+        assert!(are_loopback("http://127.0.0.1:1,http://[::1]:2").unwrap());
+        assert!(!are_loopback("http://127.0.0.1:1,http://10.0.0.1:2").unwrap());
     }
 
     #[test]

@@ -10,20 +10,20 @@ use shoal_types::{Applied, Partitioning};
 
 use crate::service::{Failure, Outgoing, Received, SendAnswer, Service};
 
-/// A frontend. Several loads may share one.
+/// A service behind its frontends. Several loads may share one.
 #[derive(Clone, Debug)]
 pub struct Rest {
     client: Client,
 }
 
 impl Rest {
-    /// Talks to the frontend at `http://host:port`.
+    /// Talks to the frontend at `http://host:port`, or to several with commas between them, by turns.
     ///
     /// # Errors
-    /// If the address is none.
-    pub fn new(frontend: &str) -> anyhow::Result<Self> {
+    /// If an address is none.
+    pub fn new(frontends: &str) -> anyhow::Result<Self> {
         Ok(Self {
-            client: Client::new(frontend)?,
+            client: Client::new(frontends)?,
         })
     }
 }

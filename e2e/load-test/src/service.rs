@@ -9,7 +9,7 @@ use shoal_types::Applied;
 
 /// A message queue under load. Clones share connections.
 ///
-/// No operation retries by itself: what fails for a user must fail here.
+/// No operation retries what may have been applied: what fails for a user must fail here.
 pub trait Service: Clone + Send + Sync + 'static {
     /// Makes a queue that is not there yet; a FIFO queue if its name says so. With `auto` it may be split.
     fn create_queue(

@@ -23,7 +23,7 @@ const UNTIL_TOLD: Duration = Duration::from_secs(3_600);
 /// The longest gaps without a success during one fault, and what it was.
 #[derive(Clone, Debug)]
 pub struct Pause {
-    /// What was done, to which host.
+    /// What was done, and to whom.
     pub fault: String,
     /// The gaps, on the queue that had the longest.
     pub gaps: Gaps,
@@ -198,10 +198,13 @@ impl<C: Cluster> Stage<'_, C> {
     /// Waits until what the fault does has been seen, and notes it.
     pub async fn end(&mut self, fault: &str, host: usize) {
         sleep(LASTS).await;
-        self.pauses.push(Pause {
-            fault: format!("{fault} h{host}"),
-            gaps: self.watch.take_gaps(),
-        });
+        self.note(format!("{fault} h{host}"));
+    }
+
+    /// Notes what was seen since [`Stage::begin`].
+    pub fn note(&mut self, fault: String) {
+        let gaps = self.watch.take_gaps();
+        self.pauses.push(Pause { fault, gaps });
     }
 
     async fn back(&mut self, host: usize) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,9 @@ pub struct FrontendConfig {
     pub public_url: String,
     /// Seconds for which SQS's `PurgeQueue` refuses to purge a queue again; 0: it never does.
     pub purge_pause_s: u32,
+    /// How long a frontend that is told to stop still serves, while it asks clients to go elsewhere; at most
+    /// [`limits::DRAIN_MAX`].
+    pub drain_ms: u32,
 }
 
 /// Whose requests of SQS are taken: `"none"`, `"any"`, or the path of a key file.
@@ -76,6 +80,7 @@ impl Default for FrontendConfig {
             credentials: Credentials::None,
             public_url: String::new(),
             purge_pause_s: limits::PURGE_PAUSE_S,
+            drain_ms: limits::DRAIN_MS,
         }
     }
 }
@@ -102,6 +107,13 @@ impl FrontendConfig {
                 "public_url: {url:?} is no http:// or https:// address without a path"
             ));
         }
+        if self.drain() > limits::DRAIN_MAX {
+            let most = limits::DRAIN_MAX.as_millis();
+            return Err(format!(
+                "drain_ms: {} is not within 0 to {most}",
+                self.drain_ms
+            ));
+        }
         if self.in_flight_max == 0 {
             return Err("in_flight_max: must be at least 1".to_owned());
         }
@@ -112,5 +124,26 @@ impl FrontendConfig {
             ));
         }
         Ok(())
+    }
+
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_has_a_bound() {
+        let config = |drain_ms| FrontendConfig {
+            drain_ms,
+            ..FrontendConfig::default()
+        };
+        assert_eq!(config(0).validate(), Ok(()));
+        assert_eq!(config(60_000).validate(), Ok(()));
+        let refused = config(60_001).validate().unwrap_err();
+        assert_eq!(refused, "drain_ms: 60001 is not within 0 to 60000");
     }
 }

@@ -27,6 +27,12 @@ async fn no_path_of_rest(State(app): State<Arc<App>>, request: Request) -> Respo
     }
 }
 
+/// What a request is answered that took longer than a stopping frontend can wait. In REST's words: SDKs of SQS
+/// go by the status.
+pub(crate) fn cut_off() -> Response {
+    rest::cut_off()
+}
+
 /// What the HTTP server refuses before any handler sees it.
 pub(crate) fn refuse(refusal: &HeadRefusal, head: &Parts) -> Response {
     if sqs::is_asked(head) {

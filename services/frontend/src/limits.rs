@@ -117,9 +117,20 @@ pub const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 /// Messages of a peek if the request does not say.
 pub const PEEK_LIMIT_DEFAULT: u64 = 10;
 
-/// When the shutdown begins, those who wait for messages are answered within so long, each at a time of its
+/// Milliseconds for which a frontend that is told to stop still serves, if not configured: twice as long as our
+/// client keeps a connection that it does not use, so that it never writes to one that is just being closed,
+/// and longer than waiting receives take to leave. Balancers look every few seconds; where one does, let
+/// whatever stops the process wait before the signal.
+pub const DRAIN_MS: u32 = 2_000;
+/// The longest such time: what orchestrators give a process as a whole is mostly 30 s.
+pub const DRAIN_MAX: Duration = Duration::from_secs(60);
+/// When the drain begins, those who wait for messages are answered within so long, each at a time of its
 /// own: 10,000 that come back to other frontends all at once would be a flood there. Far below the time that
 /// connections are given to end.
 pub const WAITERS_LEAVE_WITHIN: Duration = Duration::from_secs(1);
-/// For what is still being answered when the shutdown begins.
+/// For answers under way when the drain ends: as long as a request may take that does not say how long, and
+/// what its answer takes to be made.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(6);
+/// For the whole of what is still to be done when the drain ends: [`ANSWERED_WITHIN`], the answers to what was
+/// cut off, and clients that close their side late.
 pub const STOP_WITHIN: Duration = Duration::from_secs(10);

@@ -3,19 +3,20 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use shoal_runtime::admin::{self, AdminState, Readiness};
 use shoal_runtime::http;
 use shoal_runtime::http::HttpLimits;
-use shoal_runtime::shutdown::Shutdown;
+use shoal_runtime::shutdown::{Drain, Shutdown};
 use shoal_runtime::task::{TaskKind, Tasks};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 
 use crate::app::App;
-use crate::limits::{MESSAGES_BODY_BYTES_MAX, STOP_WITHIN};
+use crate::limits::{ANSWERED_WITHIN, MESSAGES_BODY_BYTES_MAX, STOP_WITHIN};
 use crate::{FrontendConfig, http_api, metric_names};
 
 /// A running frontend.
@@ -39,9 +40,16 @@ impl Frontend {
         metric_names::begin();
         let (listener, address) = bind(config.listen).await?;
         let (admin_listener, admin) = bind(config.admin).await?;
-        let tasks = Tasks::new("frontend", shutdown.child());
-        let app = App::new(&config, tasks.shutdown().clone())?;
+        // The end of the drain ends its tasks.
+        let tasks = Tasks::new("frontend", Shutdown::new());
+        let drain = Drain::new(shutdown.child(), tasks.shutdown().clone());
+        let app = App::new(&config, drain.begins().clone())?;
         let ready = follow(&tasks, &app);
+        tasks.spawn(
+            "drain",
+            TaskKind::Finisher,
+            carry_out(drain.clone(), config.drain()),
+        );
         let state = AdminState {
             readiness: ready.clone(),
             config: dump(&config)?,
@@ -51,15 +59,12 @@ impl Frontend {
         let limits = HttpLimits {
             listener: "clients",
             body_bytes_max: MESSAGES_BODY_BYTES_MAX as u64,
+            grace: ANSWERED_WITHIN,
             refuse: http_api::refuse,
+            cut_off: http_api::cut_off,
             ..HttpLimits::default()
         };
-        let serving = http::serve(
-            listener,
-            http_api::router(app),
-            limits,
-            tasks.shutdown().clone(),
-        );
+        let serving = http::serve(listener, http_api::router(app), limits, drain);
         tasks.spawn("clients", TaskKind::Essential, serving);
         info!(%address, %admin, manager = config.manager, "frontend listens");
         Ok(Self {
@@ -70,13 +75,29 @@ impl Frontend {
         })
     }
 
-    /// Waits for the shutdown and for what is being answered then.
+    /// Waits for the shutdown, for the drain, and for what is being answered then.
     ///
     /// # Errors
     /// If it stopped by itself, or not in time.
     pub async fn stopped(self) -> anyhow::Result<()> {
         Ok(self.tasks.stopped(STOP_WITHIN).await?)
     }
+}
+
+/// Ends the drain some time after it began. If the frontend ends otherwise, those who wait leave at once.
+async fn carry_out(drain: Drain, lasts: Duration) -> Result<(), Infallible> {
+    tokio::select! {
+        () = drain.begins().triggered() => {
+            info!(?lasts, "asks clients to go elsewhere");
+            tokio::select! {
+                () = tokio::time::sleep(lasts) => {}
+                () = drain.ends().triggered() => {}
+            }
+            drain.ends().trigger();
+        }
+        () = drain.ends().triggered() => drain.begins().trigger(),
+    }
+    Ok(())
 }
 
 /// Keeps the routes current, and the clusters' addresses with them. Says when all queues are known.
@@ -98,11 +119,17 @@ fn follow(tasks: &Tasks, app: &Arc<App>) -> watch::Receiver<Readiness> {
 
     let waiting = Readiness::NotReady("the manager has not been reached yet".into());
     let (says, ready) = watch::channel(waiting);
-    let mut complete = app.routes.complete();
+    let (mut complete, stopping) = (app.routes.complete(), app.stopping.clone());
     tasks.spawn("readiness", TaskKind::Helper, async move {
-        if complete.wait_for(|complete| *complete).await.is_ok() {
-            says.send_replace(Readiness::Ready);
+        tokio::select! {
+            biased;
+            () = stopping.triggered() => {}
+            true = async { complete.wait_for(|complete| *complete).await.is_ok() } => {
+                says.send_replace(Readiness::Ready);
+                stopping.triggered().await;
+            }
         }
+        says.send_replace(Readiness::NotReady("is stopping".into()));
         // Held, since a dropped sender means that the frontend is gone.
         says.closed().await;
         Ok::<(), Infallible>(())

@@ -117,7 +117,7 @@ impl Host {
         };
         // The port closes only after the driver has left the view: answers still go out.
         let driver_ended = Shutdown::new();
-        let ended = driver_ended.clone();
+        let (ended, admin_ends) = (driver_ended.clone(), driver_ended.clone());
         tasks.spawn("driver", TaskKind::Essential, async move {
             let result = driver.run().await;
             ended.trigger();
@@ -153,7 +153,8 @@ impl Host {
             readiness: readiness.clone(),
             config: config.dump(),
         };
-        let admin_serving = admin::serve(admin_listener, admin_state, tasks.shutdown().clone());
+        // Until it has left the view, it can be seen that it is stopping.
+        let admin_serving = admin::serve(admin_listener, admin_state, admin_ends);
         tasks.spawn("admin", TaskKind::Finisher, admin_serving);
         Ok(Self {
             address,

@@ -6,12 +6,14 @@ mod commands;
 mod dev;
 mod doctor;
 mod explain;
+mod health;
 mod operate;
 mod output;
 mod queues;
 mod rebuild;
 mod redrive;
 mod roles;
+mod smoke;
 
 use std::process::ExitCode;
 
@@ -98,6 +100,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             };
             operate::start_move(operator, &asked).await?
         }
+        Command::Health(args) => return health::run(args).await,
+        Command::Smoke(args) => return smoke::run(args).await,
         Command::Doctor(args) => return doctor::run(&args),
         Command::LoadTest(args) => return shoal_load_test::run(args).await,
     }

@@ -13,6 +13,7 @@ use shoal_api::manager::{
     DrainRequest, FormRequest, HOSTS_PATH, HostInfo,
 };
 use shoal_api::plan::{EventQuery, MOVES_PATH, MoveInfo, MoveRequest};
+use shoal_runtime::http_client;
 use shoal_types::{ClusterId, HostId};
 use tokio::time::Instant;
 
@@ -150,7 +151,10 @@ pub(crate) struct Manager {
 impl Manager {
     pub(crate) fn new(args: OperatorArgs) -> anyhow::Result<Self> {
         Ok(Self {
-            http: Client::builder().timeout(TIMEOUT).no_proxy().build()?,
+            http: http_client::builder(&args.manager)
+                .timeout(TIMEOUT)
+                .no_proxy()
+                .build()?,
             until: Instant::now() + Duration::from_secs(args.wait),
             args,
         })

@@ -42,6 +42,7 @@ pub(crate) async fn frontend(args: FrontendArgs, shutdown: Shutdown) -> anyhow::
             .flag("credentials", args.credentials)
             .flag("public_url", args.public_url)
             .flag("purge_pause_s", args.purge_pause_s)
+            .flag("drain_ms", args.drain_ms)
     })?
     else {
         return Ok(());

@@ -1,55 +1,59 @@
 //! The connection to a service.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use reqwest::{Method, RequestBuilder, Response};
-use serde::de::DeserializeOwned;
+use reqwest::Method;
+use shoal_api::QueueList;
 use shoal_api::manager::{ClusterInfo, HostInfo};
 use shoal_api::plan::{EventPage, MoveInfo};
-use shoal_api::{PROBLEM_CONTENT_TYPE, Problem, QueueList};
 
+use crate::call::Call;
+use crate::frontends::Frontends;
+use crate::limits::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, CONNECT_TIMEOUT_OF_SEVERAL, IDLE_MAX};
 use crate::{ClientError, Queue};
 
-/// A service, by the address of one of its frontends. Clones share connections.
+/// A service, by the addresses of its frontends. Clones share connections and what is known of frontends.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    base: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) frontends: Arc<Frontends>,
 }
 
-/// Longer than any receive waits (20 s) plus its deadline.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 impl Client {
-    /// A service at `http://host:port`. Nothing is dialled yet. A process that has not chosen a TLS
-    /// provider (`rustls::crypto::CryptoProvider::install_default`) gets ring.
+    /// A service at `http://host:port`, or at several of those with commas between them, at most 64: calls
+    /// then go to them by turns, and if one of them stops or is lost, to the others. Nothing is dialled yet. A
+    /// process that has not chosen a TLS provider (`rustls::crypto::CryptoProvider::install_default`) gets
+    /// ring.
     ///
     /// # Errors
-    /// If the address is none.
-    pub fn new(base: &str) -> Result<Self, ClientError> {
+    /// If an address is none.
+    pub fn new(frontends: &str) -> Result<Self, ClientError> {
+        let frontends = Frontends::read(frontends)?;
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // The error says that somebody else was quicker, which is as good.
             _ = rustls::crypto::ring::default_provider().install_default();
         }
         let mut http = reqwest::Client::builder();
-        if base.starts_with("http://") {
+        let all = frontends.all();
+        if all.iter().all(|one| one.base.starts_with("http://")) {
             // A system without certificates, such as a bare container, is no reason to fail then.
             http = http.tls_certs_only([]);
         }
+        let connect_timeout = match all.len() {
+            1 => CONNECT_TIMEOUT,
+            _ => CONNECT_TIMEOUT_OF_SEVERAL,
+        };
         let http = http
             .timeout(ANSWER_TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(connect_timeout)
+            .pool_idle_timeout(IDLE_MAX)
             .tcp_nodelay(true)
             .build()
             .map_err(ClientError::Connection)?;
-        let base = base.trim_end_matches('/').to_owned();
-        if !base.starts_with("http://") && !base.starts_with("https://") {
-            return Err(ClientError::Unexpected(format!(
-                "{base:?} is no http:// or https:// address"
-            )));
-        }
-        Ok(Self { http, base })
+        Ok(Self {
+            http,
+            frontends: Arc::new(frontends),
+        })
     }
 
     /// A queue, there or not.
@@ -69,10 +73,11 @@ impl Client {
     ) -> Result<QueueList, ClientError> {
         let mut query = vec![("prefix", prefix)];
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let mut url = reqwest::Url::parse(&format!("{}/v1/queues", self.base))
-            .map_err(|e| ClientError::Unexpected(e.to_string()))?;
+        // Only its path and query count.
+        let mut url = reqwest::Url::parse("http://any/v1/queues").expect("it is an address");
         url.query_pairs_mut().extend_pairs(query);
-        json(self.http.get(url)).await
+        let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+        self.call(Method::GET, &path).read().await
     }
 
     /// All clusters.
@@ -80,7 +85,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn clusters(&self) -> Result<Vec<ClusterInfo>, ClientError> {
-        json(self.request(Method::GET, "/v1/clusters")).await
+        self.call(Method::GET, "/v1/clusters").read().await
     }
 
     /// All hosts.
@@ -88,7 +93,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn hosts(&self) -> Result<Vec<HostInfo>, ClientError> {
-        json(self.request(Method::GET, "/v1/hosts")).await
+        self.call(Method::GET, "/v1/hosts").read().await
     }
 
     /// Moves, splits and merges of queues that are under way.
@@ -96,7 +101,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn moves(&self) -> Result<Vec<MoveInfo>, ClientError> {
-        json(self.request(Method::GET, "/v1/moves")).await
+        self.call(Method::GET, "/v1/moves").read().await
     }
 
     /// A page of what was decided about the fleet: at most `limit` events after a number, or the newest.
@@ -107,46 +112,10 @@ impl Client {
     pub async fn events(&self, after: Option<u64>, limit: u64) -> Result<EventPage, ClientError> {
         let after = after.map_or_else(String::new, |after| format!("&after={after}"));
         let path = format!("/v1/events?limit={limit}{after}");
-        json(self.request(Method::GET, &path)).await
+        self.call(Method::GET, &path).read().await
     }
 
-    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base))
-    }
-}
-
-/// Sends a request and reads the answer's body.
-pub(crate) async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, ClientError> {
-    let answer = accepted(request).await?;
-    let bytes = answer.bytes().await.map_err(ClientError::Connection)?;
-    serde_json::from_slice(&bytes).map_err(|e| ClientError::Unexpected(e.to_string()))
-}
-
-/// Sends a request whose answer has no body of interest.
-pub(crate) async fn done(request: RequestBuilder) -> Result<(), ClientError> {
-    // Read to the end, or the connection cannot be used again.
-    accepted(request)
-        .await?
-        .bytes()
-        .await
-        .map_err(ClientError::Connection)?;
-    Ok(())
-}
-
-async fn accepted(request: RequestBuilder) -> Result<Response, ClientError> {
-    let answer = request.send().await.map_err(ClientError::Connection)?;
-    if answer.status().is_success() {
-        return Ok(answer);
-    }
-    let status = answer.status();
-    let content_type = answer.headers().get(reqwest::header::CONTENT_TYPE);
-    let is_problem =
-        content_type.is_some_and(|t| t.as_bytes().starts_with(PROBLEM_CONTENT_TYPE.as_bytes()));
-    let bytes = answer.bytes().await.map_err(ClientError::Connection)?;
-    match serde_json::from_slice::<Problem>(&bytes) {
-        Ok(problem) if is_problem => Err(problem.into()),
-        _ => Err(ClientError::Unexpected(format!(
-            "status {status} without a problem document"
-        ))),
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call<'_> {
+        Call::new(self, method, path)
     }
 }

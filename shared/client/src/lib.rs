@@ -15,11 +15,20 @@
 //! # }
 //! ```
 //!
-//! No call repeats itself: the service already tries every host of a queue's cluster. An error says
+//! No call does anything twice: the service already tries every host of a queue's cluster. An error says
 //! whether anything may have been applied, so a caller knows when repeating is safe.
+//!
+//! With several frontends, `Client::new("http://a:9324,http://b:9324")`, calls go to them by turns. A call goes
+//! on to the next one, to each once at most, if it certainly took no effect at the first: no connection came
+//! about, or it was refused as something that may succeed later. So does a call that only reads and was cut
+//! off. A frontend that could not be reached, or that says that it stops, is asked again after a pause, half
+//! a second and up to 15 s if it stays away. Whoever restarts frontends one by one fails no call.
 
+mod call;
 mod client;
 mod error;
+mod frontends;
+mod limits;
 mod options;
 mod queue;
 

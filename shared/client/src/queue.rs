@@ -9,7 +9,7 @@ use shoal_api::{
     RedriveList, RedriveTask, SendAnswer, checksum,
 };
 
-use crate::client::{done, json as read};
+use crate::call::Call;
 use crate::{Client, ClientError, Message, Receive};
 
 /// A queue of a service. Every method's errors are those of [`ClientError`].
@@ -40,7 +40,8 @@ impl Queue {
     /// # Errors
     /// `queue_exists` if it is there with other settings.
     pub async fn create(&self, settings: &QueueBody) -> Result<QueueInfo, ClientError> {
-        read(self.client.request(Method::PUT, &self.path).json(settings)).await
+        let call = self.client.call(Method::PUT, &self.path);
+        call.json(settings).read().await
     }
 
     /// Changes the settings that are given.
@@ -48,12 +49,8 @@ impl Queue {
     /// # Errors
     /// `queue_not_found`, or `invalid_request` with the field.
     pub async fn set(&self, settings: &QueueBody) -> Result<QueueInfo, ClientError> {
-        read(
-            self.client
-                .request(Method::PATCH, &self.path)
-                .json(settings),
-        )
-        .await
+        let call = self.client.call(Method::PATCH, &self.path);
+        call.json(settings).read().await
     }
 
     /// Settings and counts.
@@ -61,7 +58,7 @@ impl Queue {
     /// # Errors
     /// `queue_not_found`.
     pub async fn info(&self) -> Result<QueueInfo, ClientError> {
-        read(self.client.request(Method::GET, &self.path)).await
+        self.client.call(Method::GET, &self.path).read().await
     }
 
     /// Deletes it with all its messages.
@@ -69,7 +66,7 @@ impl Queue {
     /// # Errors
     /// `queue_not_found`.
     pub async fn delete(&self) -> Result<(), ClientError> {
-        done(self.client.request(Method::DELETE, &self.path)).await
+        self.client.call(Method::DELETE, &self.path).done().await
     }
 
     /// Deletes all its messages.
@@ -77,7 +74,7 @@ impl Queue {
     /// # Errors
     /// `queue_not_found`.
     pub async fn purge(&self) -> Result<(), ClientError> {
-        done(self.post("/purge")).await
+        self.post("/purge").done().await
     }
 
     /// Starts a task that moves its messages, those of a dead-letter queue, back to where they died or to
@@ -86,7 +83,7 @@ impl Queue {
     /// # Errors
     /// `invalid_request` if it is no queue's dead-letter queue; `busy` if a task of it is under way.
     pub async fn redrive(&self, how: &RedriveBody) -> Result<RedriveTask, ClientError> {
-        read(self.post("/redrive").json(how)).await
+        self.post("/redrive").json(how).read().await
     }
 
     /// Its last ten such tasks, newest first.
@@ -95,7 +92,7 @@ impl Queue {
     /// `queue_not_found`.
     pub async fn redrives(&self) -> Result<Vec<RedriveTask>, ClientError> {
         let path = format!("{}/redrive", self.path);
-        let answer: RedriveList = read(self.client.request(Method::GET, &path)).await?;
+        let answer: RedriveList = self.client.call(Method::GET, &path).read().await?;
         Ok(answer.redrives)
     }
 
@@ -105,7 +102,7 @@ impl Queue {
     /// If none is under way.
     pub async fn cancel_redrive(&self) -> Result<RedriveTask, ClientError> {
         let path = format!("{}/redrive", self.path);
-        read(self.client.request(Method::DELETE, &path)).await
+        self.client.call(Method::DELETE, &path).read().await
     }
 
     /// Sends one message. When this returns it is on disk at a majority of the cluster.
@@ -113,7 +110,7 @@ impl Queue {
     /// # Errors
     /// See [`ClientError::applied`] for whether it may have been sent all the same.
     pub async fn send(&self, message: impl Into<Message>) -> Result<SendAnswer, ClientError> {
-        read(self.post("/messages").json(&message.into())).await
+        self.post("/messages").json(&message.into()).read().await
     }
 
     /// Sends up to 1,000 messages; each has its own answer, in order.
@@ -121,11 +118,8 @@ impl Queue {
     /// # Errors
     /// If the batch as a whole was not taken.
     pub async fn send_batch(&self, messages: &[Message]) -> Result<SendAnswer, ClientError> {
-        read(
-            self.post("/messages")
-                .json(&json!({ "messages": messages })),
-        )
-        .await
+        let body = json!({ "messages": messages });
+        self.post("/messages").json(&body).read().await
     }
 
     /// Leases messages, smallest number first.
@@ -133,7 +127,8 @@ impl Queue {
     /// # Errors
     /// See [`ClientError`].
     pub async fn receive(&self, how: &Receive) -> Result<Vec<ReceivedMessage>, ClientError> {
-        let answer: ReceiveAnswer = read(self.post("/messages/receive").json(how)).await?;
+        let call = self.post("/messages/receive").json(how);
+        let answer: ReceiveAnswer = call.read().await?;
         Ok(answer.messages)
     }
 
@@ -145,11 +140,8 @@ impl Queue {
         &self,
         receipts: &[R],
     ) -> Result<ReceiptAnswer, ClientError> {
-        read(
-            self.post("/messages/ack")
-                .json(&json!({ "receipts": receipts })),
-        )
-        .await
+        let body = json!({ "receipts": receipts });
+        self.post("/messages/ack").json(&body).read().await
     }
 
     /// Lets leases end so many seconds from now.
@@ -162,7 +154,7 @@ impl Queue {
         seconds: u32,
     ) -> Result<ReceiptAnswer, ClientError> {
         let body = json!({ "receipts": receipts, "visibility_timeout_s": seconds });
-        read(self.post("/messages/extend").json(&body)).await
+        self.post("/messages/extend").json(&body).read().await
     }
 
     /// Gives messages back, ready again after so many seconds.
@@ -175,7 +167,7 @@ impl Queue {
         delay_s: u32,
     ) -> Result<ReceiptAnswer, ClientError> {
         let body = json!({ "receipts": receipts, "delay_s": delay_s });
-        read(self.post("/messages/release").json(&body)).await
+        self.post("/messages/release").json(&body).read().await
     }
 
     /// Looks at the first messages without leasing them.
@@ -184,12 +176,12 @@ impl Queue {
     /// `queue_not_found`.
     pub async fn peek(&self, limit: u32) -> Result<PeekAnswer, ClientError> {
         let path = format!("{}/messages/peek?limit={limit}", self.path);
-        read(self.client.request(Method::GET, &path)).await
+        self.client.call(Method::GET, &path).read().await
     }
 
-    fn post(&self, below: &str) -> reqwest::RequestBuilder {
+    fn post(&self, below: &str) -> Call<'_> {
         self.client
-            .request(Method::POST, &format!("{}{below}", self.path))
+            .call(Method::POST, &format!("{}{below}", self.path))
     }
 }
 

@@ -94,7 +94,7 @@ fn router(state: AdminState) -> Router {
 
 fn readyz(state: &AdminState) -> (StatusCode, String) {
     if state.readiness.has_changed().is_err() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "stopped\n".to_owned());
+        return (StatusCode::SERVICE_UNAVAILABLE, "is stopping\n".to_owned());
     }
     match &*state.readiness.borrow() {
         Readiness::Ready => (StatusCode::OK, "ready\n".to_owned()),

@@ -23,8 +23,13 @@ pub const HTTP_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub const HTTP_IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Without the client taking a single byte of what is written to it.
 pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// For requests that are being answered when the shutdown begins.
+/// For requests that are being answered when the drain ends.
 pub const HTTP_GRACE: Duration = Duration::from_secs(5);
+/// For the answers that say that a request was cut off, from the end of the grace on: a few hundred bytes each.
+pub const HTTP_CUT_OFF_WITHIN: Duration = Duration::from_secs(1);
+/// For the first request of a connection that was made just before the drain ends: who connects has
+/// something to say, and says it after half a round trip, or after TLS at a proxy in between.
+pub const HTTP_FIRST_REQUEST_WITHIN: Duration = Duration::from_millis(500);
 
 /// Connections of an admin listener: probes, one scraper, a person.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;

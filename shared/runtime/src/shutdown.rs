@@ -45,6 +45,47 @@ impl Shutdown {
     }
 }
 
+/// An end in two steps: from the first on whoever comes is asked to go elsewhere next time, and served; with
+/// the second nothing new is taken.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    begins: Shutdown,
+    ends: Shutdown,
+}
+
+impl Drain {
+    /// Its two steps. Who triggers the second one sees to it that the first one is triggered too.
+    #[must_use]
+    pub fn new(begins: Shutdown, ends: Shutdown) -> Self {
+        Self { begins, ends }
+    }
+
+    /// From when on clients are asked to go elsewhere.
+    #[must_use]
+    pub fn begins(&self) -> &Shutdown {
+        &self.begins
+    }
+
+    /// From when on nothing new is taken.
+    #[must_use]
+    pub fn ends(&self) -> &Shutdown {
+        &self.ends
+    }
+
+    /// One that follows this one, for somebody who looks often.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self::new(self.begins.child(), self.ends.child())
+    }
+}
+
+/// Both steps at once, for whom nobody else can stand in.
+impl From<Shutdown> for Drain {
+    fn from(shutdown: Shutdown) -> Self {
+        Self::new(shutdown.clone(), shutdown)
+    }
+}
+
 impl From<CancellationToken> for Shutdown {
     fn from(token: CancellationToken) -> Self {
         Self(token)

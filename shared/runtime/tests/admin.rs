@@ -43,7 +43,7 @@ async fn readiness_is_followed_and_its_reason_shown() {
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200 "));
     drop(sender);
     assert!(
-        get(address, "/readyz").await.ends_with("stopped\n"),
+        get(address, "/readyz").await.ends_with("is stopping\n"),
         "a role that is gone is not ready"
     );
 }

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::routing::{get, post};
 use http::StatusCode;
 use shoal_runtime::http::{BodyError, HttpLimits, serve};
-use shoal_runtime::shutdown::Shutdown;
+use shoal_runtime::shutdown::{Drain, Shutdown};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -19,6 +19,8 @@ const MS: Duration = Duration::from_millis(1);
 
 struct Server {
     address: SocketAddr,
+    /// Asks clients to go elsewhere.
+    leaving: Shutdown,
     shutdown: Shutdown,
     task: JoinHandle<()>,
 }
@@ -44,12 +46,15 @@ async fn start(limits: HttpLimits) -> Server {
         .layer(axum::extract::DefaultBodyLimit::disable());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());
-    let serving = serve(listener, router, limits, shutdown.clone());
+    let leaving = shutdown.child();
+    let drain = Drain::new(leaving.clone(), shutdown.clone());
+    let serving = serve(listener, router, limits, drain);
     let task = tokio::spawn(async {
         let Ok(()) = serving.await;
     });
     Server {
         address,
+        leaving,
         shutdown,
         task,
     }
@@ -333,5 +338,70 @@ async fn answers_that_never_come_do_not_hold_the_shutdown_up() {
     tokio::time::sleep(100 * MS).await;
     server.shutdown.trigger();
     in_time(server.task).await.unwrap();
-    assert_eq!(rest_of(&mut busy).await, "");
+    let answer = rest_of(&mut busy).await;
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn while_it_drains_everybody_is_served_and_told_to_go() {
+    let server = start(limits()).await;
+    let hello = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut used = TcpStream::connect(server.address).await.unwrap();
+    used.write_all(hello).await.unwrap();
+    let mut answer = vec![0; 1_000];
+    let read = in_time(used.read(&mut answer)).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(!answer.contains("connection: close"), "{answer}");
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::time::sleep(100 * MS).await;
+
+    server.leaving.trigger();
+    used.write_all(hello).await.unwrap();
+    let mut newcomer = TcpStream::connect(server.address).await.unwrap();
+    newcomer.write_all(hello).await.unwrap();
+    for stream in [&mut used, &mut newcomer, &mut busy] {
+        let answer = rest_of(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    assert!(!server.task.is_finished(), "the drain has not ended");
+}
+
+/// The kernel completes connections before the server accepts them. Those, and requests on the way when the
+/// drain ends, must not be met by a reset.
+#[tokio::test]
+async fn who_connects_at_the_last_moment_is_answered() {
+    for _ in 0..50 {
+        let server = start(limits()).await;
+        let address = server.address;
+        let clients: Vec<_> = (0..20)
+            .map(|_| {
+                tokio::spawn(async move {
+                    let mut answers = 0;
+                    // Whoever gets a connection gets an answer.
+                    while let Ok(mut stream) = TcpStream::connect(address).await {
+                        stream
+                            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                            .await
+                            .unwrap();
+                        let mut byte = [0];
+                        stream.read_exact(&mut byte).await.unwrap();
+                        answers += 1;
+                    }
+                    answers
+                })
+            })
+            .collect();
+        tokio::time::sleep(10 * MS).await;
+        server.leaving.trigger();
+        server.shutdown.trigger();
+        for client in clients {
+            in_time(client).await.unwrap();
+        }
+        in_time(server.task).await.unwrap();
+    }
 }

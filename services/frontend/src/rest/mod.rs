@@ -23,7 +23,7 @@ use axum::routing::{get, post, put};
 use http::StatusCode;
 use shoal_api::Problem;
 use shoal_runtime::http::HeadRefusal;
-use shoal_types::ErrorCode;
+use shoal_types::{Applied, ErrorCode};
 
 use crate::app::App;
 use call::Call;
@@ -84,6 +84,12 @@ async fn method_not_allowed(request: Request) -> Response {
         request.method()
     );
     Call::begin("unknown").finish(Err(Problem::new(ErrorCode::MethodNotAllowed, detail)))
+}
+
+/// What a request is answered that took longer than a stopping frontend can wait.
+pub(crate) fn cut_off() -> Response {
+    let problem = Problem::new(ErrorCode::DeadlineExceeded, "the frontend stops");
+    Call::begin("unknown").finish(Err(problem.applied(Applied::Unknown)))
 }
 
 /// What the HTTP server refuses before any handler sees it, in this API's words.

@@ -1,5 +1,6 @@
 //! The command line: what can be said, with its help texts.
 
+mod cluster;
 mod queue;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shoal_types::{ClusterId, HostId, PartitionId, QueueName};
 
+pub(crate) use cluster::ClusterCommand;
 pub(crate) use queue::{QueueCommand, QueueSettingsArgs, RedriveArgs};
 
 /// A rehearsal of the next release calls itself so: nobody takes it for a release.
@@ -56,6 +58,10 @@ pub(crate) enum Command {
     /// List the moves, splits and merges of queues that are under way, or start one
     #[command(subcommand)]
     Move(MoveCommand),
+    /// Ask the process on this machine whether it is alive, or ready
+    Health(crate::health::HealthArgs),
+    /// Try the service as a client: a message goes through a queue of its own, by REST and by SQS
+    Smoke(crate::smoke::SmokeArgs),
     /// Look into the data folder of a host that does not run: is everything there and sound?
     Doctor(crate::doctor::DoctorArgs),
     /// Send and receive under a load in which every message is accounted for
@@ -174,6 +180,9 @@ pub(crate) struct FrontendArgs {
     /// Seconds for which SQS's PurgeQueue refuses to purge a queue again
     #[arg(long)]
     pub(crate) purge_pause_s: Option<u32>,
+    /// Milliseconds for which it still serves after it was told to stop, and asks clients to go elsewhere
+    #[arg(long)]
+    pub(crate) drain_ms: Option<u32>,
 }
 
 #[derive(Args)]
@@ -220,7 +229,7 @@ pub(crate) struct RebuildArgs {
 /// Which system a command talks to and how it prints.
 #[derive(Args, Clone)]
 pub(crate) struct EndpointArgs {
-    /// A frontend's address
+    /// A frontend's address, or those of several with commas between them
     #[arg(long, env = "SHOAL_ENDPOINT", default_value = "http://127.0.0.1:9324")]
     pub(crate) endpoint: String,
     /// How to print
@@ -323,87 +332,5 @@ pub(crate) enum MoveCommand {
         /// Which of its partitions, if several take sends
         #[arg(long)]
         partition: Option<PartitionId>,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ClusterCommand {
-    /// List the clusters
-    List(EndpointArgs),
-    /// Make a cluster of these hosts, once; they must be free and all reachable. Without any, one more
-    /// cluster is made of free hosts that the manager chooses
-    Form {
-        #[command(flatten)]
-        operator: OperatorArgs,
-        /// Fewer than three hosts are meant
-        #[arg(long)]
-        yes: bool,
-        /// Three or four hosts that belong to no cluster
-        hosts: Vec<HostId>,
-    },
-    /// Make a free host a member of a cluster, while it serves
-    Add {
-        #[command(flatten)]
-        operator: OperatorArgs,
-        /// The cluster
-        cluster: ClusterId,
-        /// A host that belongs to no cluster
-        host: HostId,
-    },
-    /// Say who takes a cluster's commands: one member alone, or all
-    Active {
-        #[command(flatten)]
-        operator: OperatorArgs,
-        /// The cluster
-        cluster: ClusterId,
-        /// This member alone, as long as it can; a quorum still has every command on disk
-        #[arg(long, value_name = "HOST", required_unless_present = "all")]
-        only: Option<HostId>,
-        /// All members that can
-        #[arg(long, conflicts_with = "only")]
-        all: bool,
-    },
-    /// Have a cluster give its queues away; it is retired once it is empty
-    Drain {
-        #[command(flatten)]
-        operator: OperatorArgs,
-        /// Let it keep what it has, and take new queues again
-        #[arg(long, conflicts_with = "forward")]
-        cancel: bool,
-        /// Send on at once what nobody consumes there; without it only when the manager's patience ends
-        #[arg(long)]
-        forward: bool,
-        /// The cluster
-        cluster: ClusterId,
-    },
-    /// Say how hot the clusters are, of what that consists, what is planned and why
-    Explain {
-        #[command(flatten)]
-        operator: OperatorArgs,
-        /// Only what concerns this cluster
-        cluster: Option<ClusterId>,
-    },
-    /// List what the manager decided, why, and what came of it
-    Events {
-        #[command(flatten)]
-        operator: OperatorArgs,
-        /// Those after this number, instead of the newest
-        #[arg(long, value_name = "NUMBER")]
-        after: Option<u64>,
-        /// At most so many, up to 1,000
-        #[arg(long, value_name = "N")]
-        limit: Option<u64>,
-    },
-    /// Remove a member from a cluster, for good, while it serves
-    Shrink {
-        #[command(flatten)]
-        operator: OperatorArgs,
-        /// Fewer than three members are meant
-        #[arg(long)]
-        yes: bool,
-        /// The cluster
-        cluster: ClusterId,
-        /// The member
-        host: HostId,
     },
 }

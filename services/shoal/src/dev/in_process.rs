@@ -98,12 +98,15 @@ fn frontend_config(layout: &Layout) -> FrontendConfig {
         manager: layout.manager_url(),
         credentials: Credentials::Any,
         purge_pause_s: PURGE_PAUSE_S,
+        drain_ms: DRAIN_MS,
         ..Default::default()
     }
 }
 
 /// Tests purge as they like.
 pub(super) const PURGE_PAUSE_S: u32 = 0;
+/// There is no other frontend to go to.
+pub(super) const DRAIN_MS: u32 = 0;
 /// Whatever is in the folder, hosts and manager come from it together: nobody knows of another store.
 pub(super) const FIRST_LOOK_MS: u32 = 0;
 

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
-use super::in_process::{FIRST_LOOK_MS, PURGE_PAUSE_S};
+use super::in_process::{DRAIN_MS, FIRST_LOOK_MS, PURGE_PAUSE_S};
 use super::layout::{Layout, Place, SEGMENT_BYTES};
 
 /// Tells a child which process it must not outlive. Not a setting: the printed command line works
@@ -115,6 +115,7 @@ fn frontend_arguments(layout: &Layout) -> Vec<String> {
         ("--manager", layout.manager_url()),
         ("--credentials", "any".to_owned()),
         ("--purge-pause-s", PURGE_PAUSE_S.to_string()),
+        ("--drain-ms", DRAIN_MS.to_string()),
     ];
     words("frontend", &flags)
 }

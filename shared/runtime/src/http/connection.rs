@@ -9,12 +9,13 @@ use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -26,7 +27,8 @@ use tower::Service as _;
 
 use super::body::{AnswerBody, Answering, RequestBody};
 use super::{HttpLimits, head};
-use crate::shutdown::Shutdown;
+use crate::limits::{HTTP_CUT_OFF_WITHIN, HTTP_FIRST_REQUEST_WITHIN};
+use crate::shutdown::{Drain, Shutdown};
 
 /// How long bytes that nobody wants any more are read and dropped before a socket is closed, so that
 /// the client can still read why it was refused.
@@ -37,7 +39,7 @@ pub(super) async fn serve(
     stream: TcpStream,
     router: Router,
     limits: Arc<HttpLimits>,
-    shutdown: Shutdown,
+    drain: Drain,
 ) {
     let watch = Arc::new(Watch::new());
     let io = TokioIo::new(WatchedStream {
@@ -48,6 +50,7 @@ pub(super) async fn serve(
         router,
         limits: Arc::clone(&limits),
         watch: Arc::clone(&watch),
+        leaving: drain.begins().clone(),
     };
     let mut http = http1::Builder::new();
     // The timeouts are those of `Watch`.
@@ -58,11 +61,15 @@ pub(super) async fn serve(
     let mut timer = pin!(tokio::time::sleep(
         limits.idle_timeout.min(limits.head_timeout)
     ));
-    let mut shutdown_begins = pin!(shutdown.triggered());
+    let mut last_call = pin!(last_call(drain.ends()));
     let mut grace_ends = None;
     let finished = poll_fn(|cx| {
-        if grace_ends.is_none() && shutdown_begins.as_mut().poll(cx).is_ready() {
+        if grace_ends.is_none() && last_call.as_mut().poll(cx).is_ready() {
             grace_ends = Some(Instant::now() + limits.grace);
+            // A request that is here already is read before the connection would count as idle.
+            if connection.poll_without_shutdown(cx).is_ready() {
+                return Poll::Ready(true);
+            }
             Pin::new(&mut connection).graceful_shutdown();
         }
         // An error (the client is gone, or what it says is not HTTP) ends the connection; hyper has
@@ -73,6 +80,13 @@ pub(super) async fn serve(
         loop {
             let deadline = watch.deadline(&limits).into_iter().chain(grace_ends).min();
             let now = Instant::now();
+            if grace_ends.is_some_and(|at| at <= now) && watch.cut_off() {
+                grace_ends = Some(now + HTTP_CUT_OFF_WITHIN);
+                if connection.poll_without_shutdown(cx).is_ready() {
+                    return Poll::Ready(true);
+                }
+                continue;
+            }
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(false);
             }
@@ -93,6 +107,14 @@ pub(super) async fn serve(
     }
 }
 
+/// When a connection that was accepted now is to end: with the drain, but not before it had time to say what
+/// it was made for.
+async fn last_call(drain_ends: &Shutdown) {
+    let first_request_by = Instant::now() + HTTP_FIRST_REQUEST_WITHIN;
+    drain_ends.triggered().await;
+    tokio::time::sleep_until(first_request_by).await;
+}
+
 /// Closes our side and waits for the client to close its own. Closing with unread bytes in the socket
 /// would make the kernel send a reset, which can overtake the answer.
 async fn linger(mut stream: TcpStream) {
@@ -111,6 +133,21 @@ struct Handler {
     router: Router,
     limits: Arc<HttpLimits>,
     watch: Arc<Watch>,
+    leaving: Shutdown,
+}
+
+impl Handler {
+    /// The answer as it goes out. Who is leaving says so with each.
+    fn finish(
+        leaving: &Shutdown,
+        mut answer: axum::response::Response,
+    ) -> axum::response::Response {
+        if leaving.is_triggered() {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
+        }
+        answer
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Handler {
@@ -135,8 +172,16 @@ impl hyper::service::Service<Request<Incoming>> for Handler {
             .router
             .clone()
             .call(Request::from_parts(head, Body::new(body)));
-        Box::pin(async {
-            let Ok(answer) = answer.await;
+        let (watch, leaving) = (Arc::clone(&self.watch), self.leaving.clone());
+        let cut_off = self.limits.cut_off;
+        Box::pin(async move {
+            let mut answer = pin!(answer);
+            let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
+                Poll::Ready(Ok(answer)) => Poll::Ready(answer),
+                Poll::Pending if watch.is_cut_off() => Poll::Ready(cut_off()),
+                Poll::Pending => Poll::Pending,
+            });
+            let answer = Self::finish(&leaving, answer.await);
             Ok(answer.map(|inner| AnswerBody {
                 inner,
                 _answering: answering,
@@ -158,6 +203,8 @@ pub(super) struct Watch {
     head_since: AtomicU64,
     /// Since when the socket takes none of what is to be written.
     stalled_since: AtomicU64,
+    /// Whether the request under way is to be answered without its handler.
+    cut_off: AtomicBool,
 }
 
 impl Watch {
@@ -168,6 +215,7 @@ impl Watch {
             idle_since: AtomicU64::new(1),
             head_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
+            cut_off: AtomicBool::new(false),
         }
     }
 
@@ -200,6 +248,16 @@ impl Watch {
         } else if !progressed && !stalled {
             self.mark(&self.stalled_since);
         }
+    }
+
+    /// Has what is under way answered without its handler. False: nothing is, or that was said before.
+    fn cut_off(&self) -> bool {
+        let is_answering = self.answering.load(Ordering::Relaxed) > 0;
+        is_answering && !self.cut_off.swap(true, Ordering::Relaxed)
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     /// When the connection is to be closed if nothing more happens.

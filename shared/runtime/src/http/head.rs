@@ -61,6 +61,13 @@ pub fn plain_text(refusal: &HeadRefusal, _head: &Parts) -> Response {
     answer
 }
 
+/// The answer to a request that was cut off, as a line of text; for listeners without an API of their own.
+pub(super) fn cut_off() -> Response {
+    let mut answer = Response::new(Body::from("the server stops\n"));
+    *answer.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+    answer
+}
+
 /// Checks everything that can be known before the body.
 pub(super) fn check(head: &Parts, limits: &HttpLimits) -> Result<(), HeadRefusal> {
     if head.headers.len() > limits.headers_max {

@@ -50,12 +50,15 @@ pub struct HttpLimits {
     pub idle_timeout: Duration,
     /// Without the client taking any byte of an answer.
     pub write_timeout: Duration,
-    /// For answers under way when the shutdown begins.
+    /// For answers under way when the drain ends. Those that are not there then are made by `cut_off`.
     pub grace: Duration,
     /// Whether bodies of unknown length are taken.
     pub chunked: bool,
     /// Turns a refusal into an answer, in the words of the listener's API.
     pub refuse: fn(&HeadRefusal, &Parts) -> Response,
+    /// What is answered to a request that its handler has not answered within the grace: it was received, and
+    /// nobody knows what has become of it.
+    pub cut_off: fn() -> Response,
 }
 
 impl Default for HttpLimits {
@@ -74,6 +77,7 @@ impl Default for HttpLimits {
             grace: limits::HTTP_GRACE,
             chunked: true,
             refuse: plain_text,
+            cut_off: head::cut_off,
         }
     }
 }

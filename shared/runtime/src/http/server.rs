@@ -1,21 +1,23 @@
 //! The accept loop.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::{HttpLimits, connection};
 use crate::limits::ACCEPT_PAUSE;
-use crate::shutdown::Shutdown;
+use crate::shutdown::Drain;
 use crate::telemetry::RateLimit;
 
-/// Serves until the shutdown, and then until the last answer is written or the grace period is over.
+/// Serves until the drain ends, and then until the last answer is written or the grace period is over. While
+/// it drains, every answer closes its connection.
 ///
 /// # Errors
 /// None: what goes wrong concerns one connection. (The type fits [`crate::task::Tasks::spawn`].)
@@ -23,31 +25,58 @@ pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: HttpLimits,
-    shutdown: Shutdown,
+    drain: impl Into<Drain>,
 ) -> Result<(), Infallible> {
-    static FULL: RateLimit = RateLimit::new(Duration::from_secs(10));
     static FAILED: RateLimit = RateLimit::new(Duration::from_secs(10));
 
-    let limits = Arc::new(limits);
-    let places = Arc::new(Semaphore::new(limits.connections_max));
-    let connections = TaskTracker::new();
+    let drain = drain.into();
+    let server = Server {
+        router,
+        places: Arc::new(Semaphore::new(limits.connections_max)),
+        limits: Arc::new(limits),
+        drain: drain.clone(),
+        connections: TaskTracker::new(),
+    };
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shutdown.triggered() => break,
+            () = drain.ends().triggered() => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((stream, _)) => server.take(stream),
             Err(error) => {
                 if let Some(passed_over) = FAILED.allow() {
-                    warn!(listener = limits.listener, %error, passed_over, "cannot accept connections");
+                    let listener = server.limits.listener;
+                    warn!(listener, %error, passed_over, "cannot accept connections");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        }
+    }
+    // Whoever it is, the kernel has told everybody who still waits that they are connected.
+    _ = server.take_waiting(listener);
+    server.connections.close();
+    server.connections.wait().await;
+    Ok(())
+}
+
+/// What connections have in common.
+struct Server {
+    router: Router,
+    limits: Arc<HttpLimits>,
+    places: Arc<Semaphore>,
+    drain: Drain,
+    connections: TaskTracker,
+}
+
+impl Server {
+    /// Serves a connection, if there is a place.
+    fn take(&self, stream: TcpStream) {
+        static FULL: RateLimit = RateLimit::new(Duration::from_secs(10));
+
+        let limits = &self.limits;
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             if let Some(passed_over) = FULL.allow() {
                 let at_most = limits.connections_max;
                 warn!(
@@ -55,23 +84,33 @@ pub async fn serve(
                     at_most, passed_over, "connection refused, no place"
                 );
             }
-            continue;
+            return;
         };
         // Answers are written in one piece; waiting for more to send would only delay them.
         _ = stream.set_nodelay(true);
         let serving = connection::serve(
             stream,
-            router.clone(),
-            Arc::clone(&limits),
-            shutdown.child(),
+            self.router.clone(),
+            Arc::clone(limits),
+            self.drain.child(),
         );
-        connections.spawn(async move {
+        self.connections.spawn(async move {
             serving.await;
             drop(place);
         });
     }
-    drop(listener);
-    connections.close();
-    connections.wait().await;
-    Ok(())
+
+    /// Serves what waits to be accepted, and stops to listen. Closing the port with connections in its queue
+    /// resets them, with whatever they have asked already.
+    fn take_waiting(&self, listener: TcpListener) -> io::Result<()> {
+        // Asked without tokio, which would ask only once it was told that there is something.
+        let listener = listener.into_std()?;
+        // More than that would not get places.
+        for _ in 0..self.limits.connections_max {
+            let (stream, _) = listener.accept()?;
+            stream.set_nonblocking(true)?;
+            self.take(TcpStream::from_std(stream)?);
+        }
+        Ok(())
+    }
 }

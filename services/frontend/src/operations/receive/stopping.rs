@@ -37,7 +37,7 @@ pub(crate) async fn receive(
     given.unwrap_or_else(|| receive.answer())
 }
 
-/// Ends some time after the shutdown begins, another one for each who waits.
+/// Ends some time after the drain begins, another one for each who waits.
 async fn turn_to_leave(stopping: &Shutdown) {
     stopping.triggered().await;
     let share = rand::rng().random_range(0.0..1.0);
