@@ -46,6 +46,32 @@ fn wrong_usage_is_told_apart_from_failure() {
     });
 }
 
+/// Found on a machine made of nothing but Debian's base: `shoal host replace` there, and in our own image, ended
+/// with "No CA certificates were loaded from the system", though no TLS was asked for.
+#[test]
+fn orders_need_no_certificates_where_there_is_no_tls() {
+    run(async |bench| {
+        let dev = bench.dev().ephemeral().processes().start().await?;
+        let manager = format!("http://{}", dev.role("manager")?.listen()?);
+        let (file, folder) = (bench.folder().join("none.pem"), bench.folder().join("none"));
+        std::fs::write(&file, "")?;
+        std::fs::create_dir(&folder)?;
+        for words in [
+            &["cluster", "explain", "--manager", &manager][..],
+            &["cluster", "list", "--endpoint", &dev.endpoint()],
+            &["smoke", "--endpoint", &dev.endpoint()],
+        ] {
+            let mut command = bench.shoal(words)?;
+            command
+                .env("SSL_CERT_FILE", &file)
+                .env("SSL_CERT_DIR", &folder);
+            let output = command.output()?;
+            ensure!(output.status.success(), "{words:?}: {output:?}");
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn the_load_test_reports_as_json() {
     run(async |bench| {

@@ -7,6 +7,7 @@
 mod clock;
 mod damage;
 mod disk;
+mod machines;
 mod network;
 mod power;
 mod processes;
