@@ -52,7 +52,9 @@ fn compose_comes_up_serves_loses_a_host_of_each_cluster_and_leaves_nothing() {
 /// REST and SQS through each published port.
 fn smoke(bench: &Bench, compose: &Compose) -> Result<()> {
     for endpoint in compose.endpoints() {
-        let output = bench.shoal(["smoke", "--endpoint", &endpoint])?.output()?;
+        let output = bench
+            .shoal(["smoke", "--require-sqs", "--endpoint", &endpoint])?
+            .output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{endpoint}: {said}{complaint}");

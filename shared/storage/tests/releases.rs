@@ -42,7 +42,10 @@ fn append(log: &mut Log, records: u64) {
     }
 }
 
-fn commit(version: DiskVersion, n: u8) -> Commit<[(Vec<u8>, Option<Vec<u8>>); 1]> {
+/// A row to put.
+type Put = (Vec<u8>, Option<Vec<u8>>);
+
+fn commit(version: DiskVersion, n: u8) -> Commit<[Put; 1]> {
     Commit {
         version,
         meta: vec![n; 100],
@@ -154,10 +157,11 @@ fn an_earlier_release_refuses_what_a_later_one_wrote_and_changes_nothing() {
         "manifest cannot be used: it has manifest format version 2, this release reads 1";
     let checkpoint =
         "checkpoint.head cannot be used: it has checkpoint format version 3, this release reads 2";
-    let cases: [(&dyn Fn(&MemDisk), &str); 3] = [
-        (&newer_log, log),
-        (&newer_manifest, manifest),
-        (&newer_checkpoint, checkpoint),
+    type Write = fn(&MemDisk);
+    let cases: [(Write, &str); 3] = [
+        (newer_log, log),
+        (newer_manifest, manifest),
+        (newer_checkpoint, checkpoint),
     ];
     for (write, why) in cases {
         let disk = MemDisk::new();
