@@ -80,6 +80,8 @@ NONSENSE = [
     ({"frontend": {"publicUrl": "https://mq.example.com/sqs"}}, "/frontend/publicUrl"),
     ({"frontend": {"ingress": {"enabled": True}}}, "/frontend/ingress/hosts"),
     ({"frontend": {"terminationGracePeriodSeconds": 30}}, "frontend.terminationGracePeriodSeconds"),
+    ({"frontend": {"settings": {"drain_ms": 30_000}}}, "settings.drain_ms"),
+    ({"frontend": {"settings": {"drain_ms": 60_001}}}, "/frontend/settings/drain_ms"),
     ({"frontend": {"preStopSleepSeconds": 60}}, "frontend.terminationGracePeriodSeconds"),
     (
         {"frontend": {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 3}}},

@@ -30,14 +30,17 @@ class Played:
         return self
 
     def __exit__(self, *_):
-        """Removes what was made, in whatever state it is."""
-        made = docker("ps", "--all", "--quiet", "--filter", f"label={self._label}").split()
-        if made:
-            docker("rm", "--force", "--volumes", *made)
-        volumes = docker("volume", "ls", "--quiet", "--filter", f"label={self._label}").split()
-        if volumes:
-            docker("volume", "rm", *volumes)
-        docker("network", "rm", self._name)
+        """Removes what was made, in whatever state it is; what cannot be removed is said, and the rest is."""
+        mine = ("--filter", f"label={self._label}")
+        for made, remove in {
+            ("ps", "--all", "--quiet"): ("rm", "--force", "--volumes"),
+            ("volume", "ls", "--quiet"): ("volume", "rm"),
+            ("network", "ls", "--quiet"): ("network", "rm"),
+        }.items():
+            for each in docker(*made, *mine).split():
+                removed = subprocess.run(["docker", *remove, each], capture_output=True, text=True)
+                if removed.returncode:
+                    print(f"stays with the engine: {each}: {removed.stderr}")
 
     def begin(self, rendered=None):
         """Starts what is not there yet, all at once as Kubernetes does, and removes what is there no more."""
@@ -69,7 +72,8 @@ class Played:
     def smoke(self):
         """Runs the pod of `helm test` to its end, and returns what it says. Fails if that does."""
         (pods,) = self.rendered.role("smoke")
-        return docker("run", "--rm", *self._confined(pods, pods.name), self._image, *started_with(pods)[0]).rstrip()
+        options = ["--rm", "--pull", "never", *self._confined(pods, pods.name)]
+        return docker("run", *options, self._image, *started_with(pods)[0]).rstrip()
 
     def restart(self, pods, name):
         """Ends a pod as Kubernetes would, starts it again, and returns when it is ready."""
@@ -114,7 +118,7 @@ class Played:
         arguments, environment = started_with(pods, DOWNWARD | {"metadata.name": name})
         for key, value in environment:
             options += ["--env", f"{key}={value}"]
-        docker("run", "--detach", *options, self._image, *arguments)
+        docker("run", "--detach", "--pull", "never", *options, self._image, *arguments)
 
     def _confined(self, pods, name):
         """What pod and container are allowed, and what they are called."""

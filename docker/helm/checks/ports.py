@@ -5,6 +5,9 @@ from .rendered import what
 # The port that each role listens on, by the name of its container port, and the flag that says so.
 LISTENS = {"host": "peers", "frontend": "http", "manager": "api"}
 
+# The frontend's own, if the values do not say another one.
+DRAIN_MS = 2_000
+
 # What admin ports serve; checks.live asks the binary.
 PROBED = {"/healthz", "/readyz"}
 
@@ -90,9 +93,10 @@ def endings(rendered):
         if sleeps != rendered.values["frontend"]["preStopSleepSeconds"]:
             yield f"{pods}: sleeps for {sleeps} s before it stops"
         grace = pods.spec["terminationGracePeriodSeconds"]
+        drains = rendered.values["frontend"]["settings"].get("drain_ms", DRAIN_MS) / 1_000
         # The longest wait of a receive, and limits.rs of the frontend for what is being answered.
-        if grace < sleeps + 20 + 10:
-            yield f"{pods}: is killed {grace} s after it began to sleep for {sleeps} s"
+        if grace < sleeps + drains + 20 + 10:
+            yield f"{pods}: is killed {grace} s after it began to sleep for {sleeps} s and to drain for {drains} s"
 
 
 def _port(address):

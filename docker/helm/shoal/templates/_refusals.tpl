@@ -18,9 +18,11 @@
 {{- end -}}
 
 {{- $frontend := $v.frontend -}}
-{{- /* Beside the sleep: the longest wait of a receive, 20 s, and 15 s for what is being answered and to end. */ -}}
-{{- if lt (int $frontend.terminationGracePeriodSeconds) (add (int $frontend.preStopSleepSeconds) 35 | int) -}}
-{{- fail (printf "frontend.terminationGracePeriodSeconds: %d is less than preStopSleepSeconds and 35, so that answers would be cut off" (int $frontend.terminationGracePeriodSeconds)) -}}
+{{- /* Beside sleep and drain: the longest wait of a receive, 20 s, and 10 s for what is being answered then. */ -}}
+{{- $drains := div (add (dig "drain_ms" 2000 $frontend.settings | int) 999) 1000 -}}
+{{- $takes := add $frontend.preStopSleepSeconds $drains 30 -}}
+{{- if lt (int $frontend.terminationGracePeriodSeconds) (int $takes) -}}
+{{- fail (printf "frontend.terminationGracePeriodSeconds: %d is less than the %d that preStopSleepSeconds, settings.drain_ms and 30 s for answers make" (int $frontend.terminationGracePeriodSeconds) (int $takes)) -}}
 {{- end -}}
 {{- with $frontend.autoscaling -}}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
