@@ -20,7 +20,7 @@ const RECEIVE_WAIT_S: u32 = 2;
 
 #[derive(Args)]
 pub(crate) struct SmokeArgs {
-    /// A frontend's address
+    /// A frontend's address, or several with commas between them
     #[arg(long, env = "SHOAL_ENDPOINT", default_value = "http://127.0.0.1:9324")]
     endpoint: String,
     /// Seconds for everything together; what may go better later is tried again until then

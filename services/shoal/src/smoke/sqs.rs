@@ -1,5 +1,6 @@
 //! The steps by Amazon SQS's JSON protocol, unsigned.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,24 +19,40 @@ const UNSIGNED: [&str; 2] = ["MissingAuthenticationToken", "AccessDenied"];
 
 pub(super) struct Sqs {
     http: Client,
-    endpoint: String,
+    frontends: Vec<String>,
+    /// Which of them is asked: the next one after an attempt that may go better.
+    turn: AtomicUsize,
     queue: String,
 }
 
 impl Sqs {
-    pub(super) fn new(endpoint: &str, queue: &str) -> anyhow::Result<Self> {
-        let http = http_client::builder(endpoint).timeout(ANSWER_TIMEOUT);
+    /// Frontends by their addresses, with commas between them.
+    pub(super) fn new(frontends: &str, queue: &str) -> anyhow::Result<Self> {
+        let http = http_client::builder(frontends).timeout(ANSWER_TIMEOUT);
+        let address = |frontend: &str| format!("{}/", frontend.trim().trim_end_matches('/'));
         Ok(Self {
             http: http.build().context("cannot make an HTTP client")?,
-            endpoint: format!("{}/", endpoint.trim_end_matches('/')),
+            frontends: frontends.split(',').map(address).collect(),
+            turn: AtomicUsize::new(0),
             queue: queue.to_owned(),
         })
     }
 
     async fn ask(&self, operation: &str, parameters: &Value) -> Attempt<Value> {
+        let turn = self.turn.load(Ordering::Relaxed) % self.frontends.len();
+        let answer = self
+            .ask_at(&self.frontends[turn], operation, parameters)
+            .await;
+        if answer.as_ref().is_err_and(|refused| refused.may_try_again) {
+            self.turn.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn ask_at(&self, frontend: &str, operation: &str, parameters: &Value) -> Attempt<Value> {
         let request = self
             .http
-            .post(&self.endpoint)
+            .post(frontend)
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", format!("AmazonSQS.{operation}"))
             .body(parameters.to_string());
@@ -57,7 +74,7 @@ impl Sqs {
     /// Parameters of an operation on the queue. Of a URL only account and name count, so none of a frontend's
     /// addresses has to be known.
     fn of_queue(&self, mut parameters: Value) -> Value {
-        parameters["QueueUrl"] = format!("{}000000000000/{}", self.endpoint, self.queue).into();
+        parameters["QueueUrl"] = format!("{}000000000000/{}", self.frontends[0], self.queue).into();
         parameters
     }
 }
@@ -110,5 +127,37 @@ impl From<reqwest::Error> for Refused {
             may_try_again: true,
             is_unsigned: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_frontend_that_does_not_answer_the_next_one_is_asked() {
+        let frontend = TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let list = format!(
+            "http://{nobody}, http://{}/",
+            frontend.local_addr().unwrap()
+        );
+        std::thread::spawn(move || {
+            let (mut connection, _) = frontend.accept().unwrap();
+            _ = connection.read(&mut [0; 4_096]).unwrap();
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            connection.write_all(answer.as_bytes()).unwrap();
+        });
+        shoal_runtime::crypto::install();
+        let sqs = Sqs::new(&list, "smoke").unwrap();
+        let refused = sqs.create().await.unwrap_err();
+        assert!(refused.may_try_again, "{}", refused.why);
+        assert!(sqs.create().await.is_ok());
     }
 }
