@@ -7,7 +7,7 @@ use shoal_containers::{Compose, compose_tool, engine};
 use shoal_harness::{Bench, run_within, skipped};
 
 /// Building the image, nine containers, and a wait for ten seconds of `HEALTHCHECK`.
-const BOUND: Duration = Duration::from_secs(180);
+const BOUND: Duration = Duration::from_secs(360);
 /// A manager, two frontends, two clusters of three hosts.
 const CONTAINERS: usize = 9;
 /// What the image may have: it is fetched by every machine of a large system.
