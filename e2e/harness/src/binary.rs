@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 pub enum Release {
     /// What this source is.
     This,
-    /// The one after it, as `shoal_types::NEXT_RELEASE` rehearses it.
+    /// The one after it, as `services/host/src/next_release.rs` rehearses it.
     Next,
 }
 
@@ -54,9 +54,13 @@ fn prepare(release: Release) -> Result<PathBuf> {
     let built = build(release)?;
     let own = this.with_file_name(release.file_name());
     let new = this.with_file_name(format!("shoal-new-{}", std::process::id()));
-    // A link is made at once, and what runs already keeps the file that it was started from.
+    // A link is made at once, and what runs already keeps the file that it was started from. A rename
+    // between two names of one file does nothing, so that the first one may still be there.
     fs::hard_link(&built, &new).context("cannot give the binary a name of its own")?;
     fs::rename(&new, &own)?;
+    if new.exists() {
+        fs::remove_file(&new)?;
+    }
     if release != Release::This {
         // Whoever looks for cargo's own name finds this release there.
         build(Release::This)?;

@@ -73,7 +73,7 @@ pub enum Action {
     Thaw(HostId),
     /// It is asked to stop: leaves the view, then ends.
     Leave(HostId),
-    /// It is stopped and started again with a release that supports newer machine versions.
+    /// It is stopped and started again with a release that supports machine versions up to this one.
     Upgrade {
         /// Whose.
         host: HostId,

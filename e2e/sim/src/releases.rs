@@ -1,5 +1,6 @@
 //! Which release each host runs: on some seeds hosts begin with releases that support different machine
-//! versions, and are upgraded one by one while clients load the cluster.
+//! versions, and are upgraded one by one while clients load the cluster. Formats on disk and on the wire
+//! follow. Some upgrades are given up half-way: the release before is put back.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,8 @@ use crate::random::Random;
 
 /// The newest version that any release of a run supports.
 const VERSION_MAX: u64 = 5;
+/// A release that is put back was away for so long at least.
+const GIVEN_UP_AFTER_MIN: Micros = 5 * SECOND;
 /// Upgrades of one host in a run, at most.
 const UPGRADES_MAX: u64 = 3;
 
@@ -25,7 +28,7 @@ pub struct ReleaseOptions {
     pub upgrades: Vec<Upgrade>,
 }
 
-/// A host is stopped and started again with a later release.
+/// A host is stopped and started again with a later release, or with the one before that.
 #[derive(Clone, Copy, Debug)]
 pub struct Upgrade {
     /// When, since the beginning.
@@ -78,8 +81,39 @@ impl ReleaseOptions {
         for host in hosts {
             options.draw_upgrades(*host, random, load);
         }
+        if random.one_in(2) {
+            options.draw_given_up(random, hosts, load);
+        }
         options.upgrades.sort_by_key(|upgrade| upgrade.at);
         options
+    }
+
+    /// Some hosts go over to a later release and are put back, all while one host holds newer rules back.
+    fn draw_given_up(&mut self, random: &mut Random, hosts: &[HostId], load: Micros) {
+        let holds_back = hosts[random.below(hosts.len() as u64) as usize];
+        let first = self.first[&holds_back];
+        let of_holder = self.upgrades.iter().filter(|u| u.host == holds_back);
+        let until = of_holder.map(|u| u.at).min().unwrap_or(load);
+        if until < 4 * GIVEN_UP_AFTER_MIN {
+            return;
+        }
+        for host in hosts {
+            let before = self.first[host];
+            if *host == holds_back || before < first || random.one_in(2) {
+                continue;
+            }
+            let supports = version(random.range(u64::from(before.0) + 1..VERSION_MAX + 1));
+            let at = random.range(SECOND..until / 2);
+            let back = random.range(at + GIVEN_UP_AFTER_MIN..until);
+            self.upgrades.retain(|u| u.host != *host || u.at > back);
+            for (at, supports) in [(at, supports), (back, before)] {
+                self.upgrades.push(Upgrade {
+                    at,
+                    host: *host,
+                    supports,
+                });
+            }
+        }
     }
 
     fn draw_upgrades(&mut self, host: HostId, random: &mut Random, load: Micros) {
@@ -120,18 +154,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_host_is_ever_given_an_older_release() {
+    fn a_release_is_put_back_only_while_another_host_holds_newer_rules_back() {
         let hosts: Vec<HostId> = (1..=4).map(HostId).collect();
-        let mut several = 0;
+        let (mut several, mut put_back) = (0, 0);
         for seed in 0..200 {
             let options = ReleaseOptions::draw(&mut Random::new(seed), &hosts, 60 * SECOND);
             several += u64::from(!options.first.is_empty());
             let mut supports = options.first.clone();
             for upgrade in &options.upgrades {
                 let before = supports.insert(upgrade.host, upgrade.supports);
-                assert!(before < Some(upgrade.supports), "{options:?}");
+                if before > Some(upgrade.supports) {
+                    put_back += 1;
+                    let mut others = supports.iter().filter(|(host, _)| **host != upgrade.host);
+                    let held = others.any(|(_, newest)| *newest <= upgrade.supports);
+                    assert!(held, "{options:?}");
+                    assert_eq!(upgrade.supports, options.first[&upgrade.host]);
+                }
             }
         }
         assert!((30..120).contains(&several), "{several} of 200 seeds");
+        assert!(put_back > 10, "{put_back} in 200 seeds");
     }
 }

@@ -109,6 +109,10 @@ sometimes! {
     RaiseReplayed = "raise of the machine version replayed at a start";
     /// A member did not support what the others did.
     RaiseHeldBack = "raise held back by a member that supports less";
+    /// A host was given back the release before.
+    ReleasePutBack = "release of a host put back after an upgrade was given up";
+    /// A start found segments of two formats.
+    FormatsMixed = "segments of two formats read at a start";
     // Members
     /// A host became a member.
     MemberAdded = "member added";

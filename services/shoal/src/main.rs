@@ -40,8 +40,8 @@ const _: () = assert!(
      read: build `shoal` without the feature `next-release`"
 );
 const _: () = assert!(
-    shoal_types::NEXT_RELEASE == cfg!(feature = "next-release"),
-    "the next release is rehearsed: build `shoal` without the feature `next-release` of shoal-types"
+    shoal_host::NEXT_RELEASE == cfg!(feature = "next-release"),
+    "the next release is rehearsed: build `shoal` without the feature `next-release` of shoal-host"
 );
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use shoal_types::{MachineVersion, NEXT_RELEASE};
+use shoal_types::MachineVersion;
 
 use crate::machine::Machine;
 
@@ -14,12 +14,13 @@ use crate::machine::Machine;
 /// form one together only if this is the same in both.
 pub const MACHINE_VERSION_MIN: MachineVersion = MachineVersion(1);
 /// The newest rules that this release knows.
-pub const MACHINE_VERSION_MAX: MachineVersion = if NEXT_RELEASE {
+pub const MACHINE_VERSION_MAX: MachineVersion = if cfg!(feature = "next-release") {
     MACHINE_VERSION_NEXT
 } else {
     MachineVersion(3)
 };
-/// The newest rules that the release after this one knows. Nothing is executed otherwise by them; that they
+/// The newest rules that the release after this one knows, as it is rehearsed
+/// (`services/host/src/next_release.rs`). Nothing is executed otherwise by them; that they
 /// are in force is part of every state, and of its hash.
 pub const MACHINE_VERSION_NEXT: MachineVersion = MachineVersion(4);
 

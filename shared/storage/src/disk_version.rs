@@ -4,7 +4,7 @@
 //! | disk version | segment | manifest | checkpoint |
 //! |---|---|---|---|
 //! | 1 | 1 | 1 | 2 |
-//! | 2, of the release after this one ([`shoal_types::NEXT_RELEASE`]) | 2 | 2 | 3 |
+//! | 2, of the release after this one, as it is rehearsed | 2 | 2 | 3 |
 //!
 //! Each of these files says its own format, so a folder may hold several. A release reads its own and
 //! those of the release before it. Which one it writes it is told, file by file: a release that was put
@@ -14,8 +14,6 @@
 //! a newer file is never taken for a damaged one.
 
 use std::fmt;
-
-use shoal_types::NEXT_RELEASE;
 
 use crate::Disk;
 use crate::checkpoint::newer_head;
@@ -62,7 +60,11 @@ impl DiskVersion {
     const ALL: [Self; 2] = [Self::V1, Self::V2];
 
     /// The newest that this release reads.
-    pub const NEWEST: Self = if NEXT_RELEASE { Self::V2 } else { Self::V1 };
+    pub const NEWEST: Self = if cfg!(feature = "next-release") {
+        Self::V2
+    } else {
+        Self::V1
+    };
 
     /// Its number.
     #[must_use]

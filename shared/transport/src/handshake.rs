@@ -19,7 +19,7 @@ use std::ops::RangeInclusive;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use shoal_types::{ClusterId, HostId, NEXT_RELEASE, WireVersion};
+use shoal_types::{ClusterId, HostId, WireVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -32,7 +32,7 @@ use crate::writer::WriteBuffer;
 const MAGIC: &[u8] = b"SHOAL";
 
 /// The versions of the protocol that this build speaks, lowest and highest.
-pub const VERSIONS: RangeInclusive<WireVersion> = if NEXT_RELEASE {
+pub const VERSIONS: RangeInclusive<WireVersion> = if cfg!(feature = "next-release") {
     WireVersion::V2..=WireVersion::V3
 } else {
     WireVersion::V2..=WireVersion::V2

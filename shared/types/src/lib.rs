@@ -12,7 +12,6 @@ mod kept;
 pub mod limits;
 mod load;
 mod message;
-mod next_release;
 mod only_in_text;
 mod outcome;
 pub mod planted;
@@ -44,7 +43,6 @@ pub use id::{
 pub use kept::{Description, KeptPartition, PartitionPage, Standing};
 pub use load::{LoadReport, PartitionLoad};
 pub use message::{Attribute, Body, MessagePayload, PayloadError};
-pub use next_release::NEXT_RELEASE;
 pub use outcome::{BodyRef, Delivery, Outcome, ReceiptResult, SendResult};
 pub use position::Position;
 pub use protocol::{

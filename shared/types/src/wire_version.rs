@@ -9,7 +9,7 @@ use std::fmt;
 pub enum WireVersion {
     /// In use.
     V2 = 2,
-    /// Of the release after this one, see [`crate::NEXT_RELEASE`].
+    /// Of the release after this one, as it is rehearsed (`services/host/src/next_release.rs`).
     V3 = 3,
 }
 

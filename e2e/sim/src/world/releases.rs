@@ -20,10 +20,16 @@ impl World {
         }
     }
 
-    /// Stops the host, in good order or not, and starts a later release on the same data.
+    /// Stops the host, in good order or not, and starts another release on the same data.
     pub(super) fn upgrade(&mut self, id: HostId, supports: MachineVersion) {
-        let host = self.host(id);
-        host.supports = host.supports.max(supports);
+        let before = std::mem::replace(&mut self.host(id).supports, supports);
+        if before > supports {
+            if !self.may_be_put_back(id, supports) {
+                self.host(id).supports = before;
+                return;
+            }
+            self.reached.note(Sometimes::ReleasePutBack);
+        }
         let leaves = self.process_random.one_in(2);
         let back = if leaves {
             self.act(Action::Leave(id));
@@ -33,6 +39,20 @@ impl World {
             self.process_random.magnitude(MS..SECOND)
         };
         self.plan(SimTime(self.now.0 + back), Action::Start(id));
+    }
+
+    /// As an operator would look: newer rules are in force nowhere, and cannot come into force, since
+    /// another member does not know them either.
+    fn may_be_put_back(&self, id: HostId, supports: MachineVersion) -> bool {
+        let goes_by = |host: &HostId| {
+            let process = self.hosts[host].process.as_ref()?;
+            Some(process.core.machine().version())
+        };
+        let members = self.members.now();
+        let mut others = members.iter().filter(|host| **host != id);
+        goes_by(&id).is_some_and(|version| version <= supports)
+            && members.iter().filter_map(goes_by).all(|v| v <= supports)
+            && others.any(|host| self.hosts[host].supports <= supports)
     }
 
     /// A process has read its disk: what it executed so far, an earlier life of it executed before.

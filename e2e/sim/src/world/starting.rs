@@ -28,6 +28,7 @@ struct Found {
     last_lsn: Option<Lsn>,
     from_checkpoint: bool,
     beginning_removed: bool,
+    formats_mixed: bool,
 }
 
 impl World {
@@ -121,6 +122,8 @@ impl World {
         found.torn = scan.torn_tail().is_some();
         found.last_lsn = Some(log.last_lsn());
         found.beginning_removed = log.first_lsn() > Lsn::FIRST;
+        let segments = log.segments();
+        found.formats_mixed = segments.iter().any(|s| s.version != segments[0].version);
         let opened = Opened {
             checkpoint,
             log,
@@ -186,6 +189,7 @@ impl World {
             found.from_checkpoint && found.last_lsn.is_some(),
             Sometimes::CheckpointRestored,
         );
+        note(found.formats_mixed, Sometimes::FormatsMixed);
         note(
             found.beginning_removed,
             Sometimes::RestoredWithoutOldSegments,

@@ -1,6 +1,6 @@
 //! Two releases side by side: a cluster goes over to the next one host by host, half-way, back and on, and
 //! nobody notices. The next release is a build of this source whose rules, wire and formats on disk are one
-//! version further (`shoal_types::NEXT_RELEASE`).
+//! version further (`services/host/src/next_release.rs`).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -229,7 +229,13 @@ fn everything(data: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 
 /// Another load, through whatever stands at the edge by now.
 async fn serves_as_before(cluster: &mut Processes<'_>) -> Result<()> {
-    cluster.serving().await?;
+    let url = format!("{}/v1/queues/probe", cluster.endpoint());
+    wait::until("a queue to be created", limits::READY, async || {
+        let made = reqwest::Client::new().put(&url).send().await?;
+        made.error_for_status()?;
+        Ok(())
+    })
+    .await?;
     let told = under_load(cluster, steady_plan(Duration::ZERO), async |_| {
         tokio::time::sleep(AFTERWARDS).await;
         Ok(())

@@ -3,8 +3,9 @@
 use super::rig::Rig;
 use super::{A, B, C, sequence_of, trio};
 use shoal_host::core::RecoveryError;
-use shoal_queue::RestoreError;
+use shoal_queue::{MACHINE_VERSION_NEXT, RestoreError};
 use shoal_replication::StateReport;
+use shoal_storage::Disk as _;
 use shoal_types::{Command, ErrorCode, HostId, MachineVersion};
 
 fn versions(rig: &Rig) -> Vec<u16> {
@@ -109,6 +110,56 @@ fn a_release_that_is_too_old_does_not_start() {
         "the checkpoint is of machine version 2, and this release supports 1 to 1"
     );
     assert!(rig.send(A, "the others go on").is_ok());
+}
+
+/// The newest formats on a host's disk: of segments, and of the checkpoint's head.
+fn formats(rig: &Rig, host: HostId) -> (u8, u8) {
+    let disk = rig.disk(host);
+    let format_of = |name: &String| {
+        let mut format = [0];
+        disk.open(name).unwrap().read_at(8, &mut format).unwrap();
+        format[0]
+    };
+    let newest = |suffix: &str| {
+        let names = disk.list().unwrap().into_iter();
+        let files = names.filter(|name| name.ends_with(suffix));
+        files.map(|name| format_of(&name)).max()
+    };
+    (newest(".segment").unwrap(), newest(".head").unwrap())
+}
+
+#[test]
+fn formats_follow_the_rules_so_a_release_may_be_put_back_until_the_last_host_goes_over() {
+    let next = MACHINE_VERSION_NEXT.0;
+    let before = next - 1;
+    let mut rig = Rig::of_releases(&[before; 3]);
+    rig.run_until(|rig| versions(rig) == [before; 3]);
+    for newest in [next, before, next] {
+        replace_release(&mut rig, A, newest);
+        rig.send(A, "side by side").unwrap();
+        rig.run_for(61_000_000);
+        assert_eq!(versions(&rig), [before; 3]);
+        assert_eq!(formats(&rig, A), (1, 2), "with release {newest}");
+    }
+    for host in [B, C] {
+        replace_release(&mut rig, host, next);
+    }
+    rig.run_until(|rig| versions(rig) == [next; 3]);
+    // Each life begins a segment.
+    replace_release(&mut rig, A, next);
+    rig.send(A, "all went over").unwrap();
+    rig.run_for(61_000_000);
+    assert_eq!(formats(&rig, A), (2, 3));
+
+    rig.kill(A);
+    rig.install_release(A, before);
+    let refused = rig.try_start(A).unwrap_err();
+    let why = "it has checkpoint format version 3, this release reads 2";
+    assert!(refused.to_string().contains(why), "{refused}");
+    rig.install_release(A, next);
+    rig.start(A);
+    rig.run_until(|rig| rig.acting().len() == 3);
+    assert!(rig.send(A, "and goes on").is_ok());
 }
 
 fn report(version: u16, supports: u16) -> StateReport {

@@ -13,7 +13,7 @@ pub(crate) use cluster::ClusterCommand;
 pub(crate) use queue::{QueueCommand, QueueSettingsArgs, RedriveArgs};
 
 /// A rehearsal of the next release calls itself so: nobody takes it for a release.
-const VERSION: &str = if shoal_types::NEXT_RELEASE {
+const VERSION: &str = if shoal_host::NEXT_RELEASE {
     concat!(env!("CARGO_PKG_VERSION"), "+next-release")
 } else {
     env!("CARGO_PKG_VERSION")

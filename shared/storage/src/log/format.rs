@@ -41,8 +41,8 @@
 //! ```
 //!
 //! Bytes 0 to 47 are the same in every format, so that a release tells a segment of a later one, whose
-//! format it does not know, from a damaged one. Format 2 is of the release after this one
-//! ([`shoal_types::NEXT_RELEASE`]).
+//! format it does not know, from a damaged one. Format 2 is of the release after this one,
+//! as it is rehearsed (`services/host/src/next_release.rs`).
 //!
 //! The **salt** is drawn anew for each segment, so nothing that a used file held before passes for a
 //! block of this segment, nor does a message that contains the bytes of a segment.

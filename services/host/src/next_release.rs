@@ -10,5 +10,15 @@
 //! No member turns the feature on by itself; only a command line does. `shoal` refuses to be built with it
 //! unless a variable says that it is meant, and calls itself `next-release` then.
 
+use shoal_queue::{MACHINE_VERSION_MAX, MACHINE_VERSION_NEXT};
+use shoal_storage::DiskVersion;
+use shoal_transport::handshake::VERSIONS;
+use shoal_types::WireVersion;
+
 /// True in builds that act as the release after this one.
 pub const NEXT_RELEASE: bool = cfg!(feature = "next-release");
+
+// All of it or nothing: another package's feature may have turned on a part.
+const _: () = assert!((MACHINE_VERSION_MAX.0 == MACHINE_VERSION_NEXT.0) == NEXT_RELEASE);
+const _: () = assert!(matches!(DiskVersion::NEWEST, DiskVersion::V2) == NEXT_RELEASE);
+const _: () = assert!(matches!(VERSIONS.end(), WireVersion::V3) == NEXT_RELEASE);
