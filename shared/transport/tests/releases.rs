@@ -3,6 +3,7 @@
 mod support;
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_transport::{
