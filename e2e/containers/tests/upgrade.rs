@@ -34,7 +34,7 @@ fn containers_upgraded_half_way_and_back_and_on_fail_no_operation() {
                 go_over(stage, host, &this).await?;
             }
             stage.cluster.upgrade(Node::Manager, &next).await?;
-            stage.cluster.ready(Node::Manager).await?;
+            Containers::ready(stage.cluster, Node::Manager).await?;
             for host in [2, 1, 0] {
                 go_over(stage, host, &next).await?;
             }
@@ -59,7 +59,7 @@ fn images(bench: &Bench) -> Result<(Image, Image)> {
 async fn go_over(stage: &mut Stage<'_, Containers>, host: usize, to: &Image) -> Result<()> {
     stage.begin();
     stage.cluster.upgrade(Node::Host(host), to).await?;
-    stage.cluster.ready(Node::Host(host)).await?;
+    stage.cluster.ready(host).await?;
     stage.end("upgrade", host).await;
     Ok(())
 }

@@ -68,9 +68,11 @@ fn old_and_new_hosts_die_and_are_replaced_side_by_side_and_no_operation_fails() 
         let told = under_load(&mut cluster, steady_plan(Duration::ZERO), async |stage| {
             go_over(stage, 0, Release::Next).await?;
             stage.kill_each().await?;
-            for host in [1, 0] {
-                replaced_by_snapshot(stage, host).await?;
-            }
+            // An old host gets the state from new ones, then a new one from old ones.
+            go_over(stage, 2, Release::Next).await?;
+            replaced_by_snapshot(stage, 1).await?;
+            go_over(stage, 2, Release::This).await?;
+            replaced_by_snapshot(stage, 0).await?;
             all_go_by(stage.cluster, old_rules).await?;
             nothing_is_newer(stage.cluster)?;
             for host in [1, 2] {
