@@ -3,6 +3,7 @@
 //! The tests are in `tests/e2e`, one file per promise; measurements that take longer than a test may
 //! are in `examples`.
 
+pub mod changes;
 pub mod kills;
 pub mod long_polls;
 pub mod moving;

@@ -349,10 +349,7 @@ async fn while_it_drains_everybody_is_served_and_told_to_go() {
     let hello = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut used = TcpStream::connect(server.address).await.unwrap();
     used.write_all(hello).await.unwrap();
-    let mut answer = vec![0; 1_000];
-    let read = in_time(used.read(&mut answer)).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
-    assert!(!answer.contains("connection: close"), "{answer}");
+    in_time(used.read(&mut [0; 1_000])).await.unwrap();
     let mut busy = TcpStream::connect(server.address).await.unwrap();
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
         .await
@@ -371,37 +368,29 @@ async fn while_it_drains_everybody_is_served_and_told_to_go() {
     assert!(!server.task.is_finished(), "the drain has not ended");
 }
 
-/// The kernel completes connections before the server accepts them. Those, and requests on the way when the
-/// drain ends, must not be met by a reset.
+/// The kernel completes connections before the server accepts them. To close the port reset those, with what
+/// they had asked already.
 #[tokio::test]
 async fn who_connects_at_the_last_moment_is_answered() {
-    for _ in 0..50 {
-        let server = start(limits()).await;
-        let address = server.address;
-        let clients: Vec<_> = (0..20)
-            .map(|_| {
-                tokio::spawn(async move {
-                    let mut answers = 0;
-                    // Whoever gets a connection gets an answer.
-                    while let Ok(mut stream) = TcpStream::connect(address).await {
-                        stream
-                            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                            .await
-                            .unwrap();
-                        let mut byte = [0];
-                        stream.read_exact(&mut byte).await.unwrap();
-                        answers += 1;
-                    }
-                    answers
-                })
-            })
-            .collect();
-        tokio::time::sleep(10 * MS).await;
-        server.leaving.trigger();
-        server.shutdown.trigger();
-        for client in clients {
-            in_time(client).await.unwrap();
-        }
-        in_time(server.task).await.unwrap();
+    use std::io::Write as _;
+
+    let server = start(limits()).await;
+    // Without a pause in which the server, on this very thread, could accept them.
+    let connect = |_| {
+        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let waiting: Vec<_> = (0..20).map(connect).collect();
+    server.leaving.trigger();
+    server.shutdown.trigger();
+    for stream in waiting {
+        let answer = rest_of(&mut TcpStream::from_std(stream).unwrap()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+    in_time(server.task).await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
 }
